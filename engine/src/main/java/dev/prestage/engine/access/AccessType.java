@@ -1,0 +1,9 @@
+package dev.prestage.engine.access;
+
+/// What an access did. An edge states what it can see and never guesses the rest.
+public enum AccessType {
+  READ,
+  WRITE,
+  EXECUTE,
+  UNKNOWN
+}

@@ -1,0 +1,46 @@
+package dev.prestage.engine.allocate;
+
+/// Where each extent of a lease stands, as its stager last saw it. Bit `i` of each word is extent
+/// `first + i`.
+///
+/// States are cumulative: a later one repeats all that an earlier one said, so a lost, repeated or
+/// re-sent report does no harm. The outcome words (`useful` to `cancelled`) are disjoint and only
+/// ever gain bits; a lease has ended when together they cover its mask.
+///
+/// @param leaseId the lease
+/// @param ready extents that this lease made resident, whatever became of them afterwards
+/// @param useful demand came after the extent was ready
+/// @param late demand overtook the staging
+/// @param unused given back without demand
+/// @param redundant was resident before
+/// @param failed the origin or the tier refused
+/// @param cancelled called off before it was moved
+/// @param leadNanos the time that the useful extents waited between ready and demand, summed
+public record LeaseState(
+    long leaseId,
+    long ready,
+    long useful,
+    long late,
+    long unused,
+    long redundant,
+    long failed,
+    long cancelled,
+    long leadNanos) {
+
+  /// The extents that have ended.
+  public long ended() {
+    return useful | late | unused | redundant | failed | cancelled;
+  }
+
+  /// Whether each extent is in at most one outcome.
+  public boolean isConsistent() {
+    int sum =
+        Long.bitCount(useful)
+            + Long.bitCount(late)
+            + Long.bitCount(unused)
+            + Long.bitCount(redundant)
+            + Long.bitCount(failed)
+            + Long.bitCount(cancelled);
+    return sum == Long.bitCount(ended());
+  }
+}

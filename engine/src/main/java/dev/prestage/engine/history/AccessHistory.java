@@ -1,0 +1,57 @@
+package dev.prestage.engine.history;
+
+import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Vm;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// The time-series database of accesses.
+///
+/// One thread appends; any thread may ask. What was appended is safe from a killed process once
+/// [#commit] has returned.
+public interface AccessHistory extends AutoCloseable {
+  /// Adds one answered access of a VM.
+  void append(Access access, Vm vm);
+
+  /// Makes everything appended so far durable against the end of this process, and visible to
+  /// queries.
+  void commit();
+
+  /// The accesses that match, oldest first; of more than the limit, the newest.
+  List<Row> find(Query query);
+
+  @Override
+  void close();
+
+  /// One access as it is stored: with names instead of this host's numbers.
+  ///
+  /// @param timeNanos nanoseconds since the epoch
+  /// @param resource the index in its space
+  /// @param latencyNanos from request to reply
+  record Row(
+      long timeNanos,
+      String tenant,
+      String program,
+      String vm,
+      ResourceType type,
+      String space,
+      long resource,
+      AccessType access,
+      int sizeBytes,
+      Cause cause,
+      boolean waited,
+      long latencyNanos) {}
+
+  /// What to look for.
+  ///
+  /// @param program only this program's accesses, or all
+  /// @param vm only this VM's accesses, or all
+  /// @param fromNanos from this time on
+  /// @param toNanos before this time
+  /// @param limit at most this many rows
+  record Query(
+      @Nullable String program, @Nullable String vm, long fromNanos, long toNanos, int limit) {}
+}

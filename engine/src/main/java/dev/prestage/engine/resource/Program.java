@@ -1,0 +1,8 @@
+package dev.prestage.engine.resource;
+
+/// The software whose behaviour is learnt.
+///
+/// @param id the host's number for it
+/// @param tenant whose it is
+/// @param name its name within the tenant
+public record Program(int id, String tenant, String name) {}

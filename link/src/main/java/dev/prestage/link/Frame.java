@@ -1,0 +1,111 @@
+package dev.prestage.link;
+
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.allocate.LeaseState;
+import java.util.BitSet;
+import java.util.List;
+
+/// Everything that one plane can say to the other.
+public sealed interface Frame {
+
+  /// First in both directions.
+  ///
+  /// @param version the sender's protocol version, [FrameCodec#VERSION]
+  /// @param pid the sender's process, for messages to people
+  /// @param instance a number that differs for each start of the process
+  record Hello(int version, long pid, long instance) implements Frame {}
+
+  // ---- control plane to data plane
+
+  /// Serve an image to a VM as the NBD export that has the VM's name. Repeating it is harmless.
+  ///
+  /// @param requestId echoed in the [Answer]
+  /// @param vm the VM's number in access records
+  /// @param vmName the VM's name, which is the export's name
+  /// @param space the image's number in access records and leases
+  /// @param tenant whose it is
+  /// @param image the image's name at the origin
+  record Attach(long requestId, int vm, String vmName, int space, String tenant, String image)
+      implements Frame {}
+
+  /// Stop serving a VM and close its connections. Its leases end.
+  record Detach(long requestId, int vm) implements Frame {}
+
+  /// All registrations have been sent since [Hello]; a VM that was not among them is gone.
+  record AttachedAll() implements Frame {}
+
+  /// Stage a range ([dev.prestage.engine.stage.Stager#stage]).
+  record Stage(Lease lease) implements Frame {}
+
+  /// Call off what is not moved yet ([dev.prestage.engine.stage.Stager#cancel]).
+  record Cancel(long leaseId) implements Frame {}
+
+  /// Give back what is unused ([dev.prestage.engine.stage.Stager#reclaim]).
+  record Reclaim(long leaseId) implements Frame {}
+
+  // ---- data plane to control plane
+
+  /// What became of an [Attach] or a [Detach].
+  ///
+  /// @param sizeBytes the image's size, or 0 for a [Detach]
+  /// @param error one line for the person who asked, or empty
+  record Answer(long requestId, long sizeBytes, String error) implements Frame {}
+
+  /// A batch of accesses, in the order in which the edge saw them.
+  record Accesses(List<AccessRecord> records) implements Frame {}
+
+  /// One request at an edge. A request that has to wait is reported twice: when it came, for
+  /// whoever predicts, and when it was answered, for whoever keeps history.
+  ///
+  /// @param vm by number
+  /// @param space by number
+  /// @param offset of the first byte in the space
+  /// @param sizeBytes how much; at least 1
+  /// @param timeNanos when it came, nanoseconds since the epoch
+  /// @param waited whether it had to wait for an origin
+  /// @param latencyNanos from request to reply, or [dev.prestage.engine.access.Access#PENDING]
+  record AccessRecord(
+      int vm,
+      int space,
+      long offset,
+      int sizeBytes,
+      long timeNanos,
+      AccessType type,
+      Cause cause,
+      boolean waited,
+      long latencyNanos) {}
+
+  /// The state of leases that changed; after a new connection, of all live ones with the lease
+  /// itself.
+  record Leases(List<LeaseState> states) implements Frame {}
+
+  /// A lease that the data plane still holds from an earlier control plane, sent once after
+  /// [Hello].
+  record HeldLease(Lease lease, LeaseState state) implements Frame {}
+
+  /// Which extents of a space are on this host, sent when a space is attached and after [Hello].
+  ///
+  /// @param extents the bits of resident extents
+  record Resident(int space, BitSet extents) implements Frame {}
+
+  /// Extents that left this host, or were found corrupt.
+  record Evicted(int space, long first, int extents) implements Frame {}
+
+  /// Counters and levels by name, cumulative since the data plane's start, sent about once a
+  /// second.
+  record Status(List<Counter> counters) implements Frame {}
+
+  /// One number of a [Status].
+  ///
+  /// @param name such as `demand_reads`, in the form of a Prometheus name without its prefix
+  /// @param label such as a VM's or a tier's name, or empty
+  record Counter(String name, String label, long value) {}
+
+  /// Something that a person should know: full disk, dead origin, corrupt extent.
+  ///
+  /// @param kind one word that stays the same for the same trouble, such as `tier-full`
+  /// @param text one line: what, where, what to do
+  record Trouble(String kind, String text) implements Frame {}
+}

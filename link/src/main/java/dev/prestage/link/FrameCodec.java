@@ -1,0 +1,311 @@
+package dev.prestage.link;
+
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.link.Frame.AccessRecord;
+import dev.prestage.link.Frame.Accesses;
+import dev.prestage.link.Frame.Answer;
+import dev.prestage.link.Frame.Attach;
+import dev.prestage.link.Frame.AttachedAll;
+import dev.prestage.link.Frame.Cancel;
+import dev.prestage.link.Frame.Counter;
+import dev.prestage.link.Frame.Detach;
+import dev.prestage.link.Frame.Evicted;
+import dev.prestage.link.Frame.HeldLease;
+import dev.prestage.link.Frame.Hello;
+import dev.prestage.link.Frame.Leases;
+import dev.prestage.link.Frame.Reclaim;
+import dev.prestage.link.Frame.Resident;
+import dev.prestage.link.Frame.Stage;
+import dev.prestage.link.Frame.Status;
+import dev.prestage.link.Frame.Trouble;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.function.Supplier;
+
+/// Frames to bytes and back. A frame's kind is its number below; numbers are never reused.
+public final class FrameCodec {
+  /// The protocol's version. It rises when a frame changes its meaning or layout.
+  public static final int VERSION = 1;
+
+  /// The largest frame: the resident extents of an 8 TiB image are 16 MiB of bits.
+  public static final int MAX_BYTES = 17 * 1024 * 1024;
+
+  private static final byte HELLO = 1;
+  private static final byte ATTACH = 2;
+  private static final byte DETACH = 3;
+  private static final byte ATTACHED_ALL = 4;
+  private static final byte STAGE = 5;
+  private static final byte CANCEL = 6;
+  private static final byte RECLAIM = 7;
+  private static final byte ANSWER = 8;
+  private static final byte ACCESSES = 9;
+  private static final byte LEASES = 10;
+  private static final byte HELD_LEASE = 11;
+  private static final byte RESIDENT = 12;
+  private static final byte EVICTED = 13;
+  private static final byte STATUS = 14;
+  private static final byte TROUBLE = 15;
+
+  // The place in the list is the number on the wire; new ones go to the end.
+  private static final List<AccessType> TYPES =
+      List.of(AccessType.READ, AccessType.WRITE, AccessType.EXECUTE, AccessType.UNKNOWN);
+  private static final List<Cause> CAUSES =
+      List.of(Cause.DEMAND, Cause.PREFETCH, Cause.READAHEAD, Cause.MAINTENANCE);
+
+  private FrameCodec() {}
+
+  /// The frame as bytes: kind and payload, without the length.
+  public static byte[] encode(Frame frame) {
+    var bytes = new ByteArrayOutputStream(64);
+    try (var out = new DataOutputStream(bytes)) {
+      write(frame, out);
+    } catch (IOException e) {
+      throw new UncheckedIOException("an array cannot fail", e);
+    }
+    return bytes.toByteArray();
+  }
+
+  /// The frame that the bytes hold.
+  ///
+  /// @throws ProtocolException if the bytes are no frame
+  public static Frame decode(ByteBuffer in) throws ProtocolException {
+    try {
+      Frame frame = read(in);
+      if (in.hasRemaining()) {
+        throw new ProtocolException(in.remaining() + " bytes too many after " + frame);
+      }
+      return frame;
+    } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
+      throw new ProtocolException("malformed frame: " + e, e);
+    }
+  }
+
+  private static void write(Frame frame, DataOutputStream out) throws IOException {
+    switch (frame) {
+      case Hello(int version, long pid, long instance) -> {
+        out.writeByte(HELLO);
+        out.writeInt(version);
+        out.writeLong(pid);
+        out.writeLong(instance);
+      }
+      case Attach(
+              long requestId,
+              int vm,
+              String vmName,
+              int space,
+              String tenant,
+              String image) -> {
+        out.writeByte(ATTACH);
+        out.writeLong(requestId);
+        out.writeInt(vm);
+        writeText(vmName, out);
+        out.writeInt(space);
+        writeText(tenant, out);
+        writeText(image, out);
+      }
+      case Detach(long requestId, int vm) -> {
+        out.writeByte(DETACH);
+        out.writeLong(requestId);
+        out.writeInt(vm);
+      }
+      case AttachedAll() -> out.writeByte(ATTACHED_ALL);
+      case Stage(Lease lease) -> {
+        out.writeByte(STAGE);
+        writeLease(lease, out);
+      }
+      case Cancel(long leaseId) -> {
+        out.writeByte(CANCEL);
+        out.writeLong(leaseId);
+      }
+      case Reclaim(long leaseId) -> {
+        out.writeByte(RECLAIM);
+        out.writeLong(leaseId);
+      }
+      case Answer(long requestId, long sizeBytes, String error) -> {
+        out.writeByte(ANSWER);
+        out.writeLong(requestId);
+        out.writeLong(sizeBytes);
+        writeText(error, out);
+      }
+      case Accesses(List<AccessRecord> records) -> {
+        out.writeByte(ACCESSES);
+        out.writeInt(records.size());
+        for (AccessRecord record : records) {
+          writeAccess(record, out);
+        }
+      }
+      case Leases(List<LeaseState> states) -> {
+        out.writeByte(LEASES);
+        out.writeInt(states.size());
+        for (LeaseState state : states) {
+          writeState(state, out);
+        }
+      }
+      case HeldLease(Lease lease, LeaseState state) -> {
+        out.writeByte(HELD_LEASE);
+        writeLease(lease, out);
+        writeState(state, out);
+      }
+      case Resident(int space, BitSet extents) -> {
+        out.writeByte(RESIDENT);
+        out.writeInt(space);
+        byte[] bits = extents.toByteArray();
+        out.writeInt(bits.length);
+        out.write(bits);
+      }
+      case Evicted(int space, long first, int extents) -> {
+        out.writeByte(EVICTED);
+        out.writeInt(space);
+        out.writeLong(first);
+        out.writeInt(extents);
+      }
+      case Status(List<Counter> counters) -> {
+        out.writeByte(STATUS);
+        out.writeInt(counters.size());
+        for (Counter counter : counters) {
+          writeText(counter.name(), out);
+          writeText(counter.label(), out);
+          out.writeLong(counter.value());
+        }
+      }
+      case Trouble(String kind, String text) -> {
+        out.writeByte(TROUBLE);
+        writeText(kind, out);
+        writeText(text, out);
+      }
+    }
+  }
+
+  private static Frame read(ByteBuffer in) throws ProtocolException {
+    byte kind = in.get();
+    return switch (kind) {
+      case HELLO -> new Hello(in.getInt(), in.getLong(), in.getLong());
+      case ATTACH ->
+          new Attach(
+              in.getLong(), in.getInt(), readText(in), in.getInt(), readText(in), readText(in));
+      case DETACH -> new Detach(in.getLong(), in.getInt());
+      case ATTACHED_ALL -> new AttachedAll();
+      case STAGE -> new Stage(readLease(in));
+      case CANCEL -> new Cancel(in.getLong());
+      case RECLAIM -> new Reclaim(in.getLong());
+      case ANSWER -> new Answer(in.getLong(), in.getLong(), readText(in));
+      case ACCESSES -> new Accesses(readList(in, () -> readAccess(in)));
+      case LEASES -> new Leases(readList(in, () -> readState(in)));
+      case HELD_LEASE -> new HeldLease(readLease(in), readState(in));
+      case RESIDENT -> {
+        int space = in.getInt();
+        ByteBuffer bits = in.slice(in.position() + Integer.BYTES, in.getInt());
+        in.position(in.position() + bits.remaining());
+        yield new Resident(space, BitSet.valueOf(bits));
+      }
+      case EVICTED -> new Evicted(in.getInt(), in.getLong(), in.getInt());
+      case STATUS ->
+          new Status(readList(in, () -> new Counter(readText(in), readText(in), in.getLong())));
+      case TROUBLE -> new Trouble(readText(in), readText(in));
+      default -> throw new ProtocolException("unknown frame kind " + kind);
+    };
+  }
+
+  private static void writeLease(Lease lease, DataOutputStream out) throws IOException {
+    out.writeLong(lease.id());
+    out.writeInt(lease.vm());
+    out.writeInt(lease.space());
+    out.writeLong(lease.first());
+    out.writeInt(lease.extents());
+    out.writeLong(lease.dueNanos());
+  }
+
+  private static Lease readLease(ByteBuffer in) {
+    return new Lease(
+        in.getLong(), in.getInt(), in.getInt(), in.getLong(), in.getInt(), in.getLong());
+  }
+
+  private static void writeState(LeaseState state, DataOutputStream out) throws IOException {
+    out.writeLong(state.leaseId());
+    out.writeLong(state.ready());
+    out.writeLong(state.useful());
+    out.writeLong(state.late());
+    out.writeLong(state.unused());
+    out.writeLong(state.redundant());
+    out.writeLong(state.failed());
+    out.writeLong(state.cancelled());
+    out.writeLong(state.leadNanos());
+  }
+
+  private static LeaseState readState(ByteBuffer in) {
+    return new LeaseState(
+        in.getLong(),
+        in.getLong(),
+        in.getLong(),
+        in.getLong(),
+        in.getLong(),
+        in.getLong(),
+        in.getLong(),
+        in.getLong(),
+        in.getLong());
+  }
+
+  private static void writeAccess(AccessRecord record, DataOutputStream out) throws IOException {
+    out.writeInt(record.vm());
+    out.writeInt(record.space());
+    out.writeLong(record.offset());
+    out.writeInt(record.sizeBytes());
+    out.writeLong(record.timeNanos());
+    out.writeByte(TYPES.indexOf(record.type()));
+    out.writeByte(CAUSES.indexOf(record.cause()));
+    out.writeBoolean(record.waited());
+    out.writeLong(record.latencyNanos());
+  }
+
+  private static AccessRecord readAccess(ByteBuffer in) {
+    return new AccessRecord(
+        in.getInt(),
+        in.getInt(),
+        in.getLong(),
+        in.getInt(),
+        in.getLong(),
+        TYPES.get(in.get()),
+        CAUSES.get(in.get()),
+        in.get() != 0,
+        in.getLong());
+  }
+
+  private static void writeText(String text, DataOutputStream out) throws IOException {
+    byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+    out.writeInt(utf8.length);
+    out.write(utf8);
+  }
+
+  private static String readText(ByteBuffer in) {
+    int length = in.getInt();
+    if (length < 0 || length > in.remaining()) {
+      throw new IllegalArgumentException("text of " + length + " bytes");
+    }
+    byte[] utf8 = new byte[length];
+    in.get(utf8);
+    return new String(utf8, StandardCharsets.UTF_8);
+  }
+
+  private static <T> List<T> readList(ByteBuffer in, Supplier<T> element) {
+    int size = in.getInt();
+    if (size < 0 || size > in.remaining()) {
+      throw new IllegalArgumentException("list of " + size + " elements");
+    }
+    var list = new ArrayList<T>(size);
+    for (int i = 0; i < size; i++) {
+      list.add(element.get());
+    }
+    return list;
+  }
+}
