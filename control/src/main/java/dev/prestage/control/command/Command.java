@@ -1,0 +1,68 @@
+package dev.prestage.control.command;
+
+import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
+
+/// One request to the control plane. Each has exactly one kind of [Reply]; a request that cannot be
+/// met ends in a [Refusal].
+public sealed interface Command {
+  /// Register a VM; its disk can be read from the reply's NBD URI at once. The same registration
+  /// again is harmless.
+  ///
+  /// @param vm the VM manager's name for it: 1 to 128 characters of letters, digits, `.`, `_`, `-`
+  /// @param program the program that it runs, same form
+  /// @param image the image's file name at the origin
+  /// @param tenant whose it is, or null for `default`
+  record RegisterVm(String vm, String program, String image, @Nullable String tenant)
+      implements Command {}
+
+  /// Forget a VM: its export closes, its leases end.
+  record RemoveVm(String vm) implements Command {}
+
+  /// All VMs, or the one named.
+  record ShowVms(@Nullable String vm) implements Command {}
+
+  /// The VM's copy of its program starts now: a run begins, and what is forecast for it is staged.
+  record StartProgram(String vm) implements Command {}
+
+  /// The copy ended: the run is learnt.
+  record StopProgram(String vm) implements Command {}
+
+  /// Pre-allocate whatever is predicted for the start of the VM's program, ahead of that start.
+  record Allocate(String vm) implements Command {}
+
+  /// How far an allocation is.
+  record ShowAllocation(long allocation) implements Command {}
+
+  /// Live leases, newest first, and the account of all.
+  ///
+  /// @param vm only this VM's live leases, or all
+  record ShowLeases(@Nullable String vm, int limit) implements Command {}
+
+  /// What a VM is expected to touch next; for a VM whose program is not running, what its start
+  /// would touch.
+  record ShowForecast(String vm, int limit) implements Command {}
+
+  /// The host's tiers.
+  record ShowTiers() implements Command {}
+
+  /// Accesses from history, oldest first.
+  record ShowHistory(
+      @Nullable String program, @Nullable String vm, long fromNanos, long toNanos, int limit)
+      implements Command {}
+
+  /// Predict and stage, or only serve.
+  record SetPredicting(boolean on) implements Command {}
+
+  /// What was learnt about a program, as bytes for another host.
+  record ExportModel(String program, @Nullable String tenant) implements Command {}
+
+  /// Take what another host learnt. It replaces what this host knows about that program.
+  record ImportModel(ByteBuffer model) implements Command {}
+
+  /// Whether all parts work.
+  record ShowHealth() implements Command {}
+
+  /// Every counter and level.
+  record ShowCounters() implements Command {}
+}

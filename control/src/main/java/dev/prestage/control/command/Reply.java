@@ -1,0 +1,119 @@
+package dev.prestage.control.command;
+
+import dev.prestage.engine.history.AccessHistory;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// What a [Command] is answered with. Component names are the API's field names; units stand last
+/// in a name.
+public sealed interface Reply {
+  /// Registered VMs.
+  record Vms(List<VmView> vms) implements Reply {}
+
+  /// One VM.
+  ///
+  /// @param uri where its disk is read, an NBD URI on a unix socket
+  /// @param tcpUri the same over TCP, or null when that is off
+  /// @param imageBytes the size of the disk
+  /// @param running whether a copy of its program runs
+  record VmView(
+      String vm,
+      String tenant,
+      String program,
+      String image,
+      long imageBytes,
+      String uri,
+      @Nullable String tcpUri,
+      boolean running)
+      implements Reply {}
+
+  /// An allocation that was asked for.
+  ///
+  /// @param planned extents that the forecast asks for and that were not on this host
+  /// @param granted of these, leased so far
+  /// @param ready of these, resident (or ended since)
+  /// @param queued of these, waiting for capacity
+  /// @param state `staging`, `available` when all that was granted is ready and nothing waits, or
+  ///   `partial` when the rest was given up
+  record Allocation(
+      long allocation,
+      String vm,
+      String program,
+      int planned,
+      int granted,
+      int ready,
+      int queued,
+      String state)
+      implements Reply {}
+
+  /// Live leases and the account of all.
+  record Leases(List<LeaseView> leases, Account account) implements Reply {}
+
+  /// One live lease.
+  ///
+  /// @param due when demand is expected, ISO-8601
+  record LeaseView(
+      long lease,
+      String vm,
+      String program,
+      String image,
+      long first,
+      int extents,
+      int ready,
+      int ended,
+      String due) {}
+
+  /// Every extent ever granted by this control plane: `granted` = `live` + the sum of the outcomes.
+  ///
+  /// @param outcomes extents by outcome: useful, late, unused, redundant, failed, cancelled,
+  ///   unobserved
+  /// @param queued extents that wait for capacity
+  record Account(long granted, long live, Map<String, Long> outcomes, long queued) {}
+
+  /// What a VM is expected to touch next, soonest first.
+  record ForecastView(String vm, String program, List<Expected> resources) implements Reply {}
+
+  /// One expected resource.
+  ///
+  /// @param resource its readable name
+  /// @param dueMillis from now; negative when overdue
+  /// @param experts who spoke for it
+  record Expected(String resource, double probability, double dueMillis, List<String> experts) {}
+
+  /// The host's tiers.
+  record Tiers(List<TierView> tiers) implements Reply {}
+
+  /// One tier.
+  record TierView(String name, String kind, long capacityBytes, long usedBytes) {}
+
+  /// Rows of history.
+  record History(List<AccessHistory.Row> rows) implements Reply {}
+
+  /// A program's model, in its own versioned format.
+  record Model(ByteBuffer bytes) implements Reply {}
+
+  /// What was imported.
+  record Imported(String tenant, String program, int runs, int extents) implements Reply {}
+
+  /// Whether all parts work.
+  ///
+  /// @param status `ok`, or `degraded` when a part does not work; guests are served in either case
+  /// @param predicting whether the switch is on
+  /// @param parts each part and `ok` or one line that says what is wrong and what to do
+  record Health(String status, boolean predicting, Map<String, String> parts) implements Reply {}
+
+  /// Every counter and level.
+  record Counters(List<Counter> counters) implements Reply {}
+
+  /// One number.
+  ///
+  /// @param name a Prometheus name without its prefix
+  /// @param labels label names and values
+  /// @param cumulative whether it only rises
+  record Counter(String name, Map<String, String> labels, boolean cumulative, double value) {}
+
+  /// It was done, and there is nothing to tell.
+  record Done() implements Reply {}
+}

@@ -1,0 +1,69 @@
+package dev.prestage.engine.stage;
+
+/// What VM managers are told. Notices for one VM come in the order in which things happened.
+public sealed interface Notice {
+  /// When it happened, nanoseconds since the epoch.
+  long timeNanos();
+
+  /// Extents of a lease became resident.
+  ///
+  /// @param space the image's name
+  /// @param extents how many are ready now
+  /// @param bytes their size
+  record Staged(
+      long timeNanos,
+      String vm,
+      String program,
+      String space,
+      long leaseId,
+      int extents,
+      long bytes)
+      implements Notice {}
+
+  /// Everything that a requested allocation was granted is resident or has ended.
+  ///
+  /// @param allocation the request's id
+  record Available(
+      long timeNanos, String vm, String program, long allocation, int extents, long bytes)
+      implements Notice {}
+
+  /// A forecast resource cannot be had now.
+  ///
+  /// @param first the first extent
+  /// @param reason one word: `capacity`, `in-flight`, `failed` or `stale`
+  record Unavailable(
+      long timeNanos,
+      String vm,
+      String program,
+      String space,
+      long first,
+      int extents,
+      String reason)
+      implements Notice {}
+
+  /// What was unavailable waits until capacity returns or its time has passed.
+  ///
+  /// @param depth how many ranges wait now
+  record Queued(
+      long timeNanos, String vm, String program, String space, long first, int extents, int depth)
+      implements Notice {}
+
+  /// What stayed unused was given back.
+  ///
+  /// @param bytes the space that came back
+  record Reclaimed(
+      long timeNanos,
+      String vm,
+      String program,
+      String space,
+      long leaseId,
+      int extents,
+      long bytes)
+      implements Notice {}
+
+  /// Something on this host does not work as it should; guests keep running.
+  ///
+  /// @param kind one word that stays the same for the same trouble
+  /// @param text one line: what, where, what to do
+  record Degraded(long timeNanos, String kind, String text) implements Notice {}
+}
