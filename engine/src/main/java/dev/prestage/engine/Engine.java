@@ -48,6 +48,7 @@ public final class Engine {
   private final Forecast forecast = new Forecast();
   private long nextAllocation = 1;
   private boolean predicting = true;
+  private boolean connected;
 
   /// A VM, and where the copy of its program stands, if one runs.
   private static final class Copy {
@@ -202,7 +203,7 @@ public final class Engine {
   private void plan(Copy copy) {
     copy.hungry = false;
     Forecaster.Cursor cursor = copy.cursor;
-    if (!predicting || cursor == null) {
+    if (!isStaging() || cursor == null) {
       return;
     }
     long now = clock.nanos();
@@ -213,7 +214,7 @@ public final class Engine {
 
   private void plan(Allocation allocation) {
     allocation.hungry =
-        predicting && planner.plan(allocation.vm, allocation.forecast, clock.nanos());
+        !isStaging() || planner.plan(allocation.vm, allocation.forecast, clock.nanos());
   }
 
   // ---- what the stager reports
@@ -267,6 +268,11 @@ public final class Engine {
     return (long) extents * space.unitBytes();
   }
 
+  /// The stager cannot be reached: nothing is granted until [#confirmed].
+  public void disconnected() {
+    connected = false;
+  }
+
   /// The connection to the stager is new. It will repeat every lease that it still holds, and then
   /// call [#confirmed].
   ///
@@ -275,7 +281,8 @@ public final class Engine {
     unconfirmed.clear();
     planner.ledger().live().forEach(entry -> unconfirmed.add(entry.lease().id()));
     if (!sameStager) {
-      confirmed();
+      planner.abandon(unconfirmed);
+      unconfirmed.clear();
     }
   }
 
@@ -289,6 +296,8 @@ public final class Engine {
   public void confirmed() {
     planner.abandon(unconfirmed);
     unconfirmed.clear();
+    connected = true;
+    copies.values().forEach(copy -> copy.touched = true);
   }
 
   /// The tier holds exactly these extents of a space.
@@ -307,7 +316,7 @@ public final class Engine {
   public void tick() {
     long now = clock.nanos();
     planner.askBackUnused(now);
-    if (predicting) {
+    if (isStaging()) {
       planner.admitWaiting(now);
     }
     planTouched();
@@ -401,6 +410,10 @@ public final class Engine {
     if (on) {
       copies.values().forEach(copy -> copy.touched = true);
     }
+  }
+
+  private boolean isStaging() {
+    return predicting && connected;
   }
 
   /// Whether forecasts are made and staged.

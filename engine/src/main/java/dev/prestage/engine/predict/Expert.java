@@ -1,6 +1,7 @@
 package dev.prestage.engine.predict;
 
 import java.util.EnumSet;
+import java.util.Locale;
 import java.util.Set;
 
 /// Who spoke for a resource. A set of experts is a bit mask on hot paths.
@@ -23,6 +24,11 @@ public enum Expert {
   /// This expert's bit in a mask.
   public int bit() {
     return bit;
+  }
+
+  /// The name in the API: `run-set`, `markov` and so on.
+  public String text() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   /// The experts of a mask.

@@ -47,6 +47,11 @@ public final class HybridForecaster implements Forecaster {
     return runSet.size();
   }
 
+  /// What the last complete run touched, in order of first touch.
+  public List<Long> lastRun() {
+    return runSet.lastRun();
+  }
+
   @Override
   public Cursor start(int vm, long nowNanos) {
     return new HybridCursor(nowNanos);

@@ -47,6 +47,8 @@ final class RunSet {
 
   private List<Entry> order = List.of();
 
+  private List<Long> lastRun = List.of();
+
   /// One resource. Hits and chances fade alike; a run that ended before it came to the resource was
   /// no chance.
   private static final class Entry {
@@ -72,8 +74,15 @@ final class RunSet {
     return entries.size();
   }
 
+  /// What the last run touched, in order of first touch.
+  List<Long> lastRun() {
+    return lastRun;
+  }
+
   Set<Long> resources() {
-    return entries.keySet();
+    Set<Long> all = new HashSet<>(entries.keySet());
+    all.addAll(lastRun);
+    return all;
   }
 
   Run start(long nowNanos) {
@@ -85,6 +94,7 @@ final class RunSet {
       return;
     }
     runs++;
+    lastRun = List.copyOf(touched);
     Set<Long> hit = new HashSet<>(touched);
     for (Entry entry : order) {
       if (entry.rank <= touched.size() || hit.contains(entry.resource)) {
@@ -140,6 +150,10 @@ final class RunSet {
     for (long offset : pace) {
       out.writeLong(offset);
     }
+    out.writeInt(lastRun.size());
+    for (long resource : lastRun) {
+      codec.write(resource, out);
+    }
   }
 
   static RunSet read(DataInput in, ResourceCodec codec) throws IOException {
@@ -160,6 +174,12 @@ final class RunSet {
     for (int i = 0; i < set.pace.length; i++) {
       set.pace[i] = in.readLong();
     }
+    int touched = ResourceCodec.checkedSize(in.readInt(), MAX_RESOURCES);
+    List<Long> lastRun = new ArrayList<>(touched);
+    for (int i = 0; i < touched; i++) {
+      lastRun.add(codec.read(in));
+    }
+    set.lastRun = lastRun;
     return set;
   }
 

@@ -16,16 +16,11 @@ import java.util.Set;
 /// Snapshots", ASPLOS 2021), which records the working set of one invocation and fetches it as a
 /// whole before the next.
 public final class LastRunReplay implements Forecaster {
-  private List<Long> recorded = List.of();
+  private List<Long> recorded;
 
-  /// What the last run touched, in order.
-  public List<Long> recorded() {
-    return recorded;
-  }
-
-  /// Takes a list that was recorded elsewhere.
-  public void restore(List<Long> list) {
-    recorded = List.copyOf(list);
+  /// @param recorded what a run touched before, in order; empty if none was recorded
+  public LastRunReplay(List<Long> recorded) {
+    this.recorded = List.copyOf(recorded);
   }
 
   @Override
