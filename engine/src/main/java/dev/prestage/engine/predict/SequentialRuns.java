@@ -51,8 +51,8 @@ final class SequentialRuns {
   static SequentialRuns read(DataInput in) throws IOException {
     SequentialRuns runs = new SequentialRuns();
     for (int c = 0; c < CLASSES; c++) {
-      runs.continued[c] = in.readInt();
-      runs.ended[c] = in.readInt();
+      runs.continued[c] = ResourceCodec.checkedSize(in.readInt(), MAX_COUNT);
+      runs.ended[c] = ResourceCodec.checkedSize(in.readInt(), MAX_COUNT);
     }
     return runs;
   }
