@@ -1,10 +1,13 @@
 package dev.prestage.cli;
 
+import dev.prestage.cli.command.BenchCommand;
+import dev.prestage.cli.command.DemoCommand;
 import dev.prestage.cli.command.HostCommands;
 import dev.prestage.cli.command.ModelCommand;
 import dev.prestage.cli.command.VmCommand;
 import dev.prestage.cli.config.ConfigurationException;
 import dev.prestage.cli.process.ControlPlaneCommand;
+import dev.prestage.cli.process.DataPlaneCommand;
 import dev.prestage.cli.process.RunCommand;
 import java.io.IOException;
 import java.io.InputStream;

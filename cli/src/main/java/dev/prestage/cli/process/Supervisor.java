@@ -6,7 +6,6 @@ import static java.lang.System.Logger.Level.WARNING;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -71,17 +70,8 @@ final class Supervisor {
     }
   }
 
-  /// The command line of this JVM with other flags and arguments.
   private List<String> commandLine(List<String> flags, String plane) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(flags);
-    command.add("--enable-native-access=ALL-UNNAMED");
-    command.add("--sun-misc-unsafe-memory-access=allow");
-    command.add("-XX:+ExitOnOutOfMemoryError");
-    command.add("-cp");
-    command.add(System.getProperty("java.class.path"));
-    command.add("dev.prestage.cli.Main");
+    List<String> command = SelfCommand.line(flags);
     command.add(plane);
     Path file = configuration;
     if (file != null) {
