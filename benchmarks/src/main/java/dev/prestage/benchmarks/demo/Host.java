@@ -119,7 +119,7 @@ final class Host implements AutoCloseable {
   Numbers numbers(String vm, long reads) throws IOException {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SETTLE_SECONDS);
     while (true) {
-      Numbers numbers = Numbers.of(client.get("/metrics").text());
+      Numbers numbers = Numbers.parse(client.get("/metrics").text());
       if (numbers.of("prestage_demand_reads_total{vm=\"" + vm + "\"}") >= reads) {
         return numbers;
       }
@@ -138,7 +138,7 @@ final class Host implements AutoCloseable {
 
   /// Metrics by their full name.
   record Numbers(Map<String, Double> values) {
-    static Numbers of(String text) {
+    static Numbers parse(String text) {
       Map<String, Double> values = new HashMap<>();
       for (String line : text.split("\n", -1)) {
         int space = line.lastIndexOf(' ');
