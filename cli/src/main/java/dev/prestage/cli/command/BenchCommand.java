@@ -1,9 +1,7 @@
 package dev.prestage.cli.command;
 
-import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
-import dev.prestage.cli.process.SelfCommand;
 import java.io.IOException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -22,9 +20,7 @@ public final class BenchCommand {
       throws IOException, InterruptedException {
     boolean missed = false;
     for (int run = 1; run <= runs; run++) {
-      DemoReport report =
-          Demo.run(
-              SelfCommand.line(), DemoCommand.demoFolder(), System.err, System.console() != null);
+      DemoReport report = DemoCommand.run();
       System.out.println(report.table());
       for (DemoGate.Check check : DemoGate.check(report)) {
         System.out.println(check);

@@ -3,6 +3,7 @@ package dev.prestage.cli.command;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.cli.process.SelfCommand;
+import java.io.Console;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -21,8 +22,7 @@ public final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    DemoReport report =
-        Demo.run(SelfCommand.line(), demoFolder(), System.err, System.console() != null);
+    DemoReport report = run();
     System.out.println(report.table());
     if (json != null) {
       report.write(json);
@@ -30,8 +30,16 @@ public final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
-  /// The image is kept between demos beside what the build made.
-  static Path demoFolder() {
-    return Path.of(System.getProperty("prestage.home", "."), "build", "demo");
+  /// Runs the demo with its progress on standard error. The image is kept between demos beside what the build made.
+  static DemoReport run() throws IOException, InterruptedException {
+    Path folder = Path.of(System.getProperty("prestage.home", "."), "build", "demo");
+    return Demo.run(SelfCommand.line(), folder, System.err, isTerminal());
+  }
+
+  // From JDK 25 on the default console is null again where nobody sits before it.
+  @SuppressWarnings("SystemConsoleNull")
+  private static boolean isTerminal() {
+    Console console = System.console();
+    return console != null && console.isTerminal();
   }
 }

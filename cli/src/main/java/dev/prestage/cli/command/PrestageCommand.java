@@ -1,18 +1,38 @@
 package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.cli.process.ControlPlaneCommand;
+import dev.prestage.cli.process.DataPlaneCommand;
+import dev.prestage.cli.process.RunCommand;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ScopeType;
 
-/// What a running Prestage can be asked about its host.
-@Command
-public final class HostCommands {
+/// The `prestage` command: its parts, and what a running Prestage can be asked about its host.
+@Command(
+    name = "prestage",
+    description = "Has ready on a VM host what the programs in its VMs will touch next.",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    version = "prestage 0.1.0",
+    subcommands = {
+      HelpCommand.class,
+      DemoCommand.class,
+      RunCommand.class,
+      DataPlaneCommand.class,
+      ControlPlaneCommand.class,
+      VmCommand.class,
+      ModelCommand.class,
+      BenchCommand.class
+    })
+public final class PrestageCommand {
   @Command(description = "Whether all parts work. Exit code 1 when one does not.")
   int health(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
