@@ -347,7 +347,7 @@ final class TierFile implements AutoCloseable {
       map.write(ByteBuffer.allocate(ENTRY_BYTES), entryOffset(extent));
     } catch (IOException e) {
       // The entry then names bytes that are gone, which their checksums will tell.
-      LOG.log(Level.WARNING, "{0}: could not clear a map entry: {1}", name, e.getMessage());
+      LOG.log(Level.DEBUG, "{0}: could not clear a map entry: {1}", name, e.getMessage());
     }
     data.punch((long) extent * EXTENT_BYTES, EXTENT_BYTES);
     return true;
