@@ -15,7 +15,11 @@ import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -89,6 +93,7 @@ public final class ApiServer implements AutoCloseable {
     Routes routes = new Routes(commands, events, clock);
 
     HttpRouting.Builder onSocket = HttpRouting.builder();
+    Routes.closing(onSocket);
     routes.on(onSocket);
     WebServerConfig.Builder builder =
         limits(WebServer.builder())
@@ -99,6 +104,7 @@ public final class ApiServer implements AutoCloseable {
             .routing(onSocket);
     if (tcp != null) {
       HttpRouting.Builder onTcp = HttpRouting.builder();
+      Routes.closing(onTcp);
       onTcp.addFilter((chain, request, response) -> {
         String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
         if (matches(token, given)) {
@@ -113,21 +119,17 @@ public final class ApiServer implements AutoCloseable {
           TCP, limits(ListenerConfig.builder()).bindAddress(tcp).routing(onTcp).build());
     }
     this.server = builder.build();
-    try {
-      server.start();
-      SocketFile.guard(options.socket());
-    } catch (RuntimeException | IOException e) {
-      server.stop();
-      Throwable cause = e.getCause() == null ? e : e.getCause();
-      throw new IOException(
-          "the API cannot listen on "
-              + options.socket()
-              + (tcp == null ? "" : " and " + tcp)
-              + " ("
-              + cause.getMessage()
-              + "); free the address or configure another",
-          e);
+    tryToBind(UnixDomainSocketAddress.of(options.socket()));
+    Files.deleteIfExists(options.socket());
+    if (tcp != null) {
+      tryToBind(tcp);
     }
+    server.start();
+    if (!server.isRunning()) {
+      throw new IOException(
+          "the API cannot listen on " + options.socket() + "; the log above has the reason");
+    }
+    SocketFile.guard(options.socket());
     this.tcpPort = tcp == null ? -1 : server.port(TCP);
   }
 
@@ -159,6 +161,7 @@ public final class ApiServer implements AutoCloseable {
   private static <B extends ListenerConfig.BuilderBase<B, ?>> B limits(B builder) {
     return builder
         .maxTcpConnections(MAX_CONNECTIONS)
+        .maxPayloadSize(Routes.MAX_MODEL_BYTES)
         .shutdownGracePeriod(GRACE)
         .directHandlers(problems());
   }
@@ -179,10 +182,14 @@ public final class ApiServer implements AutoCloseable {
       ServerResponseHeaders headers,
       String message) {
     String line = message == null ? "" : message.lines().findFirst().orElse("");
-    Problem problem =
-        type == DirectHandler.EventType.INTERNAL_ERROR
-            ? Problem.unexpected()
-            : Problem.http(status, line.isEmpty() ? status.reasonPhrase() : line);
+    Problem problem;
+    if (type == DirectHandler.EventType.INTERNAL_ERROR) {
+      problem = Problem.unexpected();
+    } else if (status.code() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
+      problem = Problem.tooLarge(Routes.MAX_MODEL_BYTES);
+    } else {
+      problem = Problem.http(status, line.isEmpty() ? status.reasonPhrase() : line);
+    }
     return DirectHandler.TransportResponse.builder()
         .status(status)
         .headers(headers)
@@ -190,6 +197,24 @@ public final class ApiServer implements AutoCloseable {
         .keepAlive(type.keepAlive())
         .entity(Json.write(problem))
         .build();
+  }
+
+  /// Binds and lets go. Helidon only logs why it cannot bind, so this finds out before.
+  private static void tryToBind(SocketAddress address) throws IOException {
+    try (ServerSocketChannel channel =
+        address instanceof UnixDomainSocketAddress
+            ? ServerSocketChannel.open(StandardProtocolFamily.UNIX)
+            : ServerSocketChannel.open()) {
+      channel.bind(address);
+    } catch (IOException | UnresolvedAddressException e) {
+      throw new IOException(
+          "the API cannot listen on "
+              + address
+              + " ("
+              + (e.getMessage() == null ? "the host is unknown" : e.getMessage())
+              + "); free the address or configure another",
+          e);
+    }
   }
 
   private static byte[] token(InetSocketAddress tcp, @Nullable Path file) throws IOException {

@@ -9,6 +9,7 @@ import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
 import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -46,6 +47,21 @@ final class Routes {
     this.commands = commands;
     this.events = events;
     this.clock = clock;
+  }
+
+  /// Ends the connection after a response when either side said `Connection: close`. Helidon 4.5.0
+  /// sends that field and goes on reading: a client that waits for the end waits for ever, and a
+  /// body that was refused unread would be taken for the next request. Must be a listener's first
+  /// filter.
+  static void closing(HttpRouting.Builder routing) {
+    routing.addFilter((chain, request, response) -> {
+      chain.proceed();
+      if (response.isSent()
+          && (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
+              || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE))) {
+        throw new CloseConnectionException("as announced");
+      }
+    });
   }
 
   /// Puts the routes on a listener.
@@ -141,9 +157,10 @@ final class Routes {
         .header(HeaderNames.CONTENT_TYPE, Problem.MEDIA_TYPE);
     if (problem.status() == Status.UNAUTHORIZED_401.code()) {
       response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
+      response.header(HeaderValues.CONNECTION_CLOSE); // the body is not read
     }
     if (problem.status() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
-      response.header(HeaderValues.CONNECTION_CLOSE); // the rest of the body is not read
+      response.header(HeaderValues.CONNECTION_CLOSE); // nor is the rest of this one
     }
     response.send(Json.write(problem));
   }

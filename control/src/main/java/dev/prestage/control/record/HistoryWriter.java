@@ -246,7 +246,7 @@ public final class HistoryWriter implements AutoCloseable {
         if (closing || !waiting.isEmpty() || now - committedAt >= COMMIT_NANOS) {
           commit(history, now);
         }
-      } catch (RuntimeException | AssertionError | InternalError e) {
+      } catch (RuntimeException | Error e) { // native code fails with errors, too
         fail(history, e);
       }
     }
@@ -294,7 +294,7 @@ public final class HistoryWriter implements AutoCloseable {
         LOG.log(System.Logger.Level.INFO, "history works again");
       }
       health = OK;
-    } catch (RuntimeException | LinkageError e) {
+    } catch (RuntimeException | Error e) { // a library that does not load is an error
       down(e);
     }
   }
@@ -307,7 +307,7 @@ public final class HistoryWriter implements AutoCloseable {
     current = null;
     try {
       history.close();
-    } catch (RuntimeException | AssertionError closing) {
+    } catch (RuntimeException | Error closing) {
       LOG.log(System.Logger.Level.DEBUG, "while closing the failed history", closing);
     }
     down(e);
@@ -318,7 +318,10 @@ public final class HistoryWriter implements AutoCloseable {
         e instanceof HistoryException
             ? String.valueOf(e.getMessage())
             : "history cannot be written ("
-                + String.valueOf(e.getMessage()).lines().findFirst().orElse("")
+                + (e.getMessage() == null ? e.toString() : e.getMessage())
+                    .lines()
+                    .findFirst()
+                    .orElse("")
                 + "); check the space and the permissions of its folder";
     failures.incrementAndGet();
     retryAt = clock.nanos() + retryNanos;

@@ -105,10 +105,10 @@ public final class QuestDbHistory implements AccessHistory {
   ///   process, written by a newer version, damaged, or not a history
   public QuestDbHistory(Path folder) {
     this.folder = folder;
-    QuestDbLog.install();
     this.lock = claim(folder);
     CairoEngine opened = null;
     try {
+      QuestDbLog.install();
       Path database = folder.resolve("db");
       checkVersion(folder, database);
       Files.createDirectories(database);

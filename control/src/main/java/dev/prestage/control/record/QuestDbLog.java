@@ -13,8 +13,9 @@ import java.nio.charset.StandardCharsets;
 /// Leads QuestDB's own log into ours: what is critical as a warning, errors for debugging, the rest
 /// nowhere. Left alone it writes tens of lines to standard output at each start.
 ///
-/// QuestDB makes this object from `questdb-log.conf`, by the class's name.
-final class QuestDbLog extends SynchronizedJob implements LogWriter {
+/// QuestDB makes this object from `questdb-log.conf`, by the class's name; that is why it is
+/// public.
+public final class QuestDbLog extends SynchronizedJob implements LogWriter {
   private static final System.Logger LOG = System.getLogger("dev.prestage.history.questdb");
 
   /// QuestDB's name for the system property that names its log configuration.
@@ -24,7 +25,8 @@ final class QuestDbLog extends SynchronizedJob implements LogWriter {
   private final SCSequence sequence;
   private final int level;
 
-  QuestDbLog(RingQueue<LogRecordUtf8Sink> ring, SCSequence sequence, int level) {
+  /// For QuestDB.
+  public QuestDbLog(RingQueue<LogRecordUtf8Sink> ring, SCSequence sequence, int level) {
     this.ring = ring;
     this.sequence = sequence;
     this.level = level;
