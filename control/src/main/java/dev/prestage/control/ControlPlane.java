@@ -33,12 +33,14 @@ import java.util.Map;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /// The control plane: one engine thread that accesses, reports and commands come to, in a bounded
 /// queue.
@@ -74,6 +76,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
   private final Map<Long, Consumer<Frame.Answer>> unanswered = new HashMap<>();
+  private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
@@ -383,6 +386,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   long shedAccesses() {
     return shedAccesses.get();
+  }
+
+  /// Numbers of parts around this plane join its own.
+  public void alsoCount(Supplier<List<Reply.Counter>> source) {
+    otherCounters.add(source);
+  }
+
+  List<Reply.Counter> otherCounters() {
+    return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
   }
 
   Health health() {

@@ -49,6 +49,7 @@ final class Counters {
               !LEVELS.contains(counter.name()),
               counter.value()));
     }
+    all.addAll(plane.otherCounters());
     return all;
   }
 

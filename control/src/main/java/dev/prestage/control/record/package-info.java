@@ -1,7 +1,16 @@
 /// History on QuestDB, embedded in the control plane.
 ///
-/// One writer thread behind a bounded queue: a slow or broken database means lost history and a
-/// loud health state, never a slow guest.
+/// [dev.prestage.control.record.QuestDbHistory] is the database: a folder, one table, one writer.
+/// [dev.prestage.control.record.HistoryWriter] stands before it with a bounded queue and a thread
+/// of its own: a slow or broken database means lost history, counted by VM, and a loud health
+/// state, never a slow guest. It opens the history in the background and again after each failure.
+///
+/// It owns the folder that it is given, and nothing outside of it; QuestDB's native library is
+/// unpacked to the JVM's temporary folder. QuestDB opens no port, sends no telemetry, and says what
+/// is critical through `System.Logger`.
+///
+/// Limits: nothing is deleted yet (about 45 bytes a row), and an access is stored with the space of
+/// its VM's disk.
 @NullMarked
 package dev.prestage.control.record;
 

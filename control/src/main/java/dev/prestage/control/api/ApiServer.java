@@ -1,0 +1,251 @@
+package dev.prestage.control.api;
+
+import dev.prestage.control.command.Commands;
+import dev.prestage.control.command.Reply;
+import dev.prestage.control.notice.NoticeHub;
+import dev.prestage.engine.time.Clock;
+import io.helidon.http.DirectHandler;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.ServerResponseHeaders;
+import io.helidon.http.Status;
+import io.helidon.webserver.ListenerConfig;
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.WebServerConfig;
+import io.helidon.webserver.http.DirectHandlers;
+import io.helidon.webserver.http.HttpRouting;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.UnresolvedAddressException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import org.jspecify.annotations.Nullable;
+
+/// The API on its sockets: a unix socket for this process's user and root, and, when configured,
+/// TCP for who has the token.
+///
+/// Threading: one virtual thread per connection; commands run on it and wait for their answers.
+public final class ApiServer implements AutoCloseable {
+  /// Where the API listens.
+  ///
+  /// @param socket the unix socket, at most 107 bytes of path; its folder is made if it is missing
+  /// @param tcp the TCP address as well, or null for none; port 0 picks a free one
+  /// @param tokenFile the file with the token that TCP clients send; must be there with `tcp`
+  public record Options(Path socket, @Nullable InetSocketAddress tcp, @Nullable Path tokenFile) {
+    /// The unix socket only.
+    public Options(Path socket) {
+      this(socket, null, null);
+    }
+  }
+
+  private static final String TCP = "tcp";
+  private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
+
+  /// Where fewer bytes would be guessed too soon.
+  private static final int MIN_TOKEN_CHARS = 16;
+
+  /// A connection costs two descriptors' worth of kernel memory and one virtual thread. The bound
+  /// keeps an eager client from using up the process's descriptors, which would end the listener.
+  private static final int MAX_CONNECTIONS = 512;
+
+  /// Requests under way get this long when the server stops.
+  private static final Duration GRACE = Duration.ofSeconds(1);
+
+  /// Helidon announces each socket at level INFO. Held here because the JDK forgets the level of a
+  /// logger that nobody holds.
+  private static final Logger HELIDON = Logger.getLogger("io.helidon");
+
+  private final WebServer server;
+  private final EventStreams events;
+  private final PeerCheck peers;
+  private final LongAdder wrongTokens = new LongAdder();
+  private final int tcpPort;
+
+  /// Starts to listen; commands may come before this returns.
+  ///
+  /// @throws IOException one line for the operator: the socket is taken, the token is missing
+  public ApiServer(Options options, Commands commands, NoticeHub hub, Clock clock)
+      throws IOException {
+    this(options, commands, hub, clock, KEEP_ALIVE);
+  }
+
+  ApiServer(Options options, Commands commands, NoticeHub hub, Clock clock, Duration keepAlive)
+      throws IOException {
+    if (HELIDON.getLevel() == null) {
+      HELIDON.setLevel(Level.WARNING);
+    }
+    InetSocketAddress tcp = options.tcp();
+    byte[] token = tcp == null ? new byte[0] : token(tcp, options.tokenFile());
+    SocketFile.prepare(options.socket());
+    this.events = new EventStreams(hub, keepAlive);
+    this.peers = new PeerCheck(SocketFile.allowed());
+    Routes routes = new Routes(commands, events, clock);
+
+    HttpRouting.Builder onSocket = HttpRouting.builder();
+    Routes.closing(onSocket);
+    routes.on(onSocket);
+    WebServerConfig.Builder builder =
+        limits(WebServer.builder())
+            .bindAddress(UnixDomainSocketAddress.of(options.socket()))
+            .connectionOptions(peers)
+            .shutdownHook(false)
+            .featuresDiscoverServices(false)
+            .routing(onSocket);
+    if (tcp != null) {
+      HttpRouting.Builder onTcp = HttpRouting.builder();
+      Routes.closing(onTcp);
+      onTcp.addFilter((chain, request, response) -> {
+        String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
+        if (matches(token, given)) {
+          chain.proceed();
+        } else {
+          wrongTokens.increment();
+          Routes.send(response, Problem.unauthorized());
+        }
+      });
+      routes.on(onTcp);
+      builder.putSocket(
+          TCP, limits(ListenerConfig.builder()).bindAddress(tcp).routing(onTcp).build());
+    }
+    this.server = builder.build();
+    tryToBind(UnixDomainSocketAddress.of(options.socket()));
+    Files.deleteIfExists(options.socket());
+    if (tcp != null) {
+      tryToBind(tcp);
+    }
+    server.start();
+    if (!server.isRunning()) {
+      throw new IOException(
+          "the API cannot listen on " + options.socket() + "; the log above has the reason");
+    }
+    SocketFile.guard(options.socket());
+    this.tcpPort = tcp == null ? -1 : server.port(TCP);
+  }
+
+  /// The TCP port that is listened on, or -1.
+  public int tcpPort() {
+    return tcpPort;
+  }
+
+  /// `ok`, or one line that says what is wrong.
+  public String health() {
+    return server.isRunning() ? "ok" : "the API does not listen; restart the control plane";
+  }
+
+  /// What this server counts, for the metrics.
+  public List<Reply.Counter> counters() {
+    return List.of(
+        new Reply.Counter("api_peers_refused", Map.of(), true, peers.refused()),
+        new Reply.Counter("api_wrong_tokens", Map.of(), true, wrongTokens.sum()));
+  }
+
+  /// Ends the streams of events, lets requests under way finish for a second, and removes the
+  /// socket.
+  @Override
+  public void close() {
+    events.close();
+    server.stop();
+  }
+
+  private static <B extends ListenerConfig.BuilderBase<B, ?>> B limits(B builder) {
+    return builder
+        .maxTcpConnections(MAX_CONNECTIONS)
+        .maxPayloadSize(Routes.MAX_MODEL_BYTES)
+        .shutdownGracePeriod(GRACE)
+        .directHandlers(problems());
+  }
+
+  /// What Helidon finds wrong before a route is found, as problems too.
+  private static DirectHandlers problems() {
+    DirectHandlers.Builder handlers = DirectHandlers.builder();
+    for (DirectHandler.EventType type : DirectHandler.EventType.values()) {
+      handlers.addHandler(type, ApiServer::problem);
+    }
+    return handlers.build();
+  }
+
+  private static DirectHandler.TransportResponse problem(
+      DirectHandler.TransportRequest request,
+      DirectHandler.EventType type,
+      Status status,
+      ServerResponseHeaders headers,
+      String message) {
+    String line = message == null ? "" : message.lines().findFirst().orElse("");
+    Problem problem;
+    if (type == DirectHandler.EventType.INTERNAL_ERROR) {
+      problem = Problem.unexpected();
+    } else if (status.code() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
+      problem = Problem.tooLarge(Routes.MAX_MODEL_BYTES);
+    } else {
+      problem = Problem.http(status, line.isEmpty() ? status.reasonPhrase() : line);
+    }
+    return DirectHandler.TransportResponse.builder()
+        .status(status)
+        .headers(headers)
+        .header(HeaderNames.CONTENT_TYPE, Problem.MEDIA_TYPE)
+        .keepAlive(type.keepAlive())
+        .entity(Json.write(problem))
+        .build();
+  }
+
+  /// Binds and lets go. Helidon only logs why it cannot bind, so this finds out before.
+  private static void tryToBind(SocketAddress address) throws IOException {
+    try (ServerSocketChannel channel =
+        address instanceof UnixDomainSocketAddress
+            ? ServerSocketChannel.open(StandardProtocolFamily.UNIX)
+            : ServerSocketChannel.open()) {
+      channel.bind(address);
+    } catch (IOException | UnresolvedAddressException e) {
+      throw new IOException(
+          "the API cannot listen on "
+              + address
+              + " ("
+              + (e.getMessage() == null ? "the host is unknown" : e.getMessage())
+              + "); free the address or configure another",
+          e);
+    }
+  }
+
+  private static byte[] token(InetSocketAddress tcp, @Nullable Path file) throws IOException {
+    if (file == null) {
+      throw new IOException(
+          "the API does not listen on "
+              + tcp
+              + " without a token; configure a token file, or the unix socket only");
+    }
+    String token;
+    try {
+      token = Files.readString(file).strip();
+    } catch (IOException e) {
+      throw new IOException(
+          "the API's token file " + file + " cannot be read (" + e + "); make it, one line", e);
+    }
+    if (token.length() < MIN_TOKEN_CHARS || !token.chars().allMatch(c -> c > ' ' && c < 127)) {
+      throw new IOException(
+          "the API's token file "
+              + file
+              + " must hold one line of at least "
+              + MIN_TOKEN_CHARS
+              + " letters and digits; write a random one");
+    }
+    return token.getBytes(StandardCharsets.US_ASCII);
+  }
+
+  private static boolean matches(byte[] token, String given) {
+    String scheme = "Bearer ";
+    return given.regionMatches(true, 0, scheme, 0, scheme.length())
+        && MessageDigest.isEqual(
+            token, given.substring(scheme.length()).strip().getBytes(StandardCharsets.UTF_8));
+  }
+}

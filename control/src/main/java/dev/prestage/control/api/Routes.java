@@ -1,0 +1,353 @@
+package dev.prestage.control.api;
+
+import dev.prestage.control.command.Command;
+import dev.prestage.control.command.Commands;
+import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Reply;
+import dev.prestage.engine.time.Clock;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.Method;
+import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Every route of the API, each a translation of a request to a [Command] and of its [Reply] to a
+/// response.
+final class Routes {
+  /// Larger than any request that names something; a model has its own limit.
+  static final int MAX_JSON_BYTES = 64 * 1024;
+
+  /// A model of a program with 100,000 resources is about 4 MB.
+  static final int MAX_MODEL_BYTES = 16 * 1024 * 1024;
+
+  /// An answer of 10,000 rows is about 2.5 MB of JSON.
+  static final int MAX_LIMIT = 10_000;
+
+  private static final int LIMIT = 100;
+  private static final int HISTORY_LIMIT = 1_000;
+  private static final long HISTORY_NANOS = Duration.ofHours(1).toNanos();
+  private static final System.Logger LOG = System.getLogger(Routes.class.getName());
+
+  private final Commands commands;
+  private final EventStreams events;
+  private final Clock clock;
+
+  Routes(Commands commands, EventStreams events, Clock clock) {
+    this.commands = commands;
+    this.events = events;
+    this.clock = clock;
+  }
+
+  /// Ends the connection after a response when either side said `Connection: close`. Helidon 4.5.0
+  /// sends that field and goes on reading: a client that waits for the end waits for ever, and a
+  /// body that was refused unread would be taken for the next request. Must be a listener's first
+  /// filter.
+  static void closing(HttpRouting.Builder routing) {
+    routing.addFilter((chain, request, response) -> {
+      chain.proceed();
+      if (response.isSent()
+          && (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
+              || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE))) {
+        throw new CloseConnectionException("as announced");
+      }
+    });
+  }
+
+  /// Puts the routes on a listener.
+  void on(HttpRouting.Builder routing) {
+    route(routing, Method.POST, "/v1/vms", this::register);
+    route(routing, Method.GET, "/v1/vms", query -> new Command.ShowVms(null));
+    route(routing, Method.GET, "/v1/vms/{vm}", query -> new Command.ShowVms(query.vm()));
+    route(routing, Method.DELETE, "/v1/vms/{vm}", query -> new Command.RemoveVm(query.vm()));
+    route(
+        routing,
+        Method.POST,
+        "/v1/vms/{vm}/start",
+        query -> new Command.StartProgram(query.noBody().vm()));
+    route(
+        routing,
+        Method.POST,
+        "/v1/vms/{vm}/stop",
+        query -> new Command.StopProgram(query.noBody().vm()));
+    route(
+        routing,
+        Method.GET,
+        "/v1/vms/{vm}/forecast",
+        query -> new Command.ShowForecast(query.vm(), query.limit(LIMIT)),
+        "limit");
+    route(
+        routing,
+        Method.POST,
+        "/v1/allocations",
+        query -> new Command.Allocate(query.json("vm").text("vm")));
+    route(routing, Method.GET, "/v1/allocations/{id}", Routes::allocation);
+    route(
+        routing,
+        Method.GET,
+        "/v1/leases",
+        query -> new Command.ShowLeases(query.optional("vm"), query.limit(LIMIT)),
+        "vm",
+        "limit");
+    route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
+    route(
+        routing,
+        Method.GET,
+        "/v1/history",
+        this::history,
+        "program",
+        "vm",
+        "since",
+        "until",
+        "limit");
+    route(
+        routing,
+        Method.PUT,
+        "/v1/predicting",
+        query -> new Command.SetPredicting(query.json("on").flag("on")));
+    route(
+        routing,
+        Method.GET,
+        "/v1/models/{program}",
+        query -> new Command.ExportModel(query.segment("program"), query.optional("tenant")),
+        "tenant");
+    route(
+        routing,
+        Method.POST,
+        "/v1/models",
+        query -> new Command.ImportModel(ByteBuffer.wrap(query.body(MAX_MODEL_BYTES))));
+    route(routing, Method.GET, "/health", query -> new Command.ShowHealth());
+    route(routing, Method.GET, "/metrics", query -> new Command.ShowCounters());
+    routing.get(
+        "/v1/events",
+        (request, response) -> {
+          new Query(request).only();
+          events.serve(request, response);
+        });
+    routing.any((request, _) -> {
+      throw new Problem.Thrown(
+          Problem.noRoute(request.prologue().method().text(), request.path().rawPath()));
+    });
+    routing.error(Refusal.class, (_, response, e) -> send(response, Problem.of(e)));
+    routing.error(Problem.Thrown.class, (_, response, e) -> send(response, e.problem()));
+    routing.error(
+        Exception.class,
+        (request, response, e) -> {
+          LOG.log(
+              System.Logger.Level.ERROR,
+              "request failed: " + request.prologue().method() + " " + request.path().rawPath(),
+              e);
+          send(response, Problem.unexpected());
+        });
+  }
+
+  static void send(ServerResponse response, Problem problem) {
+    response
+        .status(Status.create(problem.status()))
+        .header(HeaderNames.CONTENT_TYPE, Problem.MEDIA_TYPE);
+    if (problem.status() == Status.UNAUTHORIZED_401.code()) {
+      response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
+      response.header(HeaderValues.CONNECTION_CLOSE); // the body is not read
+    }
+    if (problem.status() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
+      response.header(HeaderValues.CONNECTION_CLOSE); // nor is the rest of this one
+    }
+    response.send(Json.write(problem));
+  }
+
+  /// Makes a command of a request.
+  @FunctionalInterface
+  private interface Translation {
+    Command of(Query query) throws Problem.Thrown, IOException;
+  }
+
+  private void route(
+      HttpRouting.Builder routing,
+      Method method,
+      String path,
+      Translation translation,
+      String... parameters) {
+    routing.route(
+        method,
+        path,
+        (request, response) -> {
+          Query query = new Query(request).only(parameters);
+          Command command = translation.of(query);
+          send(response, command, commands.execute(command));
+        });
+  }
+
+  private Command register(Query query) throws Problem.Thrown, IOException {
+    Json.Fields fields = query.json("vm", "program", "image", "tenant");
+    return new Command.RegisterVm(
+        fields.text("vm"),
+        fields.text("program"),
+        fields.text("image"),
+        fields.optionalText("tenant"));
+  }
+
+  private static Command allocation(Query query) throws Problem.Thrown {
+    String id = query.segment("id");
+    try {
+      return new Command.ShowAllocation(Long.parseLong(id));
+    } catch (NumberFormatException _) {
+      throw new Problem.Thrown(
+          Problem.invalid("'" + id + "' is not an allocation; send the number that POST returned"));
+    }
+  }
+
+  private Command history(Query query) throws Problem.Thrown {
+    long now = clock.nanos();
+    String since = query.optional("since");
+    String until = query.optional("until");
+    long to = until == null ? now : Times.nanos("until", until, now);
+    long from = since == null ? to - HISTORY_NANOS : Times.nanos("since", since, now);
+    if (from > to) {
+      throw new Problem.Thrown(
+          Problem.invalid("'since' lies after 'until'; exchange them or leave one out"));
+    }
+    return new Command.ShowHistory(
+        query.optional("program"), query.optional("vm"), from, to, query.limit(HISTORY_LIMIT));
+  }
+
+  private static void send(ServerResponse response, Command command, Reply reply)
+      throws Problem.Thrown {
+    switch (reply) {
+      case Reply.Done _ -> response.status(Status.NO_CONTENT_204).send();
+      case Reply.Counters counters ->
+          response
+              .header(HeaderNames.CONTENT_TYPE, PrometheusText.MEDIA_TYPE)
+              .send(PrometheusText.of(counters.counters()).getBytes(StandardCharsets.UTF_8));
+      case Reply.Model model ->
+          response
+              .header(HeaderNames.CONTENT_TYPE, "application/octet-stream")
+              .send(bytes(model.bytes()));
+      case Reply.Vms vms when command instanceof Command.ShowVms(String vm) && vm != null ->
+          json(response, one(vm, vms.vms()));
+      case Reply.Allocation allocation when command instanceof Command.Allocate ->
+          json(response.status(Status.ACCEPTED_202), allocation);
+      case Reply.Vms _,
+          Reply.VmView _,
+          Reply.Allocation _,
+          Reply.Leases _,
+          Reply.ForecastView _,
+          Reply.Tiers _,
+          Reply.History _,
+          Reply.Imported _,
+          Reply.Health _ ->
+          json(response, reply);
+    }
+  }
+
+  private static void json(ServerResponse response, Object value) {
+    response.header(HeaderNames.CONTENT_TYPE, "application/json").send(Json.write(value));
+  }
+
+  private static Reply.VmView one(String vm, List<Reply.VmView> vms) throws Problem.Thrown {
+    for (Reply.VmView view : vms) {
+      if (view.vm().equals(vm)) {
+        return view;
+      }
+    }
+    throw new Problem.Thrown(
+        Problem.of(
+            new Refusal(
+                Refusal.Reason.UNKNOWN, "no VM '" + vm + "'; register it with POST /v1/vms")));
+  }
+
+  private static byte[] bytes(ByteBuffer buffer) {
+    byte[] bytes = new byte[buffer.remaining()];
+    buffer.duplicate().get(bytes);
+    return bytes;
+  }
+
+  /// What a request says: path, parameters and body.
+  private record Query(ServerRequest request) {
+    /// Refuses parameters with other names, so that a slip of the pen is not silently ignored.
+    Query only(String... known) throws Problem.Thrown {
+      for (String name : request.query().names()) {
+        if (!Arrays.asList(known).contains(name)) {
+          throw new Problem.Thrown(
+              Problem.invalid(
+                  "unknown parameter '"
+                      + name
+                      + "'; "
+                      + (known.length == 0
+                          ? "this route takes none"
+                          : "the parameters are " + String.join(", ", known))));
+        }
+      }
+      return this;
+    }
+
+    Query noBody() throws Problem.Thrown, IOException {
+      byte[] body = body(MAX_JSON_BYTES);
+      if (body.length > 0) {
+        Json.Fields fields = Json.read(body);
+        if (!fields.object().isEmpty()) {
+          throw new Problem.Thrown(Problem.invalid("this route takes no body"));
+        }
+      }
+      return this;
+    }
+
+    String segment(String name) {
+      return request.path().pathParameters().get(name);
+    }
+
+    String vm() {
+      return segment("vm");
+    }
+
+    @Nullable String optional(String name) {
+      return request.query().first(name).orElse(null);
+    }
+
+    int limit(int otherwise) throws Problem.Thrown {
+      String text = optional("limit");
+      if (text == null) {
+        return otherwise;
+      }
+      try {
+        int limit = Integer.parseInt(text);
+        if (limit >= 1 && limit <= MAX_LIMIT) {
+          return limit;
+        }
+      } catch (NumberFormatException _) {
+        // said below
+      }
+      throw new Problem.Thrown(
+          Problem.invalid("'limit' is '" + text + "'; send a number from 1 to " + MAX_LIMIT));
+    }
+
+    Json.Fields json(String... known) throws Problem.Thrown, IOException {
+      return Json.read(body(MAX_JSON_BYTES), known);
+    }
+
+    byte[] body(int limitBytes) throws Problem.Thrown, IOException {
+      if (!request.content().hasEntity()) {
+        return new byte[0];
+      }
+      if (request.headers().contentLength().orElse(0) > limitBytes) {
+        throw new Problem.Thrown(Problem.tooLarge(limitBytes));
+      }
+      try (InputStream in = request.content().inputStream()) {
+        byte[] body = in.readNBytes(limitBytes + 1);
+        if (body.length > limitBytes) {
+          throw new Problem.Thrown(Problem.tooLarge(limitBytes));
+        }
+        return body;
+      }
+    }
+  }
+}

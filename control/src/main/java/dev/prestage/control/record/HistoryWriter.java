@@ -1,0 +1,341 @@
+package dev.prestage.control.record;
+
+import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Reply;
+import dev.prestage.engine.access.Access;
+import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.stage.Notice;
+import dev.prestage.engine.stage.Notices;
+import dev.prestage.engine.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/// Takes accesses from whoever has them and writes them to a history on a thread of its own.
+///
+/// A slow disk or a dead database costs history and nothing else: [#offer] never waits, what does
+/// not fit is dropped and counted by VM, and [#health] says why. A history that failed is opened
+/// again by itself, first after a second, then after twice as long each time, at most a minute.
+///
+/// Every access that was offered is counted once: offered = written + dropped + waiting.
+///
+/// Threading: [#offer], [#find] and the counters are for any thread. Opening, appending, committing
+/// and closing happen on the writer's platform thread (QuestDB's downcalls hold their carrier). It
+/// asks for the lowest priority, which Linux grants only under `-XX:ThreadPriorityPolicy=1`.
+public final class HistoryWriter implements AutoCloseable {
+  /// How a history is opened, again after each failure. It may take seconds.
+  @FunctionalInterface
+  public interface Opener {
+    /// An open history.
+    ///
+    /// @throws HistoryException with a line for the operator
+    AccessHistory open();
+  }
+
+  /// 64 Ki accesses: at the pause below that is 3 million a second before the queue overflows, and
+  /// half a second of a busy host's 100,000 a second while the disk hangs.
+  static final int CAPACITY = 1 << 16;
+
+  /// A commit costs about 1 ms and at most 7 ms, so one a second is below 1 % of a core.
+  private static final long COMMIT_NANOS = Duration.ofSeconds(1).toNanos();
+
+  /// And one after this many rows, which take about 15 ms to append: bounds what a kill can lose.
+  private static final int COMMIT_ROWS = 100_000;
+
+  /// How long the thread sleeps when there is nothing to write: 50 wake-ups a second.
+  private static final long PAUSE_NANOS = Duration.ofMillis(20).toNanos();
+
+  private static final long FIRST_RETRY_NANOS = Duration.ofSeconds(1).toNanos();
+  private static final long LAST_RETRY_NANOS = Duration.ofMinutes(1).toNanos();
+  private static final Duration CLOSE_WAIT = Duration.ofSeconds(10);
+
+  private static final String OK = "ok";
+  private static final System.Logger LOG = System.getLogger(HistoryWriter.class.getName());
+
+  private final Opener opener;
+  private final Clock clock;
+  private final Notices notices;
+  private final AccessRing ring;
+  private final Thread thread;
+  private final ConcurrentLinkedQueue<CompletableFuture<Boolean>> flushes =
+      new ConcurrentLinkedQueue<>();
+  private final ConcurrentHashMap<String, LongAdder> droppedByVm = new ConcurrentHashMap<>();
+  private final LongAdder dropped = new LongAdder();
+  private final AtomicLong written = new AtomicLong();
+  private final AtomicLong failures = new AtomicLong();
+
+  private volatile String health = "history is being opened";
+  private volatile @Nullable AccessHistory current;
+  private volatile boolean closing;
+
+  // Confined to the writer's thread.
+  private final Vm[] batch = new Vm[COMMIT_ROWS];
+  private int batchSize;
+  private long committedAt;
+  private long retryAt;
+  private long retryNanos = FIRST_RETRY_NANOS;
+
+  /// Starts the writer; the history is opened in the background.
+  public HistoryWriter(Opener opener, Clock clock, Notices notices) {
+    this(opener, clock, notices, CAPACITY);
+  }
+
+  @SuppressWarnings("ThreadPriorityCheck") // a wish, nothing relies on it
+  HistoryWriter(Opener opener, Clock clock, Notices notices, int capacity) {
+    this.opener = opener;
+    this.clock = clock;
+    this.notices = notices;
+    this.ring = new AccessRing(capacity);
+    this.retryAt = clock.nanos();
+    this.committedAt = retryAt;
+    this.thread = Thread.ofPlatform().name("history").daemon(true).unstarted(this::run);
+    thread.setPriority(Thread.MIN_PRIORITY);
+    thread.start();
+  }
+
+  /// Hands over one access; it can be found about a second later.
+  ///
+  /// @return whether it was taken; false when it was dropped (and counted)
+  public boolean offer(Access access, Vm vm) {
+    if (!closing && ring.offer(access, vm)) {
+      return true;
+    }
+    drop(vm);
+    return false;
+  }
+
+  /// The accesses that match, oldest first; of more than the limit, the newest.
+  ///
+  /// @throws Refusal when there is no history to ask now; it says why
+  public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
+    AccessHistory history = current;
+    if (history == null) {
+      throw new Refusal(Refusal.Reason.UNAVAILABLE, health);
+    }
+    try {
+      return history.find(query);
+    } catch (HistoryException e) {
+      throw new Refusal(Refusal.Reason.UNAVAILABLE, String.valueOf(e.getMessage()));
+    }
+  }
+
+  /// `ok`, or one line that says what is wrong and what to do.
+  public String health() {
+    return health;
+  }
+
+  /// Waits until all that was offered before this call is written and can be found.
+  ///
+  /// @return whether it is; false when the history is down or the time has passed
+  public boolean flush(Duration wait) throws InterruptedException {
+    CompletableFuture<Boolean> done = new CompletableFuture<>();
+    flushes.add(done);
+    LockSupport.unpark(thread);
+    try {
+      return done.get(wait.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (TimeoutException | ExecutionException _) {
+      return false;
+    }
+  }
+
+  /// Accesses written and committed.
+  public long written() {
+    return written.get();
+  }
+
+  /// Accesses dropped, because the queue was full or the history down.
+  public long dropped() {
+    return dropped.sum();
+  }
+
+  /// The same by VM, without the VMs that were forgotten.
+  public Map<String, Long> droppedByVm() {
+    Map<String, Long> all = new TreeMap<>();
+    droppedByVm.forEach((vm, count) -> all.put(vm, count.sum()));
+    return all;
+  }
+
+  /// A VM is gone: stop counting for it by name.
+  public void forget(String vm) {
+    droppedByVm.remove(vm);
+  }
+
+  /// What this writer counts, for the metrics.
+  public List<Reply.Counter> counters() {
+    List<Reply.Counter> all = new ArrayList<>();
+    all.add(new Reply.Counter("history_written", Map.of(), true, written()));
+    all.add(new Reply.Counter("history_dropped", Map.of(), true, dropped()));
+    all.add(new Reply.Counter("history_failures", Map.of(), true, failures.get()));
+    all.add(new Reply.Counter("history_up", Map.of(), false, current == null ? 0 : 1));
+    droppedByVm()
+        .forEach((vm, count) ->
+            all.add(new Reply.Counter("history_vm_dropped", Map.of("vm", vm), true, count)));
+    return all;
+  }
+
+  /// Writes what was offered, commits and closes; gives up after ten seconds.
+  @Override
+  public void close() {
+    closing = true;
+    LockSupport.unpark(thread);
+    try {
+      if (!thread.join(CLOSE_WAIT)) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "history did not close within 10 s; what was not committed may be lost");
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void run() {
+    while (!closing) {
+      boolean busy = step();
+      if (!busy && !closing && flushes.isEmpty()) {
+        LockSupport.parkNanos(this, PAUSE_NANOS);
+      }
+    }
+    step();
+    AccessHistory history = current;
+    if (history != null) {
+      current = null;
+      history.close();
+    }
+    health = "history is closed";
+    for (CompletableFuture<Boolean> flush; (flush = flushes.poll()) != null; ) {
+      flush.complete(false);
+    }
+  }
+
+  /// One round: open if it is time, write what waits, commit if it is time.
+  ///
+  /// @return whether there was something to write
+  private boolean step() {
+    if (current == null && clock.nanos() >= retryAt) {
+      open();
+    }
+    // A flush asks for what was offered before it, so look at the flushes first.
+    List<CompletableFuture<Boolean>> waiting = new ArrayList<>();
+    for (CompletableFuture<Boolean> flush; (flush = flushes.poll()) != null; ) {
+      waiting.add(flush);
+    }
+    boolean busy = false;
+    AccessHistory history = current;
+    if (history == null) {
+      while (ring.poll((_, vm) -> drop(vm))) {
+        busy = true;
+      }
+    } else {
+      try {
+        busy = write(history);
+        long now = clock.nanos();
+        if (closing || !waiting.isEmpty() || now - committedAt >= COMMIT_NANOS) {
+          commit(history, now);
+        }
+      } catch (RuntimeException | Error e) { // native code fails with errors, too
+        fail(history, e);
+      }
+    }
+    boolean up = current != null;
+    waiting.forEach(flush -> flush.complete(up));
+    return busy;
+  }
+
+  private boolean write(AccessHistory history) {
+    // At most the queue's capacity a round, so that commits come in time under a flood.
+    int taken = 0;
+    while (taken < CAPACITY && ring.poll((access, vm) -> append(history, access, vm))) {
+      taken++;
+      if (batchSize == COMMIT_ROWS) {
+        commit(history, clock.nanos());
+      }
+    }
+    return taken > 0;
+  }
+
+  private void append(AccessHistory history, Access access, Vm vm) {
+    if (access.timeNanos() < 0) {
+      drop(vm); // before 1970: no time that the database knows
+      return;
+    }
+    batch[batchSize++] = vm;
+    history.append(access, vm);
+  }
+
+  private void commit(AccessHistory history, long now) {
+    if (batchSize > 0) {
+      history.commit();
+      written.addAndGet(batchSize);
+      batchSize = 0;
+      retryNanos = FIRST_RETRY_NANOS;
+    }
+    committedAt = now;
+  }
+
+  private void open() {
+    try {
+      current = opener.open();
+      committedAt = clock.nanos();
+      if (!health.equals(OK) && failures.get() > 0) {
+        LOG.log(System.Logger.Level.INFO, "history works again");
+      }
+      health = OK;
+    } catch (RuntimeException | Error e) { // a library that does not load is an error
+      down(e);
+    }
+  }
+
+  private void fail(AccessHistory history, Throwable e) {
+    for (int i = 0; i < batchSize; i++) {
+      drop(batch[i]);
+    }
+    batchSize = 0;
+    current = null;
+    try {
+      history.close();
+    } catch (RuntimeException | Error closing) {
+      LOG.log(System.Logger.Level.DEBUG, "while closing the failed history", closing);
+    }
+    down(e);
+  }
+
+  private void down(Throwable e) {
+    String text =
+        e instanceof HistoryException
+            ? String.valueOf(e.getMessage())
+            : "history cannot be written ("
+                + (e.getMessage() == null ? e.toString() : e.getMessage())
+                    .lines()
+                    .findFirst()
+                    .orElse("")
+                + "); check the space and the permissions of its folder";
+    failures.incrementAndGet();
+    retryAt = clock.nanos() + retryNanos;
+    retryNanos = Math.min(retryNanos * 2, LAST_RETRY_NANOS);
+    if (!text.equals(health)) {
+      health = text;
+      LOG.log(System.Logger.Level.WARNING, text);
+      LOG.log(System.Logger.Level.DEBUG, "history failed", e);
+      notices.publish(new Notice.Degraded(clock.nanos(), "history", text));
+    }
+  }
+
+  private void drop(Vm vm) {
+    dropped.increment();
+    droppedByVm.computeIfAbsent(vm.name(), _ -> new LongAdder()).increment();
+  }
+}

@@ -1,0 +1,95 @@
+package dev.prestage.control.api;
+
+import dev.prestage.control.command.Command;
+import dev.prestage.control.command.Commands;
+import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Reply;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.ResourceType;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// Answers each command with a fixed reply, and remembers what it was asked.
+final class FakeCommands implements Commands {
+  static final Reply.VmView VM =
+      new Reply.VmView(
+          "vm1", "default", "web", "debian12.img", 1 << 30, "nbd+unix:///vm1", null, true);
+
+  final List<Command> asked = Collections.synchronizedList(new ArrayList<>());
+  volatile @Nullable Refusal refusal;
+  volatile @Nullable RuntimeException failure;
+
+  Command last() {
+    return asked.getLast();
+  }
+
+  @Override
+  public Reply execute(Command command) throws Refusal {
+    asked.add(command);
+    Refusal refused = refusal;
+    if (refused != null) {
+      throw refused;
+    }
+    RuntimeException failed = failure;
+    if (failed != null) {
+      throw failed;
+    }
+    return switch (command) {
+      case Command.RegisterVm _ -> VM;
+      case Command.RemoveVm _,
+          Command.StartProgram _,
+          Command.StopProgram _,
+          Command.SetPredicting _ ->
+          new Reply.Done();
+      case Command.ShowVms(String vm) ->
+          new Reply.Vms(vm == null || vm.equals("vm1") ? List.of(VM) : List.of());
+      case Command.Allocate _, Command.ShowAllocation _ ->
+          new Reply.Allocation(42, "vm1", "web", 10, 8, 3, 2, "staging");
+      case Command.ShowLeases _ ->
+          new Reply.Leases(
+              List.of(
+                  new Reply.LeaseView(
+                      1, "vm1", "web", "debian12", 0, 64, 3, 1, "2026-01-01T00:00:00Z")),
+              new Reply.Account(70, 63, Map.of("useful", 7L), 0));
+      case Command.ShowForecast _ ->
+          new Reply.ForecastView(
+              "vm1",
+              "web",
+              List.of(new Reply.Expected("file-block:debian12/1", 0.8, 12.5, List.of("run-set"))));
+      case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", "SSD", 9, 4)));
+      case Command.ShowHistory _ ->
+          new Reply.History(
+              List.of(
+                  new AccessHistory.Row(
+                      1,
+                      "default",
+                      "web",
+                      "vm1",
+                      ResourceType.FILE_BLOCK,
+                      "debian12",
+                      4711,
+                      AccessType.READ,
+                      4096,
+                      Cause.DEMAND,
+                      true,
+                      5)));
+      case Command.ExportModel _ -> new Reply.Model(ByteBuffer.wrap(new byte[] {1, 0, -1}));
+      case Command.ImportModel _ -> new Reply.Imported("default", "web", 4, 3253);
+      case Command.ShowHealth _ ->
+          new Reply.Health("degraded", true, Map.of("history", "history at x cannot be written"));
+      case Command.ShowCounters _ ->
+          new Reply.Counters(
+              List.of(
+                  new Reply.Counter("demand_reads", Map.of("vm", "a\"b\\c\nd"), true, 12),
+                  new Reply.Counter("leases_live", Map.of(), false, 3.5),
+                  new Reply.Counter("demand_reads", Map.of("vm", "vm2", "tenant", "t"), true, 1e7),
+                  new Reply.Counter("waits_total", Map.of(), true, Double.POSITIVE_INFINITY)));
+    };
+  }
+}
