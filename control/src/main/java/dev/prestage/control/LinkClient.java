@@ -31,15 +31,15 @@ final class LinkClient implements Stager, AutoCloseable {
   private final Listener listener;
   private final Thread thread;
   private final CountDownLatch closed = new CountDownLatch(1);
+  private volatile @Nullable Link open;
   private volatile @Nullable Link link;
   private volatile String state = "not connected yet";
 
   /// What happens on the link; all calls come from the link's thread.
   interface Listener {
-    /// There is a connection.
-    ///
-    /// @param instance differs for each start of a data plane
-    void connected(long instance);
+    /// There is a connection. Nothing is sent over it before it is passed to [LinkClient#use]: what
+    /// was decided before the listener knew of it is not meant for it.
+    void connected(Link connection);
 
     void received(Frame frame) throws InterruptedException;
 
@@ -77,26 +77,32 @@ final class LinkClient implements Stager, AutoCloseable {
   }
 
   private void connectOnce(Frame.Hello hello) throws InterruptedException {
+    boolean connected = false;
     try (Link connection = Link.connect(socket, hello)) {
-      link = connection;
+      open = connection;
       if (closed.getCount() == 0) {
         return;
       }
       state = "ok";
+      connected = true;
       LOG.log(INFO, "connected to the data plane, pid {0}", Long.toString(connection.peer().pid()));
-      listener.connected(connection.peer().instance());
+      listener.connected(connection);
       while (true) {
         listener.received(connection.receive());
       }
-    } catch (IOException e) {
-      boolean lost = link != null;
-      link = null;
+    } catch (IOException | RuntimeException e) {
+      open = null;
       state = "no data plane on " + socket + " (" + e.getMessage() + "); trying again";
-      if (lost && closed.getCount() != 0) {
+      if (connected && closed.getCount() != 0) {
         LOG.log(WARNING, "the data plane is gone: {0}", e.getMessage());
         listener.disconnected();
       }
     }
+  }
+
+  /// From now on frames go over this connection, or nowhere.
+  void use(@Nullable Link connection) {
+    link = connection;
   }
 
   /// Sends a frame if there is a connection.
@@ -134,7 +140,7 @@ final class LinkClient implements Stager, AutoCloseable {
   @Override
   public void close() {
     closed.countDown();
-    Link connection = link;
+    Link connection = open;
     if (connection != null) {
       try {
         connection.close();
@@ -142,6 +148,7 @@ final class LinkClient implements Stager, AutoCloseable {
         LOG.log(WARNING, "closing the link: {0}", e.getMessage());
       }
     }
+    thread.interrupt();
     try {
       thread.join(Duration.ofSeconds(5));
     } catch (InterruptedException e) {
