@@ -14,9 +14,10 @@ import java.util.function.DoubleConsumer;
 
 /// Replays a recorded boot against an NBD export as the guest would read from it.
 ///
-/// A read that was asked after others had been answered is asked after the same ones have been answered here, plus the
-/// time that the guest then thought; reads that overlapped overlap again. So a slower disk slows the replay as it would have slowed the guest.
-/// The recorded guest ran in software emulation, which thinks slowly: its think time is divided by [#THINK_DIVISOR].
+/// A read that was asked after others had been answered is asked after the same ones have been
+/// answered here, plus the time that the guest then thought; reads that overlapped overlap again.
+/// So a slower disk slows the replay as it would have slowed the guest. The recorded guest ran in
+/// software emulation, which thinks slowly: its think time is divided by [#THINK_DIVISOR].
 final class BootReplay {
   /// Software emulation runs some 20 times slower than the hardware that VMs run on.
   static final int THINK_DIVISOR = 20;
@@ -99,7 +100,8 @@ final class BootReplay {
   /// Waits for the reads that were answered in the recording before this one was asked.
   ///
   /// @param asked the previous read
-  /// @return what this read followed: the last of those answers, or the previous read if that was later
+  /// @return what this read followed: the last of those answers, or the previous read if that was
+  ///   later
   private Moment awaitEarlier(int i, Moment asked) throws IOException {
     List<Recording.Read> reads = recording.reads();
     long start = reads.get(i).startMicros();
@@ -165,7 +167,8 @@ final class BootReplay {
 
   private void answer(int i, Recording.Read read, int error, ByteBuffer bytes) {
     long now = System.nanoTime();
-    String wrong = error == 0 ? verify(read, bytes) : "read " + i + " failed with NBD error " + error;
+    String wrong =
+        error == 0 ? verify(read, bytes) : "read " + i + " failed with NBD error " + error;
     lock.lock();
     try {
       if (--outstanding == 0) {

@@ -14,11 +14,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// The main job, shown: a program's boots are learnt on one host, carried to hosts that have the model but not the
-/// bytes, and a boot that was never seen runs there in each of five modes.
+/// The main job, shown: a program's boots are learnt on one host, carried to hosts that have the
+/// model but not the bytes, and a boot that was never seen runs there in each of five modes.
 ///
-/// All hosts are real Prestage processes. The two roles of a host belong to two tenants, and tenants share no bytes, so both boots find
-/// the host cold.
+/// All hosts are real Prestage processes. The two roles of a host belong to two tenants, and
+/// tenants share no bytes, so both boots find the host cold.
 public final class Demo {
   /// The programs: one Debian image in two roles.
   static final List<String> ROLES = List.of("web", "db");
@@ -81,11 +81,10 @@ public final class Demo {
     unseen("readahead", "readahead", Map.of());
     unseen("replay", "replay", models);
     unseen("predicted", "prestage", models);
-    rows.sort(
-        (a, b) ->
-            a.role().equals(b.role())
-                ? Integer.compare(place(a.mode()), place(b.mode()))
-                : Integer.compare(ROLES.indexOf(a.role()), ROLES.indexOf(b.role())));
+    rows.sort((a, b) ->
+        a.role().equals(b.role())
+            ? Integer.compare(place(a.mode()), place(b.mode()))
+            : Integer.compare(ROLES.indexOf(a.role()), ROLES.indexOf(b.role())));
     return new DemoReport(List.copyOf(rows));
   }
 
@@ -190,8 +189,8 @@ public final class Demo {
         result.bytesVerified());
   }
 
-  /// What was staged so far, in extents. What is ready at a run's end and was not asked for counts as unused, although its period
-  /// for being given back has not passed yet.
+  /// What was staged so far, in extents. What is ready at a run's end and was not asked for counts
+  /// as unused, although its period for being given back has not passed yet.
   private record Staging(long useful, long unused) {
     static Staging of(JsonNode account) {
       JsonNode outcomes = account.path("outcomes");
@@ -214,6 +213,9 @@ public final class Demo {
   }
 
   private static void deleteQuietly(Path folder) {
+    if (!Files.exists(folder)) {
+      return;
+    }
     try {
       Files.walkFileTree(
           folder,
@@ -226,8 +228,7 @@ public final class Demo {
             }
 
             @Override
-            public FileVisitResult postVisitDirectory(
-                Path directory, @Nullable IOException e)
+            public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException e)
                 throws IOException {
               Files.deleteIfExists(directory);
               return FileVisitResult.CONTINUE;

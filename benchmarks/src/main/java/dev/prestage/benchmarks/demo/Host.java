@@ -43,12 +43,8 @@ final class Host implements AutoCloseable {
     List<String> command = new ArrayList<>(prestage);
     command.addAll(List.of("run", "--config", file.toString()));
     Process process =
-        new ProcessBuilder(command)
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start();
-    PrestageClient client =
-        PrestageClient.onSocket(folder.resolve("sockets").resolve("api.sock"));
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    PrestageClient client = PrestageClient.onSocket(folder.resolve("sockets").resolve("api.sock"));
     Host host = new Host(process, client, log);
     host.awaitHealth();
     return host;

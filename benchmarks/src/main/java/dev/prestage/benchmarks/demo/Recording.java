@@ -10,7 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.zip.GZIPInputStream;
 
-/// The disk reads of one boot, as an NBD server saw them. `recordings/README.md` says how they were made.
+/// The disk reads of one boot, as an NBD server saw them. `recordings/README.md` says how they were
+/// made.
 ///
 /// @param name such as `web-1`
 /// @param reads in the order of their starts

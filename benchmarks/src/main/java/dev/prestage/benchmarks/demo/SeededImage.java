@@ -11,10 +11,11 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// A disk image whose every byte follows from a seed, so that whoever reads it can tell a wrong byte without another copy.
+/// A disk image whose every byte follows from a seed, so that whoever reads it can tell a wrong
+/// byte without another copy.
 ///
-/// Word `w` of 8 bytes, little-endian, is SplitMix64's finaliser of `seed + w` times its increment (Steele, Lea and
-/// Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
+/// Word `w` of 8 bytes, little-endian, is SplitMix64's finaliser of `seed + w` times its increment
+/// (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
 record SeededImage(long seed, long sizeBytes) {
   private static final int CHUNK = 1 << 20;
 

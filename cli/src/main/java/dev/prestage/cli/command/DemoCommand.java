@@ -30,7 +30,8 @@ public final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
-  /// Runs the demo with its progress on standard error. The image is kept between demos beside what the build made.
+  /// Runs the demo with its progress on standard error. The image is kept between demos beside what
+  /// the build made.
   static DemoReport run() throws IOException, InterruptedException {
     Path folder = Path.of(System.getProperty("prestage.home", "."), "build", "demo");
     return Demo.run(SelfCommand.line(), folder, System.err, isTerminal());

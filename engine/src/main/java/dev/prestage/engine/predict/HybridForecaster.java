@@ -77,7 +77,7 @@ public final class HybridForecaster implements Forecaster {
   private final class HybridCursor implements Cursor {
     private final RunSet.Run run;
     private final MarkovChain.Position position = markov.new Position();
-    private final SequentialRuns.Run streak = sequential.new Run();
+    private final SequentialRuns.Run streak = sequential.start(runSet.runs() > 0);
     private long lastNanos;
     private double gapNanos = FIRST_GAP_NANOS;
 
@@ -88,9 +88,9 @@ public final class HybridForecaster implements Forecaster {
 
     @Override
     public void observe(Access access) {
+      streak.observe(access.resource(), run.expects(streak.next()));
       run.observe(access);
       position.observe(access.resource());
-      streak.observe(access.resource());
       long gap = Math.clamp(access.timeNanos() - lastNanos, 0, LONGEST_GAP_NANOS);
       gapNanos += (gap - gapNanos) * GAP_RATE;
       lastNanos = Math.max(lastNanos, access.timeNanos());

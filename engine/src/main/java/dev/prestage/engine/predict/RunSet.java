@@ -231,6 +231,11 @@ final class RunSet {
       this.startNanos = startNanos;
     }
 
+    /// Whether earlier runs touched this resource.
+    boolean expects(long resource) {
+      return entries.containsKey(resource);
+    }
+
     void observe(Access access) {
       if (touched.size() < MAX_RESOURCES && seen.add(access.resource())) {
         touched.add(access.resource());

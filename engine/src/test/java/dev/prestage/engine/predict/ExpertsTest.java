@@ -210,20 +210,20 @@ class ExpertsTest {
   void longRunIsExpectedToGoOnFurtherThanAShortOne() {
     SequentialRuns runs = new SequentialRuns();
     for (int i = 0; i < 20; i++) {
-      SequentialRuns.Run run = runs.new Run();
+      SequentialRuns.Run run = runs.start(false);
       for (long index = 0; index < 40; index++) {
-        run.observe(Resource.of(1, 100L * i + index));
+        run.observe(Resource.of(1, 100L * i + index), false);
       }
-      run.observe(Resource.of(1, 90_000 + 10L * i));
-      run.observe(Resource.of(1, 80_000 + 10L * i));
+      run.observe(Resource.of(1, 90_000 + 10L * i), false);
+      run.observe(Resource.of(1, 80_000 + 10L * i), false);
     }
-    SequentialRuns.Run run = runs.new Run();
+    SequentialRuns.Run run = runs.start(false);
     Forecast before = new Forecast();
     run.forecast(START, MILLI, EVER, before);
     assertThat(before.size()).isZero();
     List<Double> next = new ArrayList<>();
     for (long index = 0; index < 20; index++) {
-      run.observe(Resource.of(1, index));
+      run.observe(Resource.of(1, index), false);
       Forecast forecast = new Forecast();
       run.forecast(START, MILLI, EVER, forecast);
       next.add(probability(forecast, index + 1));
@@ -237,9 +237,9 @@ class ExpertsTest {
   @Test
   void sequenceRespectsTheHorizon() {
     SequentialRuns runs = new SequentialRuns();
-    SequentialRuns.Run run = runs.new Run();
+    SequentialRuns.Run run = runs.start(false);
     for (long index = 0; index < 50; index++) {
-      run.observe(Resource.of(1, index));
+      run.observe(Resource.of(1, index), false);
     }
     Forecast forecast = new Forecast();
     run.forecast(START, MILLI, 3 * MILLI, forecast);
