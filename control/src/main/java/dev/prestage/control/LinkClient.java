@@ -92,12 +92,16 @@ final class LinkClient implements Stager, AutoCloseable {
       }
     } catch (IOException | RuntimeException e) {
       open = null;
-      state = "no data plane on " + socket + " (" + e.getMessage() + "); trying again";
+      state = "no data plane on " + socket + " (" + reason(e) + "); trying again";
       if (connected && closed.getCount() != 0) {
-        LOG.log(WARNING, "the data plane is gone: {0}", e.getMessage());
+        LOG.log(WARNING, "the data plane is gone: {0}", reason(e));
         listener.disconnected();
       }
     }
+  }
+
+  private static String reason(Exception e) {
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
   }
 
   /// From now on frames go over this connection, or nowhere.
@@ -117,7 +121,7 @@ final class LinkClient implements Stager, AutoCloseable {
       connection.send(frame);
       return true;
     } catch (IOException e) {
-      LOG.log(WARNING, "cannot tell the data plane: {0}", e.getMessage());
+      LOG.log(WARNING, "cannot tell the data plane: {0}", reason(e));
       return false;
     }
   }
@@ -145,7 +149,7 @@ final class LinkClient implements Stager, AutoCloseable {
       try {
         connection.close();
       } catch (IOException e) {
-        LOG.log(WARNING, "closing the link: {0}", e.getMessage());
+        LOG.log(WARNING, "closing the link: {0}", reason(e));
       }
     }
     thread.interrupt();

@@ -222,6 +222,26 @@ class ControlPlaneTest {
     ask(plane, new Command.StopProgram(vm));
   }
 
+  /// All leaves the tier, and the control plane has heard of it.
+  private void evictAll(FakeDataPlane data, String vm) throws Exception {
+    data.send(new Frame.Evicted(space(data, vm), 0, 1000));
+    Frame.AccessRecord like = touches(data, vm, 0, 1).records().getFirst();
+    data.send(
+        new Frame.Accesses(
+            List.of(
+                new Frame.AccessRecord(
+                    like.vm(),
+                    like.space(),
+                    0,
+                    1,
+                    like.timeNanos(),
+                    AccessType.READ,
+                    Cause.MAINTENANCE,
+                    false,
+                    1))));
+    next();
+  }
+
   // ---- registrations
 
   @Test
@@ -425,7 +445,7 @@ class ControlPlaneTest {
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
     learn(plane, data, "vm1");
-    data.send(new Frame.Evicted(0, 0, 1000));
+    evictAll(data, "vm1");
     Reply.ForecastView forecast =
         (Reply.ForecastView) ask(plane, new Command.ShowForecast("vm1", 5));
     assertThat(forecast.resources()).hasSize(5);
@@ -447,7 +467,7 @@ class ControlPlaneTest {
         .allSatisfy(lease -> assertThat(lease.vm()).isEqualTo("vm1"));
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", 1))).leases()).hasSize(1);
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
-    assertThat(counter(plane, "extents_granted")).isEqualTo(leases.account().granted());
+    assertThat(counter(plane, "extents_granted")).isEqualTo((double) leases.account().granted());
     assertThat(tiers(plane)).containsExactly(new Reply.TierView("ssd", 1000, 10));
     assertRefused(plane, new Command.ShowAllocation(99), Reason.UNKNOWN, "no allocation 99");
   }
@@ -463,7 +483,7 @@ class ControlPlaneTest {
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
     learn(plane, data, "vm1");
-    data.send(new Frame.Evicted(0, 0, 1000));
+    evictAll(data, "vm1");
     ask(plane, new Command.Allocate("vm1"));
     await(
         "ready",
