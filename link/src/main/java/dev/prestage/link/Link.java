@@ -62,7 +62,14 @@ public final class Link implements AutoCloseable {
   ///   usable
   public static Link accept(ServerSocketChannel server, Path socket, Frame.Hello self)
       throws IOException {
-    return open(server.accept(), socket, self);
+    return greet(server.accept(), socket, self);
+  }
+
+  /// Exchanges greetings with a control plane that was accepted already, so that one that says
+  /// nothing does not keep the next from being accepted. Closes the channel if it fails.
+  public static Link greet(SocketChannel channel, Path socket, Frame.Hello self)
+      throws IOException {
+    return open(channel, socket, self);
   }
 
   /// Connects to the data plane and exchanges greetings with it.

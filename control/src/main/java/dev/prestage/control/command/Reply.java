@@ -86,7 +86,7 @@ public sealed interface Reply {
   record Tiers(List<TierView> tiers) implements Reply {}
 
   /// One tier.
-  record TierView(String name, String kind, long capacityBytes, long usedBytes) {}
+  record TierView(String name, long capacityBytes, long usedBytes) {}
 
   /// Rows of history.
   record History(List<AccessHistory.Row> rows) implements Reply {}

@@ -1,0 +1,172 @@
+package dev.prestage.benchmarks.demo;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.prestage.client.PrestageClient;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/// One VM host: Prestage's real processes on a folder of their own.
+final class Host implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final long START_SECONDS = 60;
+  private static final long SETTLE_SECONDS = 10;
+
+  private final Process process;
+  private final PrestageClient client;
+  private final Path log;
+
+  private Host(Process process, PrestageClient client, Path log) {
+    this.process = process;
+    this.client = client;
+    this.log = log;
+  }
+
+  /// Starts a host and waits until all of its parts work.
+  ///
+  /// @param prestage the command line that runs `prestage`, without arguments
+  /// @param folder its own, empty or from before
+  /// @param configuration the content of its configuration file, without `state`
+  static Host start(List<String> prestage, Path folder, String configuration)
+      throws IOException, InterruptedException {
+    Files.createDirectories(folder);
+    Path file = folder.resolve("prestage.yaml");
+    Files.writeString(file, "state: " + folder + "\n" + configuration);
+    Path log = folder.resolve("log");
+    List<String> command = new ArrayList<>(prestage);
+    command.addAll(List.of("run", "--config", file.toString()));
+    Process process =
+        new ProcessBuilder(command)
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile())
+            .start();
+    PrestageClient client =
+        PrestageClient.onSocket(folder.resolve("sockets").resolve("api.sock"));
+    Host host = new Host(process, client, log);
+    host.awaitHealth();
+    return host;
+  }
+
+  private void awaitHealth() throws IOException {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+    String last = "no answer";
+    while (System.nanoTime() < end) {
+      if (!process.isAlive()) {
+        break;
+      }
+      try {
+        last = client.get("/health").text();
+        if (JSON.readTree(last).path("status").asText().equals("ok")) {
+          return;
+        }
+      } catch (IOException e) {
+        last = String.valueOf(e.getMessage());
+      }
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+    }
+    close();
+    throw new IOException("the host did not start (" + last + "); its log is " + log);
+  }
+
+  /// Registers a VM.
+  void register(String vm, String tenant, String program, String image) throws IOException {
+    String request =
+        JSON.createObjectNode()
+            .put("vm", vm)
+            .put("tenant", tenant)
+            .put("program", program)
+            .put("image", image)
+            .toString();
+    client.post("/v1/vms", request);
+  }
+
+  void remove(String vm) throws IOException {
+    client.delete("/v1/vms/" + vm);
+  }
+
+  void startProgram(String vm) throws IOException {
+    client.post("/v1/vms/" + vm + "/start", "{}");
+  }
+
+  void stopProgram(String vm) throws IOException {
+    client.post("/v1/vms/" + vm + "/stop", "{}");
+  }
+
+  byte[] exportModel(String program, String tenant) throws IOException {
+    return client.getBytes("/v1/models/" + program + "?tenant=" + tenant);
+  }
+
+  void importModel(byte[] model) throws IOException {
+    client.postBytes("/v1/models", model);
+  }
+
+  void predicting(boolean on) throws IOException {
+    client.put("/v1/predicting", "{\"on\":" + on + "}");
+  }
+
+  Path nbdSocket(Path folder) {
+    return folder.resolve("sockets").resolve("nbd.sock");
+  }
+
+  /// The host's numbers once it has reported all reads of a VM.
+  Numbers numbers(String vm, long reads) throws IOException {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SETTLE_SECONDS);
+    while (true) {
+      Numbers numbers = Numbers.parse(client.get("/metrics").text());
+      if (numbers.of("prestage_demand_reads_total{vm=\"" + vm + "\"}") >= reads) {
+        return numbers;
+      }
+      if (System.nanoTime() > end) {
+        throw new IOException(
+            "the host reports fewer reads of " + vm + " than the " + reads + " it answered");
+      }
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+    }
+  }
+
+  /// The account of all staged extents.
+  JsonNode account() throws IOException {
+    return JSON.readTree(client.get("/v1/leases?limit=1").text()).path("account");
+  }
+
+  /// Metrics by their full name.
+  record Numbers(Map<String, Double> values) {
+    static Numbers parse(String text) {
+      Map<String, Double> values = new HashMap<>();
+      for (String line : text.split("\n", -1)) {
+        int space = line.lastIndexOf(' ');
+        if (!line.startsWith("#") && space > 0) {
+          values.put(line.substring(0, space), Double.parseDouble(line.substring(space + 1)));
+        }
+      }
+      return new Numbers(values);
+    }
+
+    /// The value, or 0 for what was never counted.
+    long of(String name) {
+      return Math.round(values.getOrDefault(name, 0.0));
+    }
+  }
+
+  /// Stops the processes and waits for their end.
+  @Override
+  public void close() {
+    client.close();
+    process.destroy();
+    try {
+      if (!process.waitFor(20, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}

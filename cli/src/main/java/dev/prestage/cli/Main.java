@@ -1,0 +1,51 @@
+package dev.prestage.cli;
+
+import dev.prestage.cli.command.PrestageCommand;
+import dev.prestage.cli.config.ConfigurationException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.logging.LogManager;
+import picocli.CommandLine;
+
+/// The command's entry.
+///
+/// Exit codes: 0 done, 1 it did not work, 2 it was asked wrongly.
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) {
+    configureLogging();
+    // What comes out may hold names of images in any script.
+    System.setOut(new PrintStream(System.out, true, StandardCharsets.UTF_8));
+    CommandLine command = new CommandLine(new PrestageCommand());
+    command.setExecutionExceptionHandler((e, _, _) -> explain(e));
+    System.exit(command.execute(args));
+  }
+
+  /// A mistake of the user or of the host is one line; a defect of ours keeps its stack.
+  private static int explain(Exception e) throws Exception {
+    Throwable cause = e instanceof UncheckedIOException && e.getCause() != null ? e.getCause() : e;
+    if (cause instanceof ConfigurationException) {
+      System.err.println("prestage: " + cause.getMessage());
+      return 2;
+    }
+    if (cause instanceof IOException) {
+      System.err.println("prestage: " + cause.getMessage());
+      return 1;
+    }
+    throw e;
+  }
+
+  private static void configureLogging() {
+    try (InputStream in = Main.class.getResourceAsStream("logging.properties")) {
+      if (in != null) {
+        LogManager.getLogManager().readConfiguration(in);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,296 @@
+package dev.prestage.cli.config;
+
+import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.fault.Faults;
+import dev.prestage.engine.resource.ResourceType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+import org.snakeyaml.engine.v2.nodes.Node;
+
+/// Everything that can be configured, with every default in its place. `docs/configuration.md` is
+/// its manual.
+///
+/// @param state the folder for everything that survives a restart
+/// @param sockets the folder for the sockets
+/// @param nbdTcp `host:port` for NBD over TCP, or empty
+/// @param apiTcp `host:port` for the API over TCP, or empty
+/// @param apiToken the file with the token for TCP, or null
+/// @param forecaster who predicts
+/// @param historyEnabled whether accesses are kept
+public record Configuration(
+    Path state,
+    Path sockets,
+    List<Origin> origins,
+    Tier tier,
+    String nbdTcp,
+    String apiTcp,
+    @Nullable Path apiToken,
+    boolean predicting,
+    ForecasterKind forecaster,
+    Thresholds thresholds,
+    Limits limits,
+    Fetch fetch,
+    boolean historyEnabled) {
+
+  /// A directory of images, as near as `faults` make it.
+  public record Origin(String name, Path directory, Faults faults) {}
+
+  /// The host-local place for what was fetched.
+  ///
+  /// @param kind what it is made of: `ram`, `ssd` or `hdd`
+  public record Tier(String name, String kind, Path directory, long capacityBytes) {}
+
+  /// How origins are read.
+  ///
+  /// @param inFlight reads at once from one origin
+  /// @param deadline how long a guest's read may wait before it fails
+  public record Fetch(int inFlight, Duration deadline) {}
+
+  /// Who predicts: Prestage, or a peer to compare with.
+  public enum ForecasterKind {
+    PRESTAGE,
+    READAHEAD,
+    REPLAY;
+
+    static ForecasterKind of(String text) {
+      for (ForecasterKind kind : values()) {
+        if (kind.name().equals(text.toUpperCase(Locale.ROOT))) {
+          return kind;
+        }
+      }
+      throw new IllegalArgumentException("'" + text + "' is none of prestage, readahead, replay");
+    }
+  }
+
+  /// The socket between the planes.
+  public Path linkSocket() {
+    return sockets.resolve("link.sock");
+  }
+
+  /// Where guests' disks are served.
+  public Path nbdSocket() {
+    return sockets.resolve("nbd.sock");
+  }
+
+  /// Where VM managers ask.
+  public Path apiSocket() {
+    return sockets.resolve("api.sock");
+  }
+
+  /// Where history is kept.
+  public Path history() {
+    return state.resolve("history");
+  }
+
+  /// The state folder when none is named: `XDG_STATE_HOME/prestage`, else
+  /// `~/.local/state/prestage`; for root `/var/lib/prestage`.
+  public static Path defaultState() {
+    String xdg = System.getenv("XDG_STATE_HOME");
+    if (xdg != null && !xdg.isEmpty()) {
+      return Path.of(xdg, "prestage");
+    }
+    return "root".equals(System.getProperty("user.name"))
+        ? Path.of("/var/lib/prestage")
+        : Path.of(System.getProperty("user.home"), ".local", "state", "prestage");
+  }
+
+  /// Reads a configuration file; without one, everything is as by default.
+  ///
+  /// @throws ConfigurationException with the place of the first mistake
+  public static Configuration read(@Nullable Path file) throws ConfigurationException {
+    if (file == null) {
+      return of(Section.empty("configuration", ""), Path.of(""));
+    }
+    String name = file.toString();
+    String text;
+    try {
+      text = Files.readString(file);
+    } catch (IOException e) {
+      throw new ConfigurationException(name + " cannot be read: " + e);
+    }
+    try {
+      Compose compose = new Compose(LoadSettings.builder().setLabel(name).build());
+      Node root = compose.composeString(text).orElse(null);
+      Section section = root == null ? Section.empty(name, "") : Section.of(name, "", root);
+      Path folder = file.toAbsolutePath().getParent();
+      return of(section, folder == null ? Path.of("") : folder);
+    } catch (MarkedYamlEngineException e) {
+      throw new ConfigurationException(
+          Section.place(name, e.getProblemMark().orElse(null)) + ": " + e.getProblem());
+    } catch (YamlEngineException e) {
+      throw new ConfigurationException(name + ": " + e.getMessage());
+    }
+  }
+
+  /// Relative paths are relative to the file's folder.
+  private static Configuration of(Section root, Path folder) throws ConfigurationException {
+    Path state = root.value("state", defaultState(), folder::resolve).toAbsolutePath();
+    Path sockets = root.value("sockets", state.resolve("sockets"), folder::resolve);
+    List<Origin> origins = new ArrayList<>();
+    for (Section origin : root.sections("origins")) {
+      origins.add(origin(origin, folder));
+    }
+    if (origins.isEmpty()) {
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE));
+    }
+    Tier tier = tier(root.section("tier"), state, folder);
+    Section nbd = root.section("nbd");
+    String nbdTcp = nbd.text("tcp", "");
+    nbd.close();
+    Section api = root.section("api");
+    String apiTcp = api.text("tcp", "");
+    String tokenFile = api.text("tokenFile", "");
+    Path token = tokenFile.isEmpty() ? null : folder.resolve(tokenFile);
+    if (!apiTcp.isEmpty() && token == null) {
+      throw api.refused("tcp", "needs 'api.tokenFile': over TCP nothing is served without a token");
+    }
+    api.close();
+    Section predict = root.section("predict");
+    boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
+    ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
+    Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
+    Thresholds thresholds = thresholds(predict);
+    predict.close();
+    Limits limits = limits(root.section("stage"), horizon, tier);
+    Section fetch = root.section("fetch");
+    Fetch fetching =
+        new Fetch(
+            fetch.value("inFlight", 32, text -> whole(text, 1, 1024)),
+            fetch.value("deadline", Duration.ofSeconds(30), Quantities::duration));
+    fetch.close();
+    Section history = root.section("history");
+    boolean keep = history.value("enabled", true, Configuration::yesOrNo);
+    history.close();
+    root.close();
+    return new Configuration(
+        state,
+        sockets.toAbsolutePath(),
+        List.copyOf(origins),
+        tier,
+        nbdTcp,
+        apiTcp,
+        token,
+        predicting,
+        kind,
+        thresholds,
+        limits,
+        fetching,
+        keep);
+  }
+
+  private static Origin origin(Section section, Path folder) throws ConfigurationException {
+    String name = section.text("name", "");
+    String directory = section.text("directory", "");
+    if (name.isEmpty() || directory.isEmpty()) {
+      throw section.missing(
+          name.isEmpty() ? "name" : "directory", "an origin has a name and a directory of images");
+    }
+    Section faults = section.section("faults");
+    Faults decorated =
+        new Faults(
+            faults.value("latency", Duration.ZERO, Quantities::duration),
+            faults.value("bandwidth", 0L, Quantities::bytesPerSecond),
+            faults.value("errors", 0.0, Configuration::share),
+            faults.value("hangs", 0.0, Configuration::share),
+            faults.value("corruption", 0.0, Configuration::share),
+            faults.value("seed", 1L, Long::parseLong));
+    faults.close();
+    section.close();
+    return new Origin(name, folder.resolve(directory).toAbsolutePath(), decorated);
+  }
+
+  private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {
+    Tier tier =
+        new Tier(
+            section.text("name", "local"),
+            section.value("kind", "ssd", Configuration::tierKind),
+            section.value("directory", state.resolve("tier"), folder::resolve).toAbsolutePath(),
+            section.value("capacity", 8L << 30, Quantities::bytes));
+    section.close();
+    return tier;
+  }
+
+  private static Thresholds thresholds(Section predict) throws ConfigurationException {
+    double global = predict.value("threshold", Thresholds.DEFAULT, Configuration::share);
+    Map<ResourceType, Double> byType = new HashMap<>();
+    Section types = predict.section("typeThresholds");
+    for (String type : types.names()) {
+      double threshold = types.value(type, global, Configuration::share);
+      try {
+        byType.put(ResourceType.of(type), threshold);
+      } catch (IllegalArgumentException e) {
+        throw types.refused(type, "names no type: " + e.getMessage());
+      }
+    }
+    types.close();
+    Map<String, Double> byProgram = new HashMap<>();
+    Section programs = predict.section("programThresholds");
+    for (String program : programs.names()) {
+      byProgram.put(program, programs.value(program, global, Configuration::share));
+    }
+    return new Thresholds(global, byType, byProgram);
+  }
+
+  /// A quarter of the tier may be unproven, by default.
+  private static Limits limits(Section stage, Duration horizon, Tier tier)
+      throws ConfigurationException {
+    Limits limits =
+        new Limits(
+            stage.value("capacity", tier.capacityBytes() / 4, Quantities::bytes),
+            stage.value(
+                "inFlight", Limits.DEFAULT.inFlightExtents(), text -> whole(text, 1, 65_536)),
+            horizon,
+            stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration),
+            stage.value(
+                "waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)));
+    if (limits.stagedBytes() > tier.capacityBytes()) {
+      throw stage.refused("capacity", "is more than 'tier.capacity'");
+    }
+    stage.close();
+    return limits;
+  }
+
+  private static boolean yesOrNo(String text) {
+    return switch (text) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw new IllegalArgumentException("'" + text + "' is neither true nor false");
+    };
+  }
+
+  private static double share(String text) {
+    double share = Double.parseDouble(text);
+    if (!(share >= 0 && share <= 1)) {
+      throw new IllegalArgumentException("'" + text + "' is not between 0 and 1");
+    }
+    return share;
+  }
+
+  private static int whole(String text, int least, int most) {
+    int number = Integer.parseInt(text);
+    if (number < least || number > most) {
+      throw new IllegalArgumentException("'" + text + "' is not between " + least + " and " + most);
+    }
+    return number;
+  }
+
+  private static String tierKind(String text) {
+    if (!List.of("ram", "ssd", "hdd").contains(text)) {
+      throw new IllegalArgumentException("'" + text + "' is none of ram, ssd, hdd");
+    }
+    return text;
+  }
+}

@@ -1,0 +1,157 @@
+package dev.prestage.cli.process;
+
+import dev.prestage.cli.config.Configuration;
+import dev.prestage.cli.config.Configuration.ForecasterKind;
+import dev.prestage.control.ControlPlane;
+import dev.prestage.control.ControlPlane.HistorySink;
+import dev.prestage.control.api.ApiServer;
+import dev.prestage.control.command.Command.SetPredicting;
+import dev.prestage.control.command.Refusal;
+import dev.prestage.control.notice.NoticeHub;
+import dev.prestage.control.record.HistoryWriter;
+import dev.prestage.control.record.QuestDbHistory;
+import dev.prestage.engine.access.Access;
+import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.predict.Forecaster;
+import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.time.Clock;
+import dev.prestage.link.HostClock;
+import dev.prestage.simulator.policy.LastRunReplay;
+import dev.prestage.simulator.policy.Readahead;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/// The control plane's process, wired: history and notices around the engine, the API before it.
+@Command(name = "control-plane", hidden = true, description = "One plane; started by run.")
+public final class ControlPlaneCommand implements Callable<Integer> {
+  @Option(names = "--config")
+  private @Nullable Path configuration;
+
+  @Override
+  public Integer call() throws Exception {
+    Configuration checked = Configuration.read(configuration);
+    return PlaneProcess.run("control plane", () -> open(checked));
+  }
+
+  private static AutoCloseable open(Configuration configuration) throws IOException {
+    Clock clock = new HostClock();
+    StateLock lock = StateLock.take(configuration.state(), "control-plane");
+    NoticeHub notices = new NoticeHub(clock);
+    HistoryWriter history =
+        configuration.historyEnabled()
+            ? new HistoryWriter(() -> new QuestDbHistory(configuration.history()), clock, notices)
+            : null;
+    ControlPlane plane =
+        ControlPlane.start(
+            new ControlPlane.Options(
+                configuration.state(),
+                configuration.linkSocket(),
+                configuration.nbdSocket(),
+                configuration.nbdTcp(),
+                configuration.thresholds(),
+                configuration.limits(),
+                serving(configuration.forecaster())),
+            clock,
+            history == null ? new NoHistory() : new Kept(history),
+            notices);
+    if (!configuration.predicting()) {
+      switchOff(plane);
+    }
+    ApiServer api =
+        new ApiServer(
+            new ApiServer.Options(
+                configuration.apiSocket(),
+                address(configuration.apiTcp()),
+                configuration.apiToken()),
+            plane,
+            notices,
+            clock);
+    plane.alsoCount(notices::counters);
+    plane.alsoCount(api::counters);
+    if (history != null) {
+      plane.alsoCount(history::counters);
+    }
+    return () -> {
+      api.close();
+      plane.close();
+      notices.close();
+      if (history != null) {
+        history.close();
+      }
+      lock.close();
+    };
+  }
+
+  private static void switchOff(ControlPlane plane) throws IOException {
+    try {
+      plane.execute(new SetPredicting(false));
+    } catch (Refusal e) {
+      throw new IOException("predicting cannot be switched off: " + e.getMessage(), e);
+    }
+  }
+
+  private static Function<HybridForecaster, Forecaster> serving(ForecasterKind kind) {
+    return switch (kind) {
+      case PRESTAGE -> learnt -> learnt;
+      case READAHEAD -> _ -> new Readahead();
+      case REPLAY -> learnt -> new LastRunReplay(learnt.lastRun());
+    };
+  }
+
+  static @Nullable InetSocketAddress address(String hostAndPort) throws IOException {
+    if (hostAndPort.isEmpty()) {
+      return null;
+    }
+    int colon = hostAndPort.lastIndexOf(':');
+    try {
+      return new InetSocketAddress(
+          hostAndPort.substring(0, colon), Integer.parseInt(hostAndPort.substring(colon + 1)));
+    } catch (IndexOutOfBoundsException | IllegalArgumentException e) {
+      throw new IOException("'" + hostAndPort + "' is no address of the form host:port", e);
+    }
+  }
+
+  /// Accesses go to the database's writer.
+  private record Kept(HistoryWriter writer) implements HistorySink {
+    @Override
+    public void offer(Access access, Vm vm) {
+      // What does not fit is counted by the writer.
+      boolean _ = writer.offer(access, vm);
+    }
+
+    @Override
+    public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
+      return writer.find(query);
+    }
+
+    @Override
+    public String state() {
+      return writer.health();
+    }
+  }
+
+  /// History is switched off.
+  private record NoHistory() implements HistorySink {
+    @Override
+    public void offer(Access access, Vm vm) {}
+
+    @Override
+    public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
+      throw new Refusal(
+          Refusal.Reason.UNAVAILABLE, "history is switched off (history.enabled: false)");
+    }
+
+    @Override
+    public String state() {
+      return "ok";
+    }
+  }
+}

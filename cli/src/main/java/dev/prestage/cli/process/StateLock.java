@@ -1,0 +1,62 @@
+package dev.prestage.cli.process;
+
+import static java.nio.file.StandardOpenOption.CREATE;
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/// Holds that one process at a time plays a part on a state folder. The kernel lets go when the
+/// process ends, however it ends.
+final class StateLock implements AutoCloseable {
+  private final FileChannel channel;
+
+  private StateLock(FileChannel channel) {
+    this.channel = channel;
+  }
+
+  /// Takes the lock, or says who has it.
+  static StateLock take(Path state, String part) throws IOException {
+    Path file = state.resolve(part + ".lock");
+    FileChannel channel;
+    try {
+      Files.createDirectories(state);
+      channel = FileChannel.open(file, CREATE, READ, WRITE);
+    } catch (IOException e) {
+      throw new IOException(
+          "the state folder " + state + " cannot be used (" + e + "); set 'state' to one that can",
+          e);
+    }
+    FileLock lock = channel.tryLock();
+    if (lock == null) {
+      ByteBuffer pid = ByteBuffer.allocate(32);
+      channel.read(pid, 0);
+      channel.close();
+      throw new IOException(
+          "another "
+              + part
+              + " (pid "
+              + StandardCharsets.US_ASCII.decode(pid.flip()).toString().strip()
+              + ") uses "
+              + state
+              + "; stop it, or give this one another 'state'");
+    }
+    channel.truncate(0);
+    channel.write(
+        ByteBuffer.wrap(
+            Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)),
+        0);
+    return new StateLock(channel);
+  }
+
+  @Override
+  public void close() throws IOException {
+    channel.close();
+  }
+}

@@ -1,0 +1,155 @@
+package dev.prestage.cli.process;
+
+import static java.lang.System.Logger.Level.INFO;
+import static java.lang.System.Logger.Level.WARNING;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/// Starts both planes as processes of their own and starts each again when it ends, later each time
+/// while it keeps ending. A plane that says that it cannot start at all (exit code 2) ends the
+/// whole.
+///
+/// A plane ends by itself when its standard input does: when this process is gone, whichever way.
+final class Supervisor {
+  /// The exit code of a plane that would fail again: wrong configuration, a folder in use.
+  static final int CANNOT_START = 2;
+
+  private static final System.Logger LOG = System.getLogger(Supervisor.class.getName());
+
+  /// The shortest pause before a plane is started again, and the longest.
+  private static final Duration FIRST_PAUSE = Duration.ofMillis(50);
+
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
+
+  /// A plane that ran for this long had started well.
+  private static final Duration STEADY = Duration.ofSeconds(30);
+
+  private final @Nullable Path configuration;
+  private final CountDownLatch stopping = new CountDownLatch(1);
+  private volatile int exitCode;
+
+  Supervisor(@Nullable Path configuration) {
+    this.configuration = configuration;
+  }
+
+  /// Runs until it is told to stop, or a plane cannot start.
+  ///
+  /// @return the exit code
+  int run() throws InterruptedException {
+    // The data plane's heap is small and steady; the serial collector has no threads that compete
+    // with demand for two cores.
+    Plane data = new Plane("data-plane", List.of("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"));
+    Plane control = new Plane("control-plane", List.of("-Xmx1g", "-XX:+UseG1GC"));
+    Thread watcherOfData = data.watch();
+    Thread watcherOfControl = control.watch();
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  stopping.countDown();
+                  join(watcherOfControl);
+                  join(watcherOfData);
+                },
+                "stop"));
+    watcherOfControl.join();
+    watcherOfData.join();
+    return exitCode;
+  }
+
+  private static void join(Thread thread) {
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private List<String> commandLine(List<String> flags, String plane) {
+    List<String> command = SelfCommand.line(flags);
+    command.add(plane);
+    Path file = configuration;
+    if (file != null) {
+      command.add("--config");
+      command.add(file.toString());
+    }
+    return command;
+  }
+
+  /// One child and the thread that keeps it running.
+  private final class Plane {
+    private final String name;
+    private final List<String> command;
+
+    Plane(String name, List<String> flags) {
+      this.name = name;
+      this.command = commandLine(flags, name);
+    }
+
+    Thread watch() {
+      return Thread.ofPlatform().name(name).start(this::keepRunning);
+    }
+
+    private void keepRunning() {
+      Duration pause = FIRST_PAUSE;
+      try {
+        while (stopping.getCount() > 0) {
+          long started = System.nanoTime();
+          int code = runOnce();
+          if (stopping.getCount() == 0) {
+            return;
+          }
+          if (code == CANNOT_START) {
+            exitCode = code;
+            stopping.countDown();
+            return;
+          }
+          boolean steady = System.nanoTime() - started > STEADY.toNanos();
+          pause = steady ? FIRST_PAUSE : pause.multipliedBy(2);
+          pause = pause.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause;
+          LOG.log(
+              WARNING,
+              "the {0} ended with code {1}; starting it again in {2} ms",
+              name,
+              code,
+              pause.toMillis());
+          stopping.await(pause.toMillis(), TimeUnit.MILLISECONDS);
+        }
+      } catch (IOException e) {
+        LOG.log(WARNING, "the {0} cannot be started: {1}", name, e.getMessage());
+        exitCode = 1;
+        stopping.countDown();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    private int runOnce() throws IOException, InterruptedException {
+      Process process =
+          new ProcessBuilder(command)
+              .redirectOutput(ProcessBuilder.Redirect.INHERIT)
+              .redirectError(ProcessBuilder.Redirect.INHERIT)
+              .start();
+      LOG.log(INFO, "the {0} is pid {1}", name, Long.toString(process.pid()));
+      while (process.isAlive() && stopping.getCount() > 0) {
+        // Whichever comes first ends the wait; a plane's end is seen within this time at the
+        // latest.
+        if (process.waitFor(20, TimeUnit.MILLISECONDS)) {
+          break;
+        }
+      }
+      if (process.isAlive()) {
+        process.getOutputStream().close();
+        if (!process.waitFor(15, TimeUnit.SECONDS)) {
+          process.destroyForcibly();
+        }
+      }
+      return process.waitFor();
+    }
+  }
+}

@@ -1,0 +1,135 @@
+package dev.prestage.cli;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+import java.util.List;
+import java.util.Map;
+
+/// The arrows of the architecture, held.
+@AnalyzeClasses(packages = "dev.prestage", importOptions = DoNotIncludeTests.class)
+class ArchitectureTest {
+  /// The engine's packages in the order in which each may use only those before it.
+  private static final List<String> ENGINE =
+      List.of("resource", "access", "history", "predict", "allocate", "stage");
+
+  private static final List<String> LEAVES = List.of("time", "fault");
+
+  @ArchTest
+  static final ArchRule engineUsesTheJdkOnly =
+      classes()
+          .that()
+          .resideInAPackage("dev.prestage.engine..")
+          .should()
+          .onlyDependOnClassesThat(
+              resideInAnyPackage("dev.prestage.engine..", "java..", "org.jspecify.annotations")
+                  .or(primitives()));
+
+  @ArchTest
+  static final ArchRule engineTouchesNoHost =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.prestage.engine..")
+          .should()
+          .dependOnClassesThat(
+              resideInAnyPackage(
+                      "java.net..", "java.nio.file..", "java.nio.channels..", "java.lang.foreign..")
+                  .or(
+                      nameMatching(
+                          "java\\.io\\.File.*|java\\.lang\\.(Process|ProcessBuilder|Runtime)")));
+
+  @ArchTest
+  static final ArchRule engineHasNoWallClock =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.prestage.engine..")
+          .should()
+          .callMethod(System.class, "nanoTime")
+          .orShould()
+          .callMethod(System.class, "currentTimeMillis")
+          .orShould()
+          .callMethod(java.time.Instant.class, "now")
+          .orShould()
+          .dependOnClassesThat()
+          .areAssignableTo(java.time.Clock.class);
+
+  @ArchTest
+  static final ArchRule engineHasNoUnseededRandomness =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.prestage.engine..")
+          .should()
+          .callMethod(Math.class, "random")
+          .orShould()
+          .callConstructor(java.util.Random.class)
+          .orShould()
+          .callConstructor(java.util.SplittableRandom.class)
+          .orShould()
+          .dependOnClassesThat()
+          .haveNameMatching(
+              "java\\.util\\.concurrent\\.ThreadLocalRandom|java\\.security\\..*|java\\.util\\.UUID");
+
+  @ArchTest
+  static final ArchRule enginePackagesUseOnlyThoseToTheirLeft =
+      classes()
+          .that()
+          .resideInAPackage("dev.prestage.engine..")
+          .should(new UseOnlyTheirLeft(ENGINE, LEAVES));
+
+  @ArchTest
+  static final ArchRule modulesUseOnlyTheirOwn =
+      classes()
+          .that()
+          .resideInAPackage("dev.prestage..")
+          .should(
+              new UseOnlyTheModules(
+                  Map.of(
+                      "engine", List.of(),
+                      "link", List.of("engine"),
+                      "dataplane", List.of("engine", "link"),
+                      "control", List.of("engine", "link"),
+                      "simulator", List.of("engine"),
+                      "client", List.of(),
+                      "benchmarks",
+                          List.of("engine", "link", "dataplane", "control", "simulator", "client"),
+                      "cli",
+                          List.of(
+                              "engine",
+                              "link",
+                              "dataplane",
+                              "control",
+                              "simulator",
+                              "client",
+                              "benchmarks"))));
+
+  @ArchTest
+  static final ArchRule systemCallsAreInOnePackage =
+      noClasses()
+          .that(resideInAPackage("dev.prestage..").and(not("dev.prestage.dataplane.linux")))
+          .should()
+          .dependOnClassesThat()
+          .haveNameMatching("java\\.lang\\.foreign\\.(Linker|SymbolLookup|FunctionDescriptor).*");
+
+  @ArchTest
+  static final ArchRule packagesHaveNoCycles =
+      slices().matching("dev.prestage.(*).(*)..").should().beFreeOfCycles();
+
+  private static DescribedPredicate<JavaClass> not(String packageName) {
+    return DescribedPredicate.not(resideInAPackage(packageName));
+  }
+
+  private static DescribedPredicate<JavaClass> primitives() {
+    return DescribedPredicate.describe(
+        "primitives and their arrays", c -> c.getBaseComponentType().isPrimitive());
+  }
+}

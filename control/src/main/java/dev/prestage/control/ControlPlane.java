@@ -1,0 +1,423 @@
+package dev.prestage.control;
+
+import static java.lang.System.Logger.Level.ERROR;
+import static java.lang.System.Logger.Level.WARNING;
+
+import dev.prestage.control.command.Command;
+import dev.prestage.control.command.Commands;
+import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Refusal.Reason;
+import dev.prestage.control.command.Reply;
+import dev.prestage.control.model.ModelStore;
+import dev.prestage.control.registry.Registry;
+import dev.prestage.engine.Engine;
+import dev.prestage.engine.access.Access;
+import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.predict.Forecaster;
+import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.stage.Notices;
+import dev.prestage.engine.time.Clock;
+import dev.prestage.link.Frame;
+import dev.prestage.link.Frame.AccessRecord;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/// The control plane: one engine thread that accesses, reports and commands come to, in a bounded
+/// queue.
+///
+/// Everything that decides is confined to that thread. Queries of history run on the caller's
+/// thread. When accesses come faster than they can be learnt from, batches are shed and counted;
+/// history keeps what it can of the rest.
+public final class ControlPlane implements Commands, AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
+
+  /// A batch is up to a millisecond of accesses: four seconds of work may wait before some is shed.
+  private static final int QUEUED_EVENTS = 4096;
+
+  /// What is taken at once between two plans: at most some milliseconds of work.
+  private static final int EVENTS_PER_STEP = 64;
+
+  private static final long TICK_MILLIS = 100;
+
+  /// Opening an image takes an origin's round trip or a few; one that does not answer for this long
+  /// is not there.
+  private static final long COMMAND_SECONDS = 30;
+
+  private final Options options;
+  private final Clock clock;
+  private final Registry registry;
+  private final ModelStore models;
+  private final HistorySink history;
+  private final Health health;
+  private final Engine engine;
+  private final LinkClient link;
+  private final CommandExecutor executor;
+  private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
+  private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
+  private final AtomicLong shedAccesses = new AtomicLong();
+  private final Map<Long, Consumer<Frame.Answer>> unanswered = new HashMap<>();
+  private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
+  private List<Frame.Counter> dataPlaneCounters = List.of();
+  private long nextRequest = 1;
+  private long dataPlaneInstance;
+  private boolean confirmed;
+  private volatile boolean closing;
+
+  /// What a control plane needs to know.
+  ///
+  /// @param state the folder for registrations and models
+  /// @param linkSocket where the data plane listens
+  /// @param nbdSocket the data plane's NBD socket, for the URIs that VM managers get
+  /// @param nbdTcp the data plane's NBD address on TCP as `host:port`, or empty
+  /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
+  ///   a peer to compare with
+  public record Options(
+      Path state,
+      Path linkSocket,
+      Path nbdSocket,
+      String nbdTcp,
+      Thresholds thresholds,
+      Limits limits,
+      Function<HybridForecaster, Forecaster> serving) {}
+
+  /// Where answered accesses go, and come back from. Neither blocks nor fails the engine thread.
+  public interface HistorySink {
+    /// Takes one answered access, or drops and counts it.
+    void offer(Access access, Vm vm);
+
+    /// The rows that match, on the caller's thread.
+    List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal;
+
+    /// `ok`, or one line that says what is wrong and what to do.
+    String state();
+  }
+
+  /// One step of the engine thread.
+  interface Step {
+    void run() throws Refusal;
+  }
+
+  /// Starts the threads; returns at once, whether or not there is a data plane yet.
+  ///
+  /// @throws IOException with one clear line if registrations cannot be read
+  public static ControlPlane start(
+      Options options, Clock clock, HistorySink history, Notices notices) throws IOException {
+    ControlPlane plane = new ControlPlane(options, clock, history, notices);
+    plane.thread.start();
+    plane.link.start();
+    return plane;
+  }
+
+  private ControlPlane(Options options, Clock clock, HistorySink history, Notices notices)
+      throws IOException {
+    this.options = options;
+    this.clock = clock;
+    this.history = history;
+    this.registry = new Registry(options.state().resolve("registrations.json"));
+    this.models = new ModelStore(options.state().resolve("models"), registry, options.serving());
+    this.health = new Health(clock, notices);
+    this.link = new LinkClient(options.linkSocket(), new LinkEvents());
+    // Microseconds since the epoch: higher than what any earlier control plane of this host came
+    // to, at a million leases a second.
+    long firstLease = clock.nanos() / 1000;
+    this.engine =
+        new Engine(
+            options.thresholds(),
+            options.limits(),
+            clock,
+            models,
+            link,
+            notices,
+            health::outcome,
+            firstLease);
+    this.executor = new CommandExecutor(this, registry, engine, models, clock);
+    registry.vms().forEach(engine::attached);
+  }
+
+  // ---- the engine thread
+
+  private void run() {
+    List<Step> batch = new ArrayList<>(EVENTS_PER_STEP);
+    long nextTick = 0;
+    while (!closing) {
+      try {
+        Step first = events.poll(TICK_MILLIS, TimeUnit.MILLISECONDS);
+        if (first != null) {
+          batch.add(first);
+          events.drainTo(batch, EVENTS_PER_STEP - 1);
+        }
+        for (Step step : batch) {
+          step.run();
+        }
+        engine.planTouched();
+        long now = clock.nanos();
+        if (now >= nextTick) {
+          nextTick = now + TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
+          engine.tick();
+        }
+      } catch (InterruptedException e) {
+        return;
+      } catch (Refusal | RuntimeException e) {
+        // A defect of ours: what it broke is said, what is left goes on. Guests are not concerned.
+        LOG.log(ERROR, "a step of the engine failed", e);
+        health.trouble("engine", "a step of the engine failed: " + e + "; see the log");
+      } finally {
+        batch.clear();
+      }
+    }
+    engine.stopAll();
+  }
+
+  private void accesses(List<AccessRecord> records) {
+    for (AccessRecord record : records) {
+      Vm vm = registry.vm(record.vm());
+      if (vm != null && record.space() == vm.space().id()) {
+        touches(record, vm);
+      }
+    }
+  }
+
+  /// A request that spans extents is one access per extent. One that waits is learnt from when it
+  /// comes, and kept in history when it is answered.
+  private void touches(AccessRecord record, Vm vm) {
+    boolean answered = record.latencyNanos() != Access.PENDING;
+    boolean seenBefore = record.waited() && answered;
+    Space space = vm.space();
+    long end = record.offset() + record.sizeBytes();
+    for (long at = record.offset(); at < end; ) {
+      long index = at / space.unitBytes();
+      long next = Math.min(end, (index + 1) * space.unitBytes());
+      Access access =
+          new Access(
+              vm.program().id(),
+              vm.id(),
+              Resource.of(space.id(), index),
+              record.timeNanos(),
+              record.type(),
+              (int) (next - at),
+              record.cause(),
+              record.waited(),
+              record.latencyNanos());
+      if (!seenBefore) {
+        engine.accessed(access);
+      }
+      if (answered) {
+        history.offer(access, vm);
+      }
+      at = next;
+    }
+  }
+
+  private void reconnected(long instance) {
+    engine.reconnected(instance == dataPlaneInstance);
+    dataPlaneInstance = instance;
+    confirmed = false;
+    for (Vm vm : registry.vms()) {
+      attach(
+          vm,
+          answer -> {
+            if (!answer.error().isEmpty()) {
+              health.trouble("vm:" + vm.name(), answer.error());
+            }
+          });
+    }
+    link.send(new Frame.AttachedAll());
+  }
+
+  private void disconnected() {
+    engine.disconnected();
+    List<Consumer<Frame.Answer>> lost = List.copyOf(unanswered.values());
+    unanswered.clear();
+    var gone = new Frame.Answer(0, 0, "the data plane went away; try again");
+    lost.forEach(then -> then.accept(gone));
+  }
+
+  private void status(List<Frame.Counter> counters) {
+    dataPlaneCounters = counters;
+    if (!confirmed) {
+      confirmed = true;
+      engine.confirmed();
+    }
+  }
+
+  /// Asks the data plane to serve a VM. The answer comes on the engine thread, as this call must.
+  void attach(Vm vm, Consumer<Frame.Answer> then) {
+    long request = nextRequest++;
+    Space space = vm.space();
+    ask(
+        request,
+        new Frame.Attach(request, vm.id(), vm.name(), space.id(), space.tenant(), space.name()),
+        then);
+  }
+
+  /// Asks the data plane to stop serving a VM. The answer comes on the engine thread, as this call
+  /// must.
+  void detach(Vm vm, Consumer<Frame.Answer> then) {
+    long request = nextRequest++;
+    ask(request, new Frame.Detach(request, vm.id()), then);
+  }
+
+  private void ask(long request, Frame frame, Consumer<Frame.Answer> then) {
+    if (link.send(frame)) {
+      unanswered.put(request, then);
+    } else {
+      then.accept(new Frame.Answer(request, 0, link.state()));
+    }
+  }
+
+  private void answered(Frame.Answer answer) {
+    Consumer<Frame.Answer> then = unanswered.remove(answer.requestId());
+    if (then != null) {
+      then.accept(answer);
+    }
+  }
+
+  /// What the link's thread hands over. Accesses may be shed when the engine does not keep up;
+  /// nothing else may.
+  private final class LinkEvents implements LinkClient.Listener {
+    @Override
+    public void connected(long instance) {
+      post(() -> reconnected(instance));
+    }
+
+    @Override
+    public void disconnected() {
+      post(ControlPlane.this::disconnected);
+    }
+
+    @Override
+    public void received(Frame frame) throws InterruptedException {
+      switch (frame) {
+        case Frame.Accesses(List<AccessRecord> records) -> {
+          if (!events.offer(() -> accesses(records))) {
+            shedAccesses.addAndGet(records.size());
+          }
+        }
+        case Frame.Leases leases -> events.put(() -> leases.states().forEach(engine::reported));
+        case Frame.HeldLease held -> events.put(() -> engine.held(held.lease(), held.state()));
+        case Frame.Resident resident ->
+            events.put(() -> engine.resident(resident.space(), resident.extents()));
+        case Frame.Evicted evicted ->
+            events.put(() -> engine.evicted(evicted.space(), evicted.first(), evicted.extents()));
+        case Frame.Status status -> events.put(() -> status(status.counters()));
+        case Frame.Trouble trouble -> health.trouble(trouble.kind(), trouble.text());
+        case Frame.Answer answer -> events.put(() -> answered(answer));
+        case Frame.Hello _,
+            Frame.Attach _,
+            Frame.Detach _,
+            Frame.AttachedAll _,
+            Frame.Stage _,
+            Frame.Cancel _,
+            Frame.Reclaim _ ->
+            LOG.log(WARNING, "the data plane said what only a control plane may say: {0}", frame);
+      }
+    }
+
+    private void post(Step step) {
+      try {
+        events.put(step);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  // ---- commands
+
+  @Override
+  public Reply execute(Command command) throws Refusal {
+    if (command instanceof Command.ShowHistory query) {
+      return new Reply.History(
+          history.find(
+              new AccessHistory.Query(
+                  query.program(), query.vm(), query.fromNanos(), query.toNanos(), query.limit())));
+    }
+    CompletableFuture<Reply> reply = new CompletableFuture<>();
+    try {
+      boolean queued =
+          events.offer(() -> executor.execute(command, reply), COMMAND_SECONDS, TimeUnit.SECONDS);
+      if (!queued) {
+        throw new Refusal(Reason.UNAVAILABLE, "the engine is busy; try again");
+      }
+      return reply.get(COMMAND_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Refusal(Reason.UNAVAILABLE, "this control plane is stopping");
+    } catch (TimeoutException e) {
+      throw new Refusal(
+          Reason.UNAVAILABLE,
+          "no answer within " + COMMAND_SECONDS + " s; see /health for which part is stuck");
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof Refusal refusal) {
+        throw refusal;
+      }
+      throw new IllegalStateException(e.getCause());
+    }
+  }
+
+  /// What the executor needs of this plane, read on the engine thread.
+  Options options() {
+    return options;
+  }
+
+  List<Frame.Counter> dataPlaneCounters() {
+    return dataPlaneCounters;
+  }
+
+  long shedAccesses() {
+    return shedAccesses.get();
+  }
+
+  /// Numbers of parts around this plane join its own.
+  public void alsoCount(Supplier<List<Reply.Counter>> source) {
+    otherCounters.add(source);
+  }
+
+  List<Reply.Counter> otherCounters() {
+    return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
+  }
+
+  Health health() {
+    return health;
+  }
+
+  Map<String, String> parts() {
+    Map<String, String> parts = new HashMap<>(health.troubles());
+    parts.put("data-plane", link.state());
+    parts.put("history", history.state());
+    return parts;
+  }
+
+  /// Ends runs, keeps what was learnt, and closes the link. Guests notice nothing.
+  @Override
+  public void close() {
+    closing = true;
+    link.close();
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    models.close();
+  }
+}

@@ -1,0 +1,77 @@
+package dev.prestage.control;
+
+import dev.prestage.control.command.Reply.Counter;
+import dev.prestage.engine.Engine;
+import dev.prestage.engine.allocate.LeaseLedger;
+import dev.prestage.link.Frame;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/// Every number of both planes, read on the engine thread.
+final class Counters {
+  /// Levels of the data plane; its other numbers only rise.
+  private static final Set<String> LEVELS =
+      Set.of("tier_capacity_bytes", "tier_used_bytes", "connections");
+
+  private final ControlPlane plane;
+  private final Engine engine;
+  private final List<Counter> all = new ArrayList<>();
+
+  Counters(ControlPlane plane, Engine engine) {
+    this.plane = plane;
+    this.engine = engine;
+  }
+
+  List<Counter> all() {
+    LeaseLedger.Totals totals = engine.ledger().totals();
+    rises("extents_granted", totals.granted());
+    level("extents_live", totals.live());
+    outcome("useful", totals.useful());
+    outcome("late", totals.late());
+    outcome("unused", totals.unused());
+    outcome("redundant", totals.redundant());
+    outcome("failed", totals.failed());
+    outcome("cancelled", totals.cancelled());
+    outcome("unobserved", totals.unobserved());
+    level("extents_in_flight", engine.inFlightExtents());
+    level("ranges_waiting", engine.waitingRanges());
+    level("staged_bytes", engine.stagedBytes());
+    level("predicting", engine.isPredicting() ? 1 : 0);
+    rises("accesses_shed", plane.shedAccesses());
+    all.add(new Counter("lead_seconds", Map.of(), true, plane.health().leadSeconds()));
+    for (Frame.Counter counter : plane.dataPlaneCounters()) {
+      all.add(
+          new Counter(
+              counter.name(),
+              counter.label().isEmpty() ? Map.of() : Map.of(labelOf(counter), counter.label()),
+              !LEVELS.contains(counter.name()),
+              counter.value()));
+    }
+    all.addAll(plane.otherCounters());
+    return all;
+  }
+
+  /// What a label names follows from the number's subject.
+  private static String labelOf(Frame.Counter counter) {
+    if (counter.name().startsWith("tier_")) {
+      return "tier";
+    }
+    return counter.name().startsWith("demand_") || counter.name().startsWith("accesses_")
+        ? "vm"
+        : "origin";
+  }
+
+  private void outcome(String outcome, long extents) {
+    all.add(new Counter("extents_ended", Map.of("outcome", outcome), true, extents));
+  }
+
+  private void rises(String name, long value) {
+    all.add(new Counter(name, Map.of(), true, value));
+  }
+
+  private void level(String name, long value) {
+    all.add(new Counter(name, Map.of(), false, value));
+  }
+}

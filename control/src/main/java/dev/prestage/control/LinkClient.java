@@ -1,0 +1,151 @@
+package dev.prestage.control;
+
+import static java.lang.System.Logger.Level.INFO;
+import static java.lang.System.Logger.Level.WARNING;
+
+import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.stage.Stager;
+import dev.prestage.link.Frame;
+import dev.prestage.link.FrameCodec;
+import dev.prestage.link.Link;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/// The control plane's end of the link: connects, and connects again for as long as it is open.
+///
+/// What is sent while nobody is connected is dropped: after each connection the data plane says
+/// what it holds, and the control plane what it wants.
+final class LinkClient implements Stager, AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(LinkClient.class.getName());
+
+  /// A data plane that starts anew is back in about a second; asking ten times a second costs
+  /// nothing.
+  private static final Duration RETRY = Duration.ofMillis(100);
+
+  private final Path socket;
+  private final Listener listener;
+  private final Thread thread;
+  private final CountDownLatch closed = new CountDownLatch(1);
+  private volatile @Nullable Link link;
+  private volatile String state = "not connected yet";
+
+  /// What happens on the link; all calls come from the link's thread.
+  interface Listener {
+    /// There is a connection.
+    ///
+    /// @param instance differs for each start of a data plane
+    void connected(long instance);
+
+    void received(Frame frame) throws InterruptedException;
+
+    void disconnected();
+  }
+
+  LinkClient(Path socket, Listener listener) {
+    this.socket = socket;
+    this.listener = listener;
+    this.thread = Thread.ofPlatform().name("link").unstarted(this::run);
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  /// `ok`, or one line that says why there is no connection.
+  String state() {
+    return state;
+  }
+
+  private void run() {
+    var hello =
+        new Frame.Hello(
+            FrameCodec.VERSION,
+            ProcessHandle.current().pid(),
+            ThreadLocalRandom.current().nextLong());
+    try {
+      do {
+        connectOnce(hello);
+      } while (!closed.await(RETRY.toMillis(), TimeUnit.MILLISECONDS));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void connectOnce(Frame.Hello hello) throws InterruptedException {
+    try (Link connection = Link.connect(socket, hello)) {
+      link = connection;
+      if (closed.getCount() == 0) {
+        return;
+      }
+      state = "ok";
+      LOG.log(INFO, "connected to the data plane, pid {0}", Long.toString(connection.peer().pid()));
+      listener.connected(connection.peer().instance());
+      while (true) {
+        listener.received(connection.receive());
+      }
+    } catch (IOException e) {
+      boolean lost = link != null;
+      link = null;
+      state = "no data plane on " + socket + " (" + e.getMessage() + "); trying again";
+      if (lost && closed.getCount() != 0) {
+        LOG.log(WARNING, "the data plane is gone: {0}", e.getMessage());
+        listener.disconnected();
+      }
+    }
+  }
+
+  /// Sends a frame if there is a connection.
+  ///
+  /// @return whether the kernel took it
+  boolean send(Frame frame) {
+    Link connection = link;
+    if (connection == null) {
+      return false;
+    }
+    try {
+      connection.send(frame);
+      return true;
+    } catch (IOException e) {
+      LOG.log(WARNING, "cannot tell the data plane: {0}", e.getMessage());
+      return false;
+    }
+  }
+
+  @Override
+  public void stage(Lease lease) {
+    send(new Frame.Stage(lease));
+  }
+
+  @Override
+  public void cancel(long leaseId) {
+    send(new Frame.Cancel(leaseId));
+  }
+
+  @Override
+  public void reclaim(long leaseId) {
+    send(new Frame.Reclaim(leaseId));
+  }
+
+  @Override
+  public void close() {
+    closed.countDown();
+    Link connection = link;
+    if (connection != null) {
+      try {
+        connection.close();
+      } catch (IOException e) {
+        LOG.log(WARNING, "closing the link: {0}", e.getMessage());
+      }
+    }
+    try {
+      thread.join(Duration.ofSeconds(5));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,156 @@
+package dev.prestage.control.model;
+
+import static java.lang.System.Logger.Level.WARNING;
+
+import dev.prestage.control.registry.AtomicFile;
+import dev.prestage.engine.predict.Forecaster;
+import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.predict.ModelException;
+import dev.prestage.engine.predict.ModelFile;
+import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Spaces;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+
+/// The forecasters of this host, each with its file `<tenant>/<program>.model`.
+///
+/// All calls come from the engine thread. Encoding happens there, because only there the model
+/// stands still; writing happens on a thread of the store's own, latest first, so a slow disk
+/// delays nobody.
+public final class ModelStore implements Models, AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(ModelStore.class.getName());
+
+  private final Path folder;
+  private final Spaces spaces;
+  private final Function<HybridForecaster, Forecaster> serving;
+  private final Map<Program, HybridForecaster> learners = new HashMap<>();
+  private final Map<Program, Forecaster> served = new HashMap<>();
+  private final Map<Path, byte[]> unwritten = new ConcurrentHashMap<>();
+  private final ExecutorService writer =
+      Executors.newSingleThreadExecutor(Thread.ofPlatform().name("model-writer").factory());
+
+  /// @param folder where the files are
+  /// @param spaces the host's numbering
+  /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
+  ///   a peer to compare with
+  public ModelStore(Path folder, Spaces spaces, Function<HybridForecaster, Forecaster> serving) {
+    this.folder = folder;
+    this.spaces = spaces;
+    this.serving = serving;
+  }
+
+  @Override
+  public Forecaster of(Program program) {
+    return served.computeIfAbsent(program, p -> serving.apply(learner(p)));
+  }
+
+  private HybridForecaster learner(Program program) {
+    return learners.computeIfAbsent(program, this::load);
+  }
+
+  @Override
+  public void learnt(Program program) {
+    HybridForecaster learner = learner(program);
+    if (learner.runs() > 0) {
+      write(program, learner);
+    }
+  }
+
+  /// What was learnt about a program, as bytes that may travel.
+  ///
+  /// @throws ModelException if nothing was
+  public byte[] export(Program program) throws ModelException {
+    HybridForecaster learner = learner(program);
+    if (learner.runs() == 0) {
+      throw new ModelException("no run of " + program.name() + " was learnt yet");
+    }
+    return new ModelFile(program.tenant(), program.name(), learner).encode(spaces);
+  }
+
+  /// Puts a model that was learnt elsewhere in place of this host's. Copies that run keep theirs
+  /// until they stop.
+  public void replace(Program program, HybridForecaster learnt) {
+    learners.put(program, learnt);
+    served.remove(program);
+    write(program, learnt);
+  }
+
+  private HybridForecaster load(Program program) {
+    Path file = file(program);
+    try {
+      if (Files.exists(file)) {
+        return ModelFile.decode(ByteBuffer.wrap(Files.readAllBytes(file)), spaces).forecaster();
+      }
+    } catch (IOException e) {
+      setAside(file, e);
+    }
+    return new HybridForecaster();
+  }
+
+  private static void setAside(Path file, IOException reason) {
+    Path aside = file.resolveSibling(file.getFileName() + ".refused");
+    LOG.log(
+        WARNING,
+        "{0} cannot be used: {1}; it is kept as {2} and the program is learnt anew",
+        file,
+        reason.getMessage(),
+        aside.getFileName());
+    try {
+      Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      LOG.log(WARNING, "{0} cannot be moved aside: {1}", file, e);
+    }
+  }
+
+  private void write(Program program, HybridForecaster learner) {
+    byte[] bytes = new ModelFile(program.tenant(), program.name(), learner).encode(spaces);
+    Path file = file(program);
+    if (unwritten.put(file, bytes) == null) {
+      writer.execute(() -> writeLatest(file));
+    }
+  }
+
+  private void writeLatest(Path file) {
+    byte[] bytes = unwritten.remove(file);
+    if (bytes == null) {
+      return;
+    }
+    try {
+      AtomicFile.write(file, bytes);
+    } catch (IOException e) {
+      LOG.log(
+          WARNING,
+          "the model {0} is not kept: {1}; it is written again after the next run",
+          file,
+          e);
+    }
+  }
+
+  private Path file(Program program) {
+    return folder.resolve(program.tenant()).resolve(program.name() + ".model");
+  }
+
+  /// Writes what is not written yet.
+  @Override
+  public void close() {
+    writer.shutdown();
+    try {
+      if (!writer.awaitTermination(10, TimeUnit.SECONDS)) {
+        LOG.log(WARNING, "models in {0} could not be written within 10 s", folder);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,360 @@
+package dev.prestage.dataplane;
+
+import dev.prestage.dataplane.block.AccessRing;
+import dev.prestage.dataplane.block.BlockStager;
+import dev.prestage.dataplane.block.Doorbell;
+import dev.prestage.dataplane.nbd.UnixSockets;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.time.Clock;
+import dev.prestage.link.Frame;
+import dev.prestage.link.FrameCodec;
+import dev.prestage.link.Link;
+import dev.prestage.link.ProtocolException;
+import java.io.EOFException;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/// The data plane's end of the link: takes one control plane at a time, a new one in place of the
+/// old, and keeps it informed.
+///
+/// Threads: one accepts, one per control plane receives, one sends everything, one watches that the
+/// sending does not stand still. Nothing else in the data plane ever waits for the control plane.
+final class LinkServer implements AutoCloseable {
+  private static final Logger LOG = System.getLogger(LinkServer.class.getName());
+
+  // Accesses are gathered for a millisecond: at 100,000 a second a frame then carries a hundred,
+  // and
+  // a forecast loses a tenth of the 10 ms that a fetch takes.
+  private static final long GATHER_NANOS = Duration.ofMillis(1).toNanos();
+  private static final long IDLE_NANOS = Duration.ofMillis(100).toNanos();
+  private static final long STATUS_NANOS = Duration.ofSeconds(1).toNanos();
+  private static final long STUCK_NANOS = Duration.ofSeconds(1).toNanos();
+  private static final long WATCH_NANOS = Duration.ofMillis(250).toNanos();
+  private static final int ACCESSES_PER_FRAME = 4096;
+
+  private final Path socket;
+  private final Orders orders;
+  private final BlockStager stager;
+  private final AccessRing ring;
+  private final Doorbell doorbell;
+  private final Troubles troubles;
+  private final Clock clock;
+  private final ServerSocketChannel listener;
+  private final Thread sender;
+  private volatile @Nullable Session session;
+  private volatile boolean closed;
+
+  /// What a control plane can have done. Called by one thread at a time per control plane.
+  interface Orders {
+    /// Attaches; returns the image's size.
+    ///
+    /// @throws IOException with one line for whoever asked
+    long attach(Frame.Attach attach) throws IOException;
+
+    /// Detaches, if it is attached.
+    void detach(int vm) throws IOException;
+
+    /// Detaches all others.
+    void keepOnly(Set<String> vmNames) throws IOException;
+
+    /// The numbers of the spaces that are attached.
+    Set<Integer> spaces();
+
+    /// Which of a space's extents are here.
+    Frame.Resident resident(int space);
+
+    /// The numbers of this moment.
+    Frame.Status status();
+  }
+
+  LinkServer(
+      Path socket,
+      Orders orders,
+      BlockStager stager,
+      AccessRing ring,
+      Doorbell doorbell,
+      Troubles troubles,
+      Clock clock)
+      throws IOException {
+    this.socket = socket;
+    this.orders = orders;
+    this.stager = stager;
+    this.ring = ring;
+    this.doorbell = doorbell;
+    this.troubles = troubles;
+    this.clock = clock;
+    UnixSockets.prepare(socket);
+    this.listener = Link.listen(socket);
+    this.sender = Thread.ofPlatform().daemon().name("link-send").unstarted(this::sendAll);
+  }
+
+  void start() {
+    sender.start();
+    Thread.ofPlatform().daemon().name("link-accept").start(this::accept);
+    Thread.ofPlatform().daemon().name("link-watch").start(this::watch);
+  }
+
+  private void accept() {
+    while (!closed) {
+      try {
+        SocketChannel channel = listener.accept();
+        Thread.ofPlatform().daemon().name("link-receive").start(() -> greet(channel));
+      } catch (ClosedChannelException _) {
+        return;
+      } catch (IOException e) {
+        LOG.log(Level.WARNING, "cannot accept a control plane: {0}", e.getMessage());
+        LockSupport.parkNanos(WATCH_NANOS);
+      }
+    }
+  }
+
+  private void greet(SocketChannel channel) {
+    try {
+      long pid = ProcessHandle.current().pid();
+      Link link =
+          Link.greet(
+              channel, socket, new Frame.Hello(FrameCodec.VERSION, pid, clock.nanos() ^ pid));
+      var mine = new Session(link);
+      Session before;
+      synchronized (this) {
+        before = session;
+        session = mine;
+      }
+      if (before != null) {
+        LOG.log(Level.INFO, "a new control plane takes the place of the one before");
+        before.close();
+      }
+      LOG.log(Level.INFO, "control plane {0} is connected", link.peer().pid());
+      LockSupport.unpark(sender);
+      mine.receive();
+    } catch (EOFException | ClosedChannelException _) {
+      LOG.log(Level.INFO, "the control plane is gone; serving goes on");
+    } catch (IOException e) {
+      LOG.log(Level.WARNING, "link to the control plane: {0}", e.getMessage());
+    }
+  }
+
+  private void sendAll() {
+    long statusNanos = clock.nanos();
+    while (!closed) {
+      Session current = session;
+      if (current == null) {
+        LockSupport.parkNanos(this, STATUS_NANOS);
+        continue;
+      }
+      try {
+        boolean sent = current.sendNews();
+        if (clock.nanos() >= statusNanos) {
+          current.send(orders.status());
+          statusNanos = clock.nanos() + STATUS_NANOS;
+        }
+        if (sent) {
+          LockSupport.parkNanos(this, GATHER_NANOS);
+        } else {
+          doorbell.sleep(IDLE_NANOS, current::hasNews);
+        }
+      } catch (IOException e) {
+        LOG.log(Level.INFO, "the control plane is gone ({0}); serving goes on", e.getMessage());
+        current.close();
+      }
+    }
+  }
+
+  private void watch() {
+    while (!closed) {
+      LockSupport.parkNanos(this, WATCH_NANOS);
+      Session current = session;
+      if (current != null && current.isStuck(clock.nanos() - STUCK_NANOS)) {
+        LOG.log(Level.WARNING, "the control plane takes nothing any more: closing its link");
+        current.close();
+      }
+    }
+  }
+
+  /// Whether a control plane is connected.
+  boolean isConnected() {
+    return session != null;
+  }
+
+  @Override
+  public void close() throws IOException {
+    closed = true;
+    listener.close();
+    Session current = session;
+    if (current != null) {
+      current.close();
+    }
+    LockSupport.unpark(sender);
+    Files.deleteIfExists(socket);
+  }
+
+  /// One control plane.
+  private final class Session {
+    private final Link link;
+    private final Queue<Supplier<? extends Frame>> outbox = new ConcurrentLinkedQueue<>();
+    private final Set<String> attached = new HashSet<>();
+    private volatile long sendingSinceNanos;
+
+    Session(Link link) {
+      this.link = link;
+      for (BlockStager.Held held : stager.takeHeld()) {
+        outbox.add(() -> new Frame.HeldLease(held.lease(), held.state()));
+      }
+      for (int space : orders.spaces()) {
+        outbox.add(() -> orders.resident(space));
+      }
+    }
+
+    void receive() throws IOException {
+      try {
+        while (true) {
+          obey(link.receive());
+        }
+      } finally {
+        close();
+      }
+    }
+
+    private void obey(Frame frame) throws IOException {
+      switch (frame) {
+        case Frame.Attach attach -> {
+          answer(attach.requestId(), () -> orders.attach(attach));
+          attached.add(attach.vmName());
+          if (orders.spaces().contains(attach.space())) {
+            outbox.add(() -> orders.resident(attach.space()));
+          }
+        }
+        case Frame.Detach(long requestId, int vm) ->
+            answer(
+                requestId,
+                () -> {
+                  orders.detach(vm);
+                  return 0;
+                });
+        case Frame.AttachedAll() -> orders.keepOnly(attached);
+        case Frame.Stage(var lease) -> stager.stage(lease);
+        case Frame.Cancel(long leaseId) -> stager.cancel(leaseId);
+        case Frame.Reclaim(long leaseId) -> stager.reclaim(leaseId);
+        case Frame.Hello _,
+            Frame.Answer _,
+            Frame.Accesses _,
+            Frame.Leases _,
+            Frame.HeldLease _,
+            Frame.Resident _,
+            Frame.Evicted _,
+            Frame.Status _,
+            Frame.Trouble _ ->
+            throw new ProtocolException(
+                "the control plane sent a " + frame.getClass().getSimpleName());
+      }
+      doorbell.ring();
+    }
+
+    private void answer(long requestId, Order order) {
+      Frame.Answer answer;
+      try {
+        answer = new Frame.Answer(requestId, order.run(), "");
+      } catch (IOException e) {
+        answer = new Frame.Answer(requestId, 0, e.getMessage() + "");
+      }
+      Frame.Answer said = answer;
+      outbox.add(() -> said);
+    }
+
+    boolean hasNews() {
+      return !outbox.isEmpty() || !ring.isEmpty() || stager.hasNews();
+    }
+
+    /// Sends what has happened since the last call; tells whether there was any.
+    boolean sendNews() throws IOException {
+      boolean any = false;
+      for (var next = outbox.poll(); next != null; next = outbox.poll()) {
+        send(next.get());
+        any = true;
+      }
+      List<Frame.AccessRecord> accesses = new ArrayList<>();
+      int count =
+          ring.drain(
+              (vm, space, offset, size, time, waited, latency) ->
+                  accesses.add(
+                      new Frame.AccessRecord(
+                          vm,
+                          space,
+                          offset,
+                          size,
+                          time,
+                          AccessType.READ,
+                          Cause.DEMAND,
+                          waited,
+                          latency)),
+              ACCESSES_PER_FRAME);
+      if (count > 0) {
+        send(new Frame.Accesses(accesses));
+        any = true;
+      }
+      if (stager.hasNews()) {
+        List<LeaseState> states = stager.takeChanged();
+        if (!states.isEmpty()) {
+          send(new Frame.Leases(states));
+        }
+        List<Frame.Evicted> evicted = new ArrayList<>();
+        stager.takeEvicted((space, first, n) -> evicted.add(new Frame.Evicted(space, first, n)));
+        for (Frame.Evicted frame : evicted) {
+          send(frame);
+        }
+        any = true;
+      }
+      for (var trouble = troubles.poll(); trouble != null; trouble = troubles.poll()) {
+        send(trouble);
+      }
+      return any;
+    }
+
+    void send(Frame frame) throws IOException {
+      sendingSinceNanos = clock.nanos();
+      link.send(frame);
+      sendingSinceNanos = 0;
+    }
+
+    boolean isStuck(long beforeNanos) {
+      long since = sendingSinceNanos;
+      return since != 0 && since < beforeNanos;
+    }
+
+    void close() {
+      synchronized (LinkServer.this) {
+        if (session == this) {
+          session = null;
+        }
+      }
+      try {
+        link.close();
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "closing the link", e);
+      }
+    }
+  }
+
+  @FunctionalInterface
+  private interface Order {
+    long run() throws IOException;
+  }
+}

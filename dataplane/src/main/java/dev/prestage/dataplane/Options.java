@@ -1,0 +1,65 @@
+package dev.prestage.dataplane;
+
+import dev.prestage.dataplane.block.BlockOptions;
+import dev.prestage.dataplane.nbd.NbdLimits;
+import dev.prestage.engine.fault.Faults;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Everything that a data plane is told when it starts.
+///
+/// @param stateDirectory holds the lock and the attachments; one data plane at a time
+/// @param linkSocket where the control plane connects; this user only
+/// @param nbdSocket where disks are read; this user and the socket's group
+/// @param nbdAddress where they are read over TCP, by anyone who can reach it, or null
+/// @param origins where images come from; of those that have an image the first serves it
+/// @param tier where extents are kept
+/// @param block how origins are worked
+/// @param limits what NBD clients can make this process hold
+public record Options(
+    Path stateDirectory,
+    Path linkSocket,
+    Path nbdSocket,
+    @Nullable InetSocketAddress nbdAddress,
+    List<OriginOptions> origins,
+    TierOptions tier,
+    BlockOptions block,
+    NbdLimits limits) {
+
+  public Options {
+    origins = List.copyOf(origins);
+  }
+
+  /// Options with the defaults of [BlockOptions] and [NbdLimits], and no TCP.
+  public static Options of(
+      Path stateDirectory,
+      Path linkSocket,
+      Path nbdSocket,
+      List<OriginOptions> origins,
+      TierOptions tier) {
+    return new Options(
+        stateDirectory,
+        linkSocket,
+        nbdSocket,
+        null,
+        origins,
+        tier,
+        BlockOptions.DEFAULT,
+        NbdLimits.DEFAULT);
+  }
+
+  /// A directory of images.
+  ///
+  /// @param name in messages and counters; unique
+  /// @param faults what its reads suffer, [Faults#NONE] in earnest
+  public record OriginOptions(String name, Path directory, Faults faults) {}
+
+  /// A directory for extents.
+  ///
+  /// @param name in messages and counters
+  /// @param capacityBytes how many bytes of extents it may hold; 0.1 % more goes into checksums
+  /// @param kind what it lies on, one word such as `ssd`
+  public record TierOptions(String name, Path directory, long capacityBytes, String kind) {}
+}

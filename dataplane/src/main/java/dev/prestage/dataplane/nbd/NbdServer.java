@@ -1,0 +1,133 @@
+package dev.prestage.dataplane.nbd;
+
+import dev.prestage.dataplane.block.Disk;
+import dev.prestage.engine.time.Clock;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.net.InetSocketAddress;
+import java.net.StandardSocketOptions;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
+
+/// Serves disks over NBD, on a unix socket and, if asked to, on TCP: fixed newstyle, read-only,
+/// simple and structured replies.
+///
+/// One platform thread for each listening socket and each connection. A client that misbehaves, or
+/// does not read its replies, harms its own connection only.
+public final class NbdServer implements AutoCloseable {
+  private static final Logger LOG = System.getLogger(NbdServer.class.getName());
+
+  // A client that has not chosen an export after this long may be turned out for another.
+  private static final long NEGOTIATION_NANOS = Duration.ofSeconds(10).toNanos();
+  // When accepting fails (no descriptors left), connections must end before it can succeed.
+  private static final long ACCEPT_PAUSE_NANOS = Duration.ofMillis(100).toNanos();
+
+  private final Exports exports;
+  private final NbdLimits limits;
+  private final Clock clock;
+  private final List<ServerSocketChannel> listeners = new ArrayList<>();
+  private final Set<NbdConnection> connections = ConcurrentHashMap.newKeySet();
+  private final Path socket;
+  private volatile boolean closed;
+
+  /// Listens on a unix socket.
+  ///
+  /// @throws IOException with one line that says what is wrong with the path
+  public NbdServer(Exports exports, NbdLimits limits, Clock clock, Path socket) throws IOException {
+    this.exports = exports;
+    this.limits = limits;
+    this.clock = clock;
+    this.socket = socket;
+    // Virtual machine monitors often run as a user of their own: the socket's group may connect.
+    listen(UnixSockets.listen(socket, "rw-rw----"), socket.toString());
+  }
+
+  /// Listens on TCP, too. There is no authentication: whoever reaches the address can read.
+  ///
+  /// @return the address, with the port that was chosen if none was given
+  public InetSocketAddress listenOn(InetSocketAddress address) throws IOException {
+    ServerSocketChannel listener = ServerSocketChannel.open();
+    try {
+      listener.bind(address);
+    } catch (IOException e) {
+      listener.close();
+      throw new IOException("cannot listen on " + address + ": " + e.getMessage(), e);
+    }
+    listen(listener, address.toString());
+    return (InetSocketAddress) listener.getLocalAddress();
+  }
+
+  private void listen(ServerSocketChannel listener, String name) {
+    listeners.add(listener);
+    Thread.ofPlatform().daemon().name("nbd-accept-" + name).start(() -> accept(listener));
+  }
+
+  private void accept(ServerSocketChannel listener) {
+    while (!closed) {
+      try {
+        welcome(listener.accept());
+      } catch (ClosedChannelException _) {
+        return;
+      } catch (IOException e) {
+        LOG.log(Level.WARNING, "cannot accept NBD clients: {0}", e.getMessage());
+        LockSupport.parkNanos(ACCEPT_PAUSE_NANOS);
+      }
+    }
+  }
+
+  private void welcome(SocketChannel channel) throws IOException {
+    if (connections.size() >= limits.connections()) {
+      long before = clock.nanos() - NEGOTIATION_NANOS;
+      connections.stream().filter(c -> c.isNegotiatingSince(before)).forEach(NbdConnection::close);
+    }
+    if (connections.size() >= limits.connections()) {
+      LOG.log(
+          Level.WARNING,
+          "turned an NBD client away: all {0} connections are in use",
+          limits.connections());
+      channel.close();
+      return;
+    }
+    if (channel.supportedOptions().contains(StandardSocketOptions.TCP_NODELAY)) {
+      channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+      channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
+    }
+    var connection = new NbdConnection(channel, exports, limits, clock, connections::remove);
+    connections.add(connection);
+    Thread.ofPlatform().daemon().name("nbd").start(connection);
+    if (closed) {
+      connection.close();
+    }
+  }
+
+  /// Ends all connections to a disk.
+  public void disconnect(Disk disk) {
+    connections.stream().filter(c -> c.serves(disk)).forEach(NbdConnection::close);
+  }
+
+  /// How many clients are connected.
+  public int connections() {
+    return connections.size();
+  }
+
+  /// Ends all connections. Reads that wait for an origin ([PendingRead]) are not waited for.
+  @Override
+  public void close() throws IOException {
+    closed = true;
+    for (ServerSocketChannel listener : listeners) {
+      listener.close();
+    }
+    connections.forEach(NbdConnection::close);
+    Files.deleteIfExists(socket);
+  }
+}

@@ -1,0 +1,101 @@
+package dev.prestage.dataplane;
+
+import dev.prestage.dataplane.block.BlockOptions;
+import dev.prestage.dataplane.nbd.NbdClient;
+import dev.prestage.dataplane.nbd.NbdLimits;
+import dev.prestage.engine.fault.Faults;
+import dev.prestage.link.Frame;
+import dev.prestage.link.HostClock;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/// A host for tests: a directory with an origin, a tier and a state directory, on which data planes
+/// are started one after the other.
+final class Site {
+  static final int MIB = 1 << 20;
+
+  final Path directory;
+  Faults faults = Faults.NONE;
+  long capacityBytes = 1L << 30;
+  BlockOptions block = BlockOptions.DEFAULT;
+  NbdLimits limits = NbdLimits.DEFAULT;
+  @Nullable Path tierDirectory;
+
+  Site(Path directory) throws IOException {
+    this.directory = directory;
+    Files.createDirectories(origin());
+  }
+
+  Path origin() {
+    return directory.resolve("origin");
+  }
+
+  Path tier() {
+    return tierDirectory == null ? directory.resolve("tier") : tierDirectory;
+  }
+
+  Path state() {
+    return directory.resolve("state");
+  }
+
+  Path nbdSocket() {
+    return directory.resolve("nbd.sock");
+  }
+
+  Path linkSocket() {
+    return directory.resolve("link.sock");
+  }
+
+  /// The NBD URI of a VM's disk.
+  String uri(String vm) {
+    return "nbd+unix:///" + vm + "?socket=" + nbdSocket();
+  }
+
+  Options options() throws IOException {
+    return new Options(
+        state(),
+        linkSocket(),
+        nbdSocket(),
+        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+        List.of(new Options.OriginOptions("nas", origin(), faults)),
+        new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"),
+        block,
+        limits);
+  }
+
+  DataPlane start() throws IOException {
+    return DataPlane.start(options(), new HostClock());
+  }
+
+  ControlPlane control() throws IOException {
+    return new ControlPlane(linkSocket());
+  }
+
+  NbdClient client(String vm) throws IOException {
+    return NbdClient.connect(UnixDomainSocketAddress.of(nbdSocket()), vm);
+  }
+
+  /// Puts an image of random bytes at the origin and returns them.
+  byte[] image(String name, int bytes, long seed) throws IOException {
+    byte[] content = new byte[bytes];
+    new SplittableRandom(seed).nextBytes(content);
+    Files.write(origin().resolve(name), content);
+    return content;
+  }
+
+  /// A counter's value.
+  static long counter(DataPlane plane, String name, String label) {
+    return plane.status().counters().stream()
+        .filter(c -> c.name().equals(name) && c.label().equals(label))
+        .mapToLong(Frame.Counter::value)
+        .findFirst()
+        .orElseThrow();
+  }
+}

@@ -1,0 +1,166 @@
+package dev.prestage.dataplane.block;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.NoSuchFileException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// An origin in memory whose reads stop at a gate while it is closed, and fail while it is told to.
+final class TestOrigin implements Origin {
+  private static final long PATIENCE_SECONDS = 20;
+
+  /// A read that reached the origin.
+  record Read(long offset, int length) {}
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition();
+  private final Map<String, byte[]> images = new HashMap<>();
+  private final Map<String, Long> times = new HashMap<>();
+  private final List<Read> reads = new ArrayList<>();
+  private int passes = Integer.MAX_VALUE;
+  private int failures;
+  private boolean closed;
+
+  byte[] put(String image, int bytes, long seed) {
+    byte[] content = new byte[bytes];
+    new SplittableRandom(seed).nextBytes(content);
+    images.put(image, content);
+    times.merge(image, 1L, Long::sum);
+    return content;
+  }
+
+  /// Lets so many reads pass from now on, and stops the ones after them.
+  void allow(int reads) {
+    lock.lock();
+    try {
+      passes = reads;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void allowAll() {
+    allow(Integer.MAX_VALUE);
+  }
+
+  /// Makes the next reads fail.
+  void fail(int count) {
+    lock.lock();
+    try {
+      failures = count;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// All reads that have begun, in their order.
+  List<Read> reads() {
+    lock.lock();
+    try {
+      return List.copyOf(reads);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Waits until so many reads have begun.
+  void awaitReads(int count) throws InterruptedException {
+    long left = TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    lock.lock();
+    try {
+      while (reads.size() < count) {
+        if (left <= 0) {
+          throw new AssertionError("only these reads came: " + reads);
+        }
+        left = changed.awaitNanos(left);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public String name() {
+    return "test";
+  }
+
+  @Override
+  public Image open(String image) throws IOException {
+    byte[] content = images.get(image);
+    if (content == null) {
+      throw new NoSuchFileException("no image " + image);
+    }
+    return new MemoryImage(
+        image, new Image.Identity(content.length, times.getOrDefault(image, 0L)), content);
+  }
+
+  @Override
+  public void close() {
+    lock.lock();
+    try {
+      closed = true;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private final class MemoryImage implements Image {
+    private final String name;
+    private final Identity identity;
+    private final byte[] content;
+
+    MemoryImage(String name, Identity identity, byte[] content) {
+      this.name = name;
+      this.identity = identity;
+      this.content = content;
+    }
+
+    @Override
+    public String name() {
+      return name;
+    }
+
+    @Override
+    public Identity identity() {
+      return identity;
+    }
+
+    @Override
+    public void read(long offset, ByteBuffer into) throws IOException {
+      boolean fails;
+      lock.lock();
+      try {
+        reads.add(new Read(offset, into.remaining()));
+        changed.signalAll();
+        while (passes == 0 && !closed) {
+          changed.awaitUninterruptibly();
+        }
+        if (passes != Integer.MAX_VALUE) {
+          passes--;
+        }
+        fails = closed || failures > 0;
+        failures = Math.max(0, failures - 1);
+      } finally {
+        lock.unlock();
+      }
+      if (fails) {
+        throw new IOException("told to fail");
+      }
+      into.put(content, (int) offset, into.remaining());
+    }
+
+    @Override
+    public void close() {
+      // Nothing to let go of.
+    }
+  }
+}

@@ -1,0 +1,25 @@
+package dev.prestage.engine.allocate;
+
+import dev.prestage.engine.resource.Vm;
+
+/// What a [Planner] decides, carried out by whoever wires it.
+public interface Decisions {
+  /// A lease begins: stage it.
+  void granted(Lease lease);
+
+  /// What a lease has ready and nobody demanded shall be given back.
+  void askedBack(Lease lease);
+
+  /// What a lease has not moved yet shall not be moved.
+  void calledOff(Lease lease);
+
+  /// A forecast range cannot be had now.
+  ///
+  /// @param reason one word: `capacity`, or `stale` when it waited too long
+  void unavailable(Vm vm, long first, int extents, String reason);
+
+  /// An unavailable range waits for capacity.
+  ///
+  /// @param depth how many ranges wait
+  void queued(Vm vm, long first, int extents, int depth);
+}

@@ -1,0 +1,219 @@
+package dev.prestage.engine.allocate;
+
+import dev.prestage.engine.access.StagingOutcome;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/// The account of every extent ever granted. Granted = ended + live holds after each call, and is
+/// asserted.
+public final class LeaseLedger {
+  private final Map<Long, Entry> live = new LinkedHashMap<>();
+  private long granted;
+  private long liveExtents;
+  private long useful;
+  private long late;
+  private long unused;
+  private long redundant;
+  private long failed;
+  private long cancelled;
+  private long unobserved;
+
+  /// Totals in extents; `granted` is `live` plus all the others.
+  public record Totals(
+      long granted,
+      long live,
+      long useful,
+      long late,
+      long unused,
+      long redundant,
+      long failed,
+      long cancelled,
+      long unobserved) {}
+
+  /// A live lease and what is known of it.
+  public static final class Entry {
+    private final Lease lease;
+    private final long grantedNanos;
+    private final long mask;
+    private LeaseState state;
+    private boolean returning;
+
+    private Entry(Lease lease, LeaseState state, long grantedNanos) {
+      this.lease = lease;
+      this.state = state;
+      this.mask = lease.mask() & ~state.ended();
+      this.grantedNanos = grantedNanos;
+    }
+
+    /// The lease.
+    public Lease lease() {
+      return lease;
+    }
+
+    /// The last known state.
+    public LeaseState state() {
+      return state;
+    }
+
+    /// When it was granted, nanoseconds since the epoch.
+    public long grantedNanos() {
+      return grantedNanos;
+    }
+
+    /// The extents that have not ended.
+    public long live() {
+      return mask & ~state.ended();
+    }
+
+    /// The extents that are on their way: neither ready nor ended.
+    public long inFlight() {
+      return live() & ~state.ready();
+    }
+  }
+
+  /// What a report changed.
+  ///
+  /// @param landed how many extents are no longer on their way
+  /// @param ready extents that became ready, as bits
+  /// @param ended extents that ended
+  /// @param unused of these, given back
+  /// @param failed of these, refused by origin or tier
+  public record Progress(
+      Entry entry, int landed, long ready, long ended, long unused, long failed) {}
+
+  Entry grant(Lease lease, long nowNanos) {
+    return open(lease, new LeaseState(lease.id(), 0, 0, 0, 0, 0, 0, 0, 0), nowNanos);
+  }
+
+  /// Takes over a lease that the data plane still holds. What ended before is not in this account.
+  Entry adopt(Lease lease, LeaseState state, long nowNanos) {
+    return open(lease, state, nowNanos);
+  }
+
+  private Entry open(Lease lease, LeaseState state, long nowNanos) {
+    Entry entry = new Entry(lease, state, nowNanos);
+    if (live.putIfAbsent(lease.id(), entry) != null) {
+      throw new IllegalStateException("lease " + lease.id() + " is live already");
+    }
+    int extents = Long.bitCount(entry.mask);
+    granted += extents;
+    liveExtents += extents;
+    if (entry.live() == 0) {
+      live.remove(lease.id());
+    }
+    check();
+    return entry;
+  }
+
+  /// Books what a report says. Outcomes go to `listener`, one event per kind.
+  ///
+  /// @return what is new, or null if the lease is not live (a repeated or an old report)
+  @Nullable Progress book(LeaseState next, Consumer<StagingOutcome> listener) {
+    Entry entry = live.get(next.leaseId());
+    if (entry == null) {
+      return null;
+    }
+    LeaseState last = entry.state;
+    int inFlight = count(entry.inFlight());
+    if (!next.isConsistent() || (last.ended() & ~next.ended()) != 0) {
+      throw new IllegalStateException("a report takes outcomes back: " + last + " then " + next);
+    }
+    long fresh = entry.mask & ~last.ended();
+    long nowUseful = next.useful() & fresh;
+    useful += count(nowUseful);
+    late += count(next.late() & fresh);
+    unused += count(next.unused() & fresh);
+    redundant += count(next.redundant() & fresh);
+    failed += count(next.failed() & fresh);
+    cancelled += count(next.cancelled() & fresh);
+    long ended = next.ended() & fresh;
+    liveExtents -= count(ended);
+    entry.state = next;
+    if (entry.live() == 0) {
+      live.remove(next.leaseId());
+    }
+    check();
+    if (nowUseful != 0) {
+      long lead = Math.max(0, next.leadNanos() - last.leadNanos()) / count(nowUseful);
+      listener.accept(
+          new StagingOutcome.Useful(next.leaseId(), count(nowUseful), Duration.ofNanos(lead)));
+    }
+    tell(next.late() & fresh, n -> new StagingOutcome.Late(next.leaseId(), n), listener);
+    tell(next.unused() & fresh, n -> new StagingOutcome.Unused(next.leaseId(), n), listener);
+    tell(next.redundant() & fresh, n -> new StagingOutcome.Redundant(next.leaseId(), n), listener);
+    tell(next.failed() & fresh, n -> new StagingOutcome.Failed(next.leaseId(), n), listener);
+    tell(next.cancelled() & fresh, n -> new StagingOutcome.Cancelled(next.leaseId(), n), listener);
+    return new Progress(
+        entry,
+        inFlight - count(entry.inFlight()),
+        next.ready() & ~last.ready() & entry.mask,
+        ended,
+        next.unused() & fresh,
+        next.failed() & fresh);
+  }
+
+  /// Ends a lease whose stager no longer knows it. What was never ready ends as cancelled; what was
+  /// ready ends as unobserved, because nobody will see its use.
+  Progress abandon(Entry entry, Consumer<StagingOutcome> listener) {
+    long id = entry.lease.id();
+    long inFlight = entry.inFlight();
+    long ready = entry.live() & ~inFlight;
+    live.remove(id);
+    cancelled += count(inFlight);
+    unobserved += count(ready);
+    liveExtents -= count(inFlight | ready);
+    check();
+    tell(inFlight, n -> new StagingOutcome.Cancelled(id, n), listener);
+    tell(ready, n -> new StagingOutcome.Unobserved(id, n), listener);
+    return new Progress(entry, count(inFlight), 0, inFlight | ready, 0, 0);
+  }
+
+  @Nullable Entry find(long leaseId) {
+    return live.get(leaseId);
+  }
+
+  /// Live leases, oldest first.
+  public Collection<Entry> live() {
+    return Collections.unmodifiableCollection(live.values());
+  }
+
+  /// The totals so far.
+  public Totals totals() {
+    return new Totals(
+        granted, liveExtents, useful, late, unused, redundant, failed, cancelled, unobserved);
+  }
+
+  /// Marks a lease as asked back, once.
+  ///
+  /// @return whether it was not asked back before
+  static boolean askBack(Entry entry) {
+    boolean first = !entry.returning;
+    entry.returning = true;
+    return first;
+  }
+
+  private void check() {
+    long ended = useful + late + unused + redundant + failed + cancelled + unobserved;
+    if (granted != ended + liveExtents) {
+      throw new IllegalStateException(
+          "granted " + granted + " extents, but " + ended + " ended and " + liveExtents + " live");
+    }
+  }
+
+  private static int count(long bits) {
+    return Long.bitCount(bits);
+  }
+
+  private static void tell(
+      long bits, IntFunction<StagingOutcome> event, Consumer<StagingOutcome> listener) {
+    if (bits != 0) {
+      listener.accept(event.apply(count(bits)));
+    }
+  }
+}

@@ -1,0 +1,23 @@
+package dev.prestage.engine.allocate;
+
+import java.time.Duration;
+
+/// How much the planner may have out at once, and for how long.
+///
+/// @param stagedBytes what live leases may hold
+/// @param inFlightExtents how many extents may be granted and neither ready nor ended
+/// @param horizon how far ahead of now a forecast is asked for
+/// @param reclaimAfter how long a ready extent may wait for its demand after it was due
+/// @param waitingRanges how many ranges may wait for capacity
+public record Limits(
+    long stagedBytes,
+    int inFlightExtents,
+    Duration horizon,
+    Duration reclaimAfter,
+    int waitingRanges) {
+  /// A quarter of a tier of 8 GiB may be unproven; 256 extents are 16 MiB, 80 ms of a 200 MB/s
+  /// link, so that a report from the data plane always finds work queued behind the 32 fetches that
+  /// a slow link needs in flight.
+  public static final Limits DEFAULT =
+      new Limits(2L << 30, 256, Duration.ofSeconds(30), Duration.ofMinutes(10), 4096);
+}

@@ -1,0 +1,28 @@
+package dev.prestage.engine.predict;
+
+import dev.prestage.engine.access.Access;
+
+/// Predicts one program's accesses of one resource type. Statistics are shared by all copies of the
+/// program; what belongs to a running copy is in its [Cursor].
+public interface Forecaster {
+  /// A copy starts.
+  ///
+  /// @param vm the VM that runs it
+  /// @param nowNanos the start, nanoseconds since the epoch
+  Cursor start(int vm, long nowNanos);
+
+  /// Where one copy stands in its run.
+  interface Cursor {
+    /// The copy touched something. Called for demand only, in the order of demand.
+    void observe(Access access);
+
+    /// Adds what the copy is expected to touch within the horizon. Asking changes nothing.
+    ///
+    /// @param nowNanos the time of the question
+    /// @param horizonNanos how far to look ahead of now
+    void forecast(long nowNanos, long horizonNanos, Forecast into);
+
+    /// The run ends, and is learnt as a whole.
+    void stop(long nowNanos);
+  }
+}

@@ -1,0 +1,112 @@
+package dev.prestage.engine.predict;
+
+import dev.prestage.engine.access.Access;
+import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.Spaces;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/// The product's forecaster: several experts that each know one kind of pattern. For each resource
+/// the most confident expert is believed.
+public final class HybridForecaster implements Forecaster {
+  /// How fast the estimate of the time between two touches follows: about the last 16.
+  private static final double GAP_RATE = 1.0 / 16;
+
+  /// The gap before any is known: what a demand read from a fast disk takes.
+  private static final long FIRST_GAP_NANOS = 100_000;
+
+  /// A wait longer than this is the user's or the origin's pause and not the program's pace.
+  private static final long LONGEST_GAP_NANOS = 50_000_000;
+
+  private final RunSet runSet;
+  private final MarkovChain markov;
+  private final SequentialRuns sequential;
+
+  /// A forecaster that knows nothing yet.
+  public HybridForecaster() {
+    this(new RunSet(), new MarkovChain(), new SequentialRuns());
+  }
+
+  private HybridForecaster(RunSet runSet, MarkovChain markov, SequentialRuns sequential) {
+    this.runSet = runSet;
+    this.markov = markov;
+    this.sequential = sequential;
+  }
+
+  /// How many complete runs were learnt.
+  public int runs() {
+    return runSet.runs();
+  }
+
+  /// How many resources the launch profile knows.
+  public int resources() {
+    return runSet.size();
+  }
+
+  /// What the last complete run touched, in order of first touch.
+  public List<Long> lastRun() {
+    return runSet.lastRun();
+  }
+
+  @Override
+  public Cursor start(int vm, long nowNanos) {
+    return new HybridCursor(nowNanos);
+  }
+
+  /// Writes all that was learnt, in the layout that [#read] reads.
+  void write(DataOutput out, Spaces spaces) throws IOException {
+    Set<Integer> numbers = new TreeSet<>();
+    markov.resources().forEach(resource -> numbers.add(Resource.space(resource)));
+    runSet.resources().forEach(resource -> numbers.add(Resource.space(resource)));
+    ResourceCodec codec = ResourceCodec.write(List.copyOf(numbers), spaces, out);
+    runSet.write(out, codec);
+    markov.write(out, codec);
+    sequential.write(out);
+  }
+
+  static HybridForecaster read(DataInput in, Spaces spaces) throws IOException {
+    ResourceCodec codec = ResourceCodec.read(spaces, in);
+    return new HybridForecaster(
+        RunSet.read(in, codec), MarkovChain.read(in, codec), SequentialRuns.read(in));
+  }
+
+  private final class HybridCursor implements Cursor {
+    private final RunSet.Run run;
+    private final MarkovChain.Position position = markov.new Position();
+    private final SequentialRuns.Run streak = sequential.new Run();
+    private long lastNanos;
+    private double gapNanos = FIRST_GAP_NANOS;
+
+    private HybridCursor(long startNanos) {
+      this.run = runSet.start(startNanos);
+      this.lastNanos = startNanos;
+    }
+
+    @Override
+    public void observe(Access access) {
+      run.observe(access);
+      position.observe(access.resource());
+      streak.observe(access.resource());
+      long gap = Math.clamp(access.timeNanos() - lastNanos, 0, LONGEST_GAP_NANOS);
+      gapNanos += (gap - gapNanos) * GAP_RATE;
+      lastNanos = Math.max(lastNanos, access.timeNanos());
+    }
+
+    @Override
+    public void forecast(long nowNanos, long horizonNanos, Forecast into) {
+      long gap = Math.max(1, (long) gapNanos);
+      run.forecast(nowNanos, horizonNanos, into);
+      position.forecast(nowNanos, gap, horizonNanos, into);
+      streak.forecast(nowNanos, gap, horizonNanos, into);
+    }
+
+    @Override
+    public void stop(long nowNanos) {
+      run.stop();
+    }
+  }
+}

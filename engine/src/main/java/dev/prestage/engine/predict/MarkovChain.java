@@ -1,0 +1,188 @@
+package dev.prestage.engine.predict;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// The first-order Markov model: which resource followed the current one, and how often.
+///
+/// Each state keeps its most frequent successors (the table of Joseph and Grunwald, "Prefetching
+/// using Markov Predictors", ISCA 1997). Looking further ahead than one step follows the likeliest
+/// successor and multiplies the probabilities.
+final class MarkovChain {
+  /// Least recently used states beyond this many are forgotten: some 8 MiB of a program's memory at
+  /// the most.
+  private static final int MAX_STATES = 64 * 1024;
+
+  private static final int SUCCESSORS = 4;
+
+  /// Counts are halved when one reaches this, so that the chain follows a program that changes.
+  private static final int MAX_COUNT = 200;
+
+  /// A path less likely than this is not followed: no threshold that makes sense is lower.
+  private static final double NEGLIGIBLE = 0.05;
+
+  /// As many steps as fit the default of 32 fetches in flight.
+  private static final int MAX_STEPS = 32;
+
+  private final Map<Long, State> states =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Long, State> eldest) {
+          return size() > MAX_STATES;
+        }
+      };
+
+  /// The successors of one resource, in no order. The total also counts those that were displaced.
+  private static final class State {
+    final long[] next = new long[SUCCESSORS];
+    final int[] counts = new int[SUCCESSORS];
+    int total;
+
+    void count(long resource) {
+      total++;
+      int least = 0;
+      for (int i = 0; i < SUCCESSORS; i++) {
+        if (counts[i] > 0 && next[i] == resource) {
+          counts[i]++;
+          if (counts[i] >= MAX_COUNT) {
+            halve();
+          }
+          return;
+        }
+        if (counts[i] < counts[least]) {
+          least = i;
+        }
+      }
+      next[least] = resource;
+      counts[least] = 1;
+    }
+
+    private void halve() {
+      total /= 2;
+      for (int i = 0; i < SUCCESSORS; i++) {
+        counts[i] /= 2;
+      }
+    }
+
+    int likeliest() {
+      int best = 0;
+      for (int i = 1; i < SUCCESSORS; i++) {
+        if (counts[i] > counts[best]) {
+          best = i;
+        }
+      }
+      return best;
+    }
+
+    /// The share of this successor, with half a count for what was never seen.
+    double probability(int i) {
+      return counts[i] / (total + 0.5);
+    }
+  }
+
+  int size() {
+    return states.size();
+  }
+
+  Set<Long> resources() {
+    Set<Long> all = new HashSet<>(states.keySet());
+    for (State state : states.values()) {
+      for (int i = 0; i < SUCCESSORS; i++) {
+        if (state.counts[i] > 0) {
+          all.add(state.next[i]);
+        }
+      }
+    }
+    return all;
+  }
+
+  void learn(long from, long to) {
+    states.computeIfAbsent(from, _ -> new State()).count(to);
+  }
+
+  /// Adds what may follow `from`, one step each `gapNanos`.
+  void forecast(long from, long nowNanos, long gapNanos, long horizonNanos, Forecast into) {
+    double path = 1;
+    long at = from;
+    for (int step = 1; step <= MAX_STEPS && step * gapNanos <= horizonNanos; step++) {
+      State state = states.get(at);
+      if (state == null) {
+        return;
+      }
+      long due = nowNanos + step * gapNanos;
+      for (int i = 0; i < SUCCESSORS; i++) {
+        double probability = path * state.probability(i);
+        if (probability >= NEGLIGIBLE) {
+          into.add(state.next[i], probability, due, Expert.MARKOV);
+        }
+      }
+      int best = state.likeliest();
+      path *= state.probability(best);
+      at = state.next[best];
+      if (path < NEGLIGIBLE) {
+        return;
+      }
+    }
+  }
+
+  void write(DataOutput out, ResourceCodec codec) throws IOException {
+    out.writeInt(states.size());
+    for (Map.Entry<Long, State> entry : states.entrySet()) {
+      codec.write(entry.getKey(), out);
+      State state = entry.getValue();
+      out.writeInt(state.total);
+      for (int i = 0; i < SUCCESSORS; i++) {
+        out.writeInt(state.counts[i]);
+        if (state.counts[i] > 0) {
+          codec.write(state.next[i], out);
+        }
+      }
+    }
+  }
+
+  static MarkovChain read(DataInput in, ResourceCodec codec) throws IOException {
+    MarkovChain chain = new MarkovChain();
+    int size = ResourceCodec.checkedSize(in.readInt(), MAX_STATES);
+    for (int s = 0; s < size; s++) {
+      long from = codec.read(in);
+      State state = new State();
+      state.total = in.readInt();
+      for (int i = 0; i < SUCCESSORS; i++) {
+        state.counts[i] = in.readInt();
+        if (state.counts[i] > 0) {
+          state.next[i] = codec.read(in);
+        }
+      }
+      chain.states.put(from, state);
+    }
+    return chain;
+  }
+
+  /// Where one stream stands in the chain. Immediate repeats are one touch.
+  final class Position {
+    private @Nullable Long last;
+
+    void observe(long resource) {
+      Long before = last;
+      if (before != null && before != resource) {
+        learn(before, resource);
+      }
+      last = resource;
+    }
+
+    void forecast(long nowNanos, long gapNanos, long horizonNanos, Forecast into) {
+      Long at = last;
+      if (at != null) {
+        MarkovChain.this.forecast(at, nowNanos, gapNanos, horizonNanos, into);
+      }
+    }
+  }
+}

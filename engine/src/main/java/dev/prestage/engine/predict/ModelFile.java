@@ -1,0 +1,84 @@
+package dev.prestage.engine.predict;
+
+import dev.prestage.engine.resource.Spaces;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.UTFDataFormatException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.util.zip.CRC32C;
+
+/// What was learnt about a program, as bytes that may travel to another host: magic, version,
+/// length and CRC-32C of the rest, tenant and program, then the forecaster. Big-endian.
+///
+/// @param tenant whose program it is
+/// @param program its name
+/// @param forecaster what was learnt
+public record ModelFile(String tenant, String program, HybridForecaster forecaster) {
+  private static final long MAGIC = 0x5052455354414745L; // "PRESTAGE"
+  private static final int VERSION = 1;
+  private static final int HEADER_BYTES = Long.BYTES + 3 * Integer.BYTES;
+
+  /// The model as bytes.
+  public byte[] encode(Spaces spaces) {
+    var body = new ByteArrayOutputStream();
+    try (var out = new DataOutputStream(body)) {
+      out.writeUTF(tenant);
+      out.writeUTF(program);
+      forecaster.write(out, spaces);
+    } catch (IOException e) {
+      throw new UncheckedIOException("an array cannot fail", e);
+    }
+    byte[] bytes = body.toByteArray();
+    return ByteBuffer.allocate(HEADER_BYTES + bytes.length)
+        .putLong(MAGIC)
+        .putInt(VERSION)
+        .putInt(bytes.length)
+        .putInt(checksum(bytes))
+        .put(bytes)
+        .array();
+  }
+
+  /// The model that the bytes hold.
+  ///
+  /// @throws ModelException with the reason if they hold none that can be used
+  public static ModelFile decode(ByteBuffer in, Spaces spaces) throws ModelException {
+    if (in.remaining() < HEADER_BYTES || in.getLong() != MAGIC) {
+      throw new ModelException("it is not a Prestage model");
+    }
+    int version = in.getInt();
+    if (version != VERSION) {
+      throw new ModelException(
+          "it has format version " + version + ", this Prestage reads " + VERSION);
+    }
+    int length = in.getInt();
+    int checksum = in.getInt();
+    if (length != in.remaining()) {
+      throw new ModelException("it is cut: " + in.remaining() + " of " + length + " bytes");
+    }
+    byte[] bytes = new byte[length];
+    in.get(bytes);
+    if (checksum(bytes) != checksum) {
+      throw new ModelException("its checksum is wrong: it was damaged");
+    }
+    try (var data = new DataInputStream(new ByteArrayInputStream(bytes))) {
+      return new ModelFile(data.readUTF(), data.readUTF(), HybridForecaster.read(data, spaces));
+    } catch (ModelException e) {
+      throw e;
+    } catch (EOFException | UTFDataFormatException | IllegalArgumentException e) {
+      throw new ModelException("it is malformed: " + e.getMessage());
+    } catch (IOException e) {
+      throw new UncheckedIOException("an array cannot fail", e);
+    }
+  }
+
+  private static int checksum(byte[] bytes) {
+    var crc = new CRC32C();
+    crc.update(bytes);
+    return (int) crc.getValue();
+  }
+}

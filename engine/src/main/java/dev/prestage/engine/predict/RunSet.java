@@ -1,0 +1,220 @@
+package dev.prestage.engine.predict;
+
+import dev.prestage.engine.access.Access;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/// The launch profile of a program: for each resource the share of runs that touched it, and its
+/// place in their order.
+///
+/// Recording the working set of a start and staging it before the next is REAP (Ustiugov et al.,
+/// "Benchmarking, Analysis, and Optimization of Serverless Function Snapshots", ASPLOS 2021). Here
+/// the set is weighted: a resource that one run in four touched is a forecast of a quarter, not a
+/// certainty, and old runs fade.
+///
+/// The order comes from ranks, because ranks do not change when a run was slowed by the very waits
+/// that staging removes. The times come from the fastest run seen: the nearest thing to a run
+/// without waits.
+final class RunSet {
+  /// What is beyond this many resources of a run is not remembered: 64 Ki extents are 4 GiB.
+  private static final int MAX_RESOURCES = 64 * 1024;
+
+  /// How much of a run's weight is left after the next one. An upgraded image is relearnt in two or
+  /// three runs, and what one run in six touches still counts.
+  private static final double FADE = 0.85;
+
+  /// The estimate before any evidence, as a fraction of a run: one run that touched a resource
+  /// makes it likely (.83), not certain.
+  private static final double PRIOR_HITS = 0.25;
+
+  private static final double PRIOR_RUNS = 0.5;
+
+  /// Below this weight a resource is forgotten: some 18 runs without a touch.
+  private static final double FORGOTTEN = 0.05;
+
+  private final Map<Long, Entry> entries = new HashMap<>();
+  private int runs;
+
+  /// Start to first touch by rank, of the fastest run.
+  private long[] pace = {};
+
+  private List<Entry> order = List.of();
+
+  private List<Long> lastRun = List.of();
+
+  /// One resource. Hits and chances fade alike; a run that ended before it came to the resource was
+  /// no chance.
+  private static final class Entry {
+    final long resource;
+    double hits;
+    double chances;
+    double rank;
+
+    Entry(long resource) {
+      this.resource = resource;
+    }
+
+    double presence() {
+      return (hits + PRIOR_HITS) / (chances + PRIOR_RUNS);
+    }
+  }
+
+  int runs() {
+    return runs;
+  }
+
+  int size() {
+    return entries.size();
+  }
+
+  /// What the last run touched, in order of first touch.
+  List<Long> lastRun() {
+    return lastRun;
+  }
+
+  Set<Long> resources() {
+    Set<Long> all = new HashSet<>(entries.keySet());
+    all.addAll(lastRun);
+    return all;
+  }
+
+  Run start(long nowNanos) {
+    return new Run(nowNanos);
+  }
+
+  private void learn(List<Long> touched, long[] offsets) {
+    if (touched.isEmpty()) {
+      return;
+    }
+    runs++;
+    lastRun = List.copyOf(touched);
+    Set<Long> hit = new HashSet<>(touched);
+    for (Entry entry : order) {
+      if (entry.rank <= touched.size() || hit.contains(entry.resource)) {
+        entry.hits *= FADE;
+        entry.chances = entry.chances * FADE + 1;
+      }
+    }
+    double elder = chancesOfEarlierRuns();
+    for (int rank = 0; rank < touched.size(); rank++) {
+      Entry entry = entries.get(touched.get(rank));
+      if (entry == null) {
+        entry = new Entry(touched.get(rank));
+        entry.chances = elder;
+        entry.rank = rank;
+        entries.put(entry.resource, entry);
+      }
+      entry.hits += 1;
+      entry.rank += (rank - entry.rank) / Math.min(entry.hits, 3);
+    }
+    entries.values().removeIf(entry -> entry.hits < FORGOTTEN);
+    order = new ArrayList<>(entries.values());
+    order.sort((a, b) -> Double.compare(a.rank, b.rank));
+    keepPace(offsets);
+  }
+
+  /// The chances that a resource had which is seen for the first time: all runs so far.
+  private double chancesOfEarlierRuns() {
+    return (1 - Math.pow(FADE, runs)) / (1 - FADE);
+  }
+
+  private void keepPace(long[] offsets) {
+    int common = Math.min(pace.length, offsets.length);
+    boolean faster = common == 0 || offsets[common - 1] < pace[common - 1];
+    if (faster && offsets.length >= pace.length / 2) {
+      pace = offsets;
+    }
+  }
+
+  private long offset(double rank) {
+    return pace.length == 0 ? 0 : pace[Math.clamp((long) rank, 0, pace.length - 1)];
+  }
+
+  void write(DataOutput out, ResourceCodec codec) throws IOException {
+    out.writeInt(runs);
+    out.writeInt(entries.size());
+    for (Entry entry : order) {
+      codec.write(entry.resource, out);
+      out.writeDouble(entry.hits);
+      out.writeDouble(entry.chances);
+      out.writeDouble(entry.rank);
+    }
+    out.writeInt(pace.length);
+    for (long offset : pace) {
+      out.writeLong(offset);
+    }
+    out.writeInt(lastRun.size());
+    for (long resource : lastRun) {
+      codec.write(resource, out);
+    }
+  }
+
+  static RunSet read(DataInput in, ResourceCodec codec) throws IOException {
+    RunSet set = new RunSet();
+    set.runs = in.readInt();
+    int size = ResourceCodec.checkedSize(in.readInt(), 16 * MAX_RESOURCES);
+    List<Entry> order = new ArrayList<>(size);
+    for (int i = 0; i < size; i++) {
+      Entry entry = new Entry(codec.read(in));
+      entry.hits = in.readDouble();
+      entry.chances = in.readDouble();
+      entry.rank = in.readDouble();
+      set.entries.put(entry.resource, entry);
+      order.add(entry);
+    }
+    set.order = order;
+    set.pace = new long[ResourceCodec.checkedSize(in.readInt(), MAX_RESOURCES)];
+    for (int i = 0; i < set.pace.length; i++) {
+      set.pace[i] = in.readLong();
+    }
+    int touched = ResourceCodec.checkedSize(in.readInt(), MAX_RESOURCES);
+    List<Long> lastRun = new ArrayList<>(touched);
+    for (int i = 0; i < touched; i++) {
+      lastRun.add(codec.read(in));
+    }
+    set.lastRun = lastRun;
+    return set;
+  }
+
+  /// One copy's progress through the set.
+  final class Run {
+    private final long startNanos;
+    private final Set<Long> seen = new HashSet<>();
+    private final List<Long> touched = new ArrayList<>();
+    private final List<Long> offsets = new ArrayList<>();
+
+    private Run(long startNanos) {
+      this.startNanos = startNanos;
+    }
+
+    void observe(Access access) {
+      if (touched.size() < MAX_RESOURCES && seen.add(access.resource())) {
+        touched.add(access.resource());
+        offsets.add(Math.max(0, access.timeNanos() - startNanos));
+      }
+    }
+
+    void forecast(long nowNanos, long horizonNanos, Forecast into) {
+      for (Entry entry : order) {
+        long due = startNanos + offset(entry.rank);
+        if (due > nowNanos + horizonNanos) {
+          return;
+        }
+        if (!seen.contains(entry.resource)) {
+          into.add(entry.resource, entry.presence(), due, Expert.RUN_SET);
+        }
+      }
+    }
+
+    void stop() {
+      learn(touched, offsets.stream().mapToLong(Long::longValue).toArray());
+    }
+  }
+}
