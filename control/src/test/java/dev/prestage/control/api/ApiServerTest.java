@@ -517,9 +517,10 @@ final class ApiServerTest {
         "needs root, setpriv and curl");
     Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw-rw-"));
     Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
-    String answer = curlAs(65534);
-    assertThat(answer).contains("403").contains("urn:prestage:peer-refused");
+    // curl may meet the closed connection before the answer, so only the refusal itself is certain.
+    assertThat(curlAs(65534)).doesNotContain("200").doesNotContain("tiers");
     assertThat(commands.asked).isEmpty();
+    assertThat(server.counters().getFirst().value()).isEqualTo(1);
     assertThat(curlAs(0)).contains("tiers");
     assertThat(server.counters().getFirst().value()).isEqualTo(1);
     // And without the wider mode it does not even get that far.
