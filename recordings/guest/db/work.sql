@@ -21,6 +21,8 @@ select c.name, r.name, count(o.id), max(o.placed)
   from caller join customer c using (id) join region r on r.id = c.region left join orders o on o.customer = c.id
   group by c.id, r.name order by random();
 
+select * from archive where id = any (array(select 1 + (random() * 199999)::int from generate_series(1, 6)));
+
 -- The reports of the day.
 select r.name, count(*), sum(p.cents * l.pieces)
   from line l join orders o on o.id = l.orders join customer c on c.id = o.customer

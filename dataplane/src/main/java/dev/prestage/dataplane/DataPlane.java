@@ -30,6 +30,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -153,8 +154,11 @@ public final class DataPlane implements AutoCloseable {
     }
   }
 
+  /// Opens a VM's disk in place of the one that it may have had; if that fails nothing changes.
   private Disk open(Attachment attachment) throws IOException {
-    BlockSpace space = stager.attach(attachment.space(), attachment.tenant(), attachment.image());
+    BlockSpace space =
+        stager.attach(attachment.space(), attachment.tenant(), attachment.image());
+    close(attachment.vmName());
     var disk = new Disk(attachment.vm(), attachment.vmName(), space, stager, ring, clock);
     disks.put(disk.name(), disk);
     return disk;
@@ -195,8 +199,6 @@ public final class DataPlane implements AutoCloseable {
           disk.renumber(attachment.vm());
           stager.renumber(disk.space(), attachment.space());
         } else {
-          close(attach.vmName());
-          wanted.remove(attach.vmName());
           disk = open(attachment);
         }
         if (!attachment.equals(wanted.put(attach.vmName(), attachment))) {
@@ -223,7 +225,7 @@ public final class DataPlane implements AutoCloseable {
       keep(attachment -> vmNames.contains(attachment.vmName()));
     }
 
-    private void keep(java.util.function.Predicate<Attachment> condition) throws IOException {
+    private void keep(Predicate<Attachment> condition) throws IOException {
       registry.lock();
       try {
         List<Attachment> gone = wanted.values().stream().filter(a -> !condition.test(a)).toList();

@@ -14,15 +14,15 @@ import java.util.stream.Stream;
 
 /// Runs programs that a user would. A test whose program is not installed is skipped, and says
 /// which Debian package brings it.
-final class Tools {
+public final class Tools {
   private static final long PATIENCE_SECONDS = 60;
 
   private Tools() {}
 
   /// How a program ended.
-  record Result(int exit, String output) {}
+  public record Result(int exit, String output) {}
 
-  static void need(String program, String debianPackage) {
+  public static void need(String program, String debianPackage) {
     boolean found =
         Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator))
             .anyMatch(directory -> Files.isExecutable(Path.of(directory, program)));
@@ -30,7 +30,7 @@ final class Tools {
   }
 
   /// The Python that sees Debian's modules, with libnbd's.
-  static String needPythonNbd() throws Exception {
+  public static String needPythonNbd() throws Exception {
     String python = "/usr/bin/python3";
     assumeTrue(
         Files.isExecutable(Path.of(python)) && run(python, "-c", "import nbd").exit() == 0,
@@ -38,7 +38,7 @@ final class Tools {
     return python;
   }
 
-  static Result run(String... command) throws IOException, InterruptedException {
+  public static Result run(String... command) throws IOException, InterruptedException {
     Process process = new ProcessBuilder(List.of(command)).redirectErrorStream(true).start();
     process.getOutputStream().close();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -50,7 +50,7 @@ final class Tools {
   }
 
   /// Runs a program that must succeed, and returns what it said.
-  static String succeed(String... command) throws IOException, InterruptedException {
+  public static String succeed(String... command) throws IOException, InterruptedException {
     Result result = run(command);
     assertThat(result.exit())
         .as("%s said: %s", String.join(" ", command), result.output())

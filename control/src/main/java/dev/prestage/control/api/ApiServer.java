@@ -129,7 +129,18 @@ public final class ApiServer implements AutoCloseable {
       throw new IOException(
           "the API cannot listen on " + options.socket() + "; the log above has the reason");
     }
-    SocketFile.guard(options.socket());
+    try {
+      SocketFile.guard(options.socket());
+    } catch (IOException e) {
+      server.stop();
+      throw new IOException(
+          "the API's socket "
+              + options.socket()
+              + " cannot be kept to its user ("
+              + e.getMessage()
+              + "); configure a path on a file system with permissions",
+          e);
+    }
     this.tcpPort = tcp == null ? -1 : server.port(TCP);
   }
 

@@ -1,8 +1,10 @@
 package dev.prestage.control.api;
 
 import dev.prestage.control.notice.NoticeHub;
+import io.helidon.common.socket.SocketWriterException;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.sse.SseEvent;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import io.helidon.webserver.sse.SseSink;
@@ -30,8 +32,7 @@ final class EventStreams implements AutoCloseable {
   }
 
   /// Serves one client until it goes, is cut off, or the server stops.
-  void serve(ServerRequest request, ServerResponse response)
-      throws Problem.Thrown, InterruptedException {
+  void serve(ServerRequest request, ServerResponse response) throws Problem.Thrown {
     String lastId = request.headers().first(HeaderNames.create("Last-Event-ID")).orElse("");
     Thread thread = Thread.currentThread();
     try (NoticeHub.Listener listener =
@@ -49,7 +50,12 @@ final class EventStreams implements AutoCloseable {
                   .build());
         }
         write(listener, sink);
-      } catch (UncheckedIOException | IllegalStateException _) {
+      } catch (InterruptedException _) {
+        thread.interrupt(); // the server stops
+      } catch (UncheckedIOException
+          | IllegalStateException
+          | SocketWriterException
+          | ServerConnectionException _) {
         // the client is gone, or was cut off in a write: there is nobody to tell
       } finally {
         open.remove(listener);

@@ -17,6 +17,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
@@ -33,8 +36,10 @@ import org.jspecify.annotations.Nullable;
 /// Every access that was offered is counted once: offered = written + dropped + waiting.
 ///
 /// Threading: [#offer], [#find] and the counters are for any thread. Opening, appending, committing
-/// and closing happen on the writer's platform thread (QuestDB's downcalls hold their carrier). It
-/// asks for the lowest priority, which Linux grants only under `-XX:ThreadPriorityPolicy=1`.
+/// and closing happen on the writer's platform thread, questions are answered on two others: a scan
+/// of a long history takes a second, and on a virtual thread it would hold one of the few carriers
+/// that long. The writer's asks for the lowest priority, which Linux grants only under
+/// `-XX:ThreadPriorityPolicy=1`.
 public final class HistoryWriter implements AutoCloseable {
   /// How a history is opened, again after each failure. It may take seconds.
   @FunctionalInterface
@@ -62,6 +67,9 @@ public final class HistoryWriter implements AutoCloseable {
   private static final long LAST_RETRY_NANOS = Duration.ofMinutes(1).toNanos();
   private static final Duration CLOSE_WAIT = Duration.ofSeconds(10);
 
+  /// How many questions are answered at once; the others wait.
+  private static final int READERS = 2;
+
   private static final String OK = "ok";
   private static final System.Logger LOG = System.getLogger(HistoryWriter.class.getName());
 
@@ -76,6 +84,10 @@ public final class HistoryWriter implements AutoCloseable {
   private final LongAdder dropped = new LongAdder();
   private final AtomicLong written = new AtomicLong();
   private final AtomicLong failures = new AtomicLong();
+
+  private final ExecutorService readers =
+      Executors.newFixedThreadPool(
+          READERS, Thread.ofPlatform().name("history-reader-", 0).daemon(true).factory());
 
   private volatile String health = "history is being opened";
   private volatile @Nullable AccessHistory current;
@@ -122,13 +134,21 @@ public final class HistoryWriter implements AutoCloseable {
   /// @throws Refusal when there is no history to ask now; it says why
   public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
     AccessHistory history = current;
-    if (history == null) {
+    if (history == null || closing) {
       throw new Refusal(Refusal.Reason.UNAVAILABLE, health);
     }
     try {
-      return history.find(query);
-    } catch (HistoryException e) {
-      throw new Refusal(Refusal.Reason.UNAVAILABLE, String.valueOf(e.getMessage()));
+      return readers.submit(() -> history.find(query)).get();
+    } catch (RejectedExecutionException _) {
+      throw new Refusal(Refusal.Reason.UNAVAILABLE, "history is closed");
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+      throw new Refusal(Refusal.Reason.UNAVAILABLE, "the request was called off");
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof HistoryException failed) {
+        throw new Refusal(Refusal.Reason.UNAVAILABLE, String.valueOf(failed.getMessage()));
+      }
+      throw new IllegalStateException(e.getCause());
     }
   }
 
@@ -190,6 +210,7 @@ public final class HistoryWriter implements AutoCloseable {
   @Override
   public void close() {
     closing = true;
+    readers.shutdown();
     LockSupport.unpark(thread);
     try {
       if (!thread.join(CLOSE_WAIT)) {

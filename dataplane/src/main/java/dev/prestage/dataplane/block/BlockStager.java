@@ -867,9 +867,10 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private void failed(Fetch fetch, Exception e) {
     FetchQueue queue = fetch.space.queue;
-    queue.errors.increment();
+    boolean stopping;
     enter();
     try {
+      stopping = closed;
       if (!fetch.abandoned) {
         int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
         redirect(fetch, fetch.mask(), Math.min(FIRST_RETRY_NANOS << shift, LONGEST_RETRY_NANOS));
@@ -881,6 +882,10 @@ public final class BlockStager implements Stager, AutoCloseable {
     } finally {
       leave();
     }
+    if (stopping) {
+      return;
+    }
+    queue.errors.increment();
     trouble.report(
         "origin-error",
         "origin '"

@@ -1,0 +1,233 @@
+package dev.prestage.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.dataplane.nbd.NbdClient;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// The whole product in its own processes.
+class HostTest {
+  private static final int RUN = 200;
+
+  private Path folder = Path.of("");
+
+  // JUnit's temporary folders have long paths, and sockets need short ones.
+  @BeforeEach
+  void makeFolder() throws IOException {
+    folder = Files.createTempDirectory("pstest");
+  }
+
+  @AfterEach
+  void removeFolder() throws IOException {
+    delete(folder);
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  /// The made-up program: every other extent.
+  private static void run(RunningHost host, String vm) throws IOException {
+    host.post("/v1/vms/" + vm + "/start", "{}");
+    try (NbdClient disk = host.disk(vm)) {
+      for (int i = 0; i < RUN; i++) {
+        host.readExtent(disk, 2 * i);
+      }
+    }
+    host.post("/v1/vms/" + vm + "/stop", "{}");
+  }
+
+  private static long outcome(RunningHost host, String outcome) throws IOException {
+    return host.get("/v1/leases?limit=1").path("account").path("outcomes").path(outcome).asLong();
+  }
+
+  private static void awaitGrants(RunningHost host) throws IOException {
+    host.await(
+        "something is staged",
+        () -> {
+          try {
+            return host.get("/v1/leases?limit=1").path("account").path("granted").asLong() > 0;
+          } catch (IOException e) {
+            return false;
+          }
+        });
+  }
+
+  @Test
+  void whatWasLearntSurvivesARestartAndIsStagedWhereTheBytesAreNot() throws IOException {
+    byte[] image;
+    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
+      image = host.image;
+      host.register("vm-1", "shop");
+      run(host, "vm-1");
+    }
+    delete(folder.resolve("state").resolve("tier"));
+    try (RunningHost host = RunningHost.restart(folder, image).awaitOk()) {
+      assertThat(host.get("/v1/vms").path("vms")).hasSize(1);
+      run(host, "vm-1");
+      assertThat(outcome(host, "useful")).isGreaterThan(RUN / 2);
+    }
+  }
+
+  @Test
+  void readsGoOnAtTheSameSpeedWithoutAControlPlaneAndPredictionsResumeWithTheNext()
+      throws IOException {
+    byte[] image;
+    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
+      image = host.image;
+      host.register("vm-1", "shop");
+      run(host, "vm-1");
+    }
+    delete(folder.resolve("state").resolve("tier"));
+    try (RunningHost host = RunningHost.restart(folder, image).awaitOk();
+        NbdClient disk = host.disk("vm-1")) {
+      for (int extent = 400; extent < RunningHost.EXTENTS; extent++) {
+        host.readExtent(disk, extent);
+      }
+      medianNanos(host, disk);
+      long with = medianNanos(host, disk);
+      ProcessHandle control = host.plane("control-plane");
+      control.destroyForcibly();
+      control.onExit().join();
+      long without = medianNanos(host, disk);
+      // A factor that no scheduler's mood reaches, and every wait for the other plane would.
+      assertThat(without).as("median read, ns, against %d", with).isLessThan(10 * with + 1_000_000);
+      host.awaitSuccessor(control, "control-plane");
+      host.awaitOk();
+      host.post("/v1/vms/vm-1/start", "{}");
+      awaitGrants(host);
+    }
+  }
+
+  private static long medianNanos(RunningHost host, NbdClient disk) throws IOException {
+    long[] nanos = new long[200];
+    for (int i = 0; i < nanos.length; i++) {
+      long begin = System.nanoTime();
+      host.readExtent(disk, 400 + i % (RunningHost.EXTENTS - 400));
+      nanos[i] = System.nanoTime() - begin;
+    }
+    Arrays.sort(nanos);
+    return nanos[nanos.length / 2];
+  }
+
+  @Test
+  void aKilledDataPlaneComesBackWithItsDisksAndRightBytes() throws IOException {
+    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
+      host.register("vm-1", "shop");
+      try (NbdClient disk = host.disk("vm-1")) {
+        for (int extent = 0; extent < RUN; extent++) {
+          host.readExtent(disk, extent);
+        }
+      }
+      ProcessHandle data = host.plane("data-plane");
+      data.destroyForcibly();
+      data.onExit().join();
+      host.await("the disk is served again", () -> canConnect(host));
+      try (NbdClient disk = host.disk("vm-1")) {
+        for (int extent = 0; extent < RunningHost.EXTENTS; extent++) {
+          host.readExtent(disk, extent);
+        }
+      }
+      host.awaitOk();
+      JsonNode account = host.get("/v1/leases?limit=1").path("account");
+      long ended = 0;
+      for (JsonNode outcome : account.path("outcomes")) {
+        ended += outcome.asLong();
+      }
+      assertThat(ended + account.path("live").asLong()).isEqualTo(account.path("granted").asLong());
+    }
+  }
+
+  private static boolean canConnect(RunningHost host) {
+    try (NbdClient _ = host.disk("vm-1")) {
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void aSecondHostOnTheSameFolderIsRefusedInOneLineAndTheFirstGoesOn() throws Exception {
+    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
+      Path log = folder.resolve("second.log");
+      Process second = RunningHost.launch(folder, log);
+      assertThat(second.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      assertThat(second.exitValue()).isEqualTo(2);
+      assertThat(Files.readString(log)).containsPattern("cannot start: .*\\(pid [0-9]+\\)");
+      assertThat(host.state()).isEqualTo("ok");
+    }
+  }
+
+  @Test
+  void aHistoryThatCannotBeWrittenIsLoudAndGuestsAreServed() throws IOException {
+    Files.createDirectories(folder.resolve("state"));
+    Files.writeString(folder.resolve("state").resolve("history"), "in the way");
+    try (RunningHost host = RunningHost.start(folder, "")) {
+      host.await("the host answers", () -> host.state().equals("degraded"));
+      host.await(
+          "the data plane is there",
+          () -> {
+            try {
+              return host.get("/health").path("parts").path("data-plane").asText().equals("ok");
+            } catch (IOException e) {
+              return false;
+            }
+          });
+      host.register("vm-1", "shop");
+      run(host, "vm-1");
+      assertThat(host.get("/health").path("parts").path("history").asText())
+          .contains(folder.resolve("state").resolve("history").toString());
+    }
+  }
+
+  @Test
+  void everyAccessIsInHistoryWithItsNames() throws IOException {
+    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
+      host.register("vm-1", "shop");
+      run(host, "vm-1");
+      host.await(
+          "all accesses are kept",
+          () -> {
+            try {
+              return host.get("/v1/history?vm=vm-1&limit=1000").path("rows").size() == RUN;
+            } catch (IOException e) {
+              return false;
+            }
+          });
+      JsonNode row = host.get("/v1/history?program=shop&limit=1000").path("rows").get(1);
+      assertThat(row.path("vm").asText()).isEqualTo("vm-1");
+      assertThat(row.path("resource").asLong()).isEqualTo(2);
+      assertThat(row.path("sizeBytes").asInt()).isEqualTo(RunningHost.EXTENT);
+      assertThat(row.path("latencyNanos").asLong()).isPositive();
+    }
+  }
+
+  @Test
+  void switchedOffItServesAndStagesNothing() throws IOException {
+    byte[] image;
+    try (RunningHost host = RunningHost.start(folder, "predict: {enabled: false}\n").awaitOk()) {
+      image = host.image;
+      host.register("vm-1", "shop");
+      run(host, "vm-1");
+    }
+    delete(folder.resolve("state").resolve("tier"));
+    try (RunningHost host = RunningHost.restart(folder, image).awaitOk()) {
+      run(host, "vm-1");
+      assertThat(host.get("/v1/leases?limit=1").path("account").path("granted").asLong()).isZero();
+    }
+  }
+}
