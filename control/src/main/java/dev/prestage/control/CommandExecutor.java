@@ -26,6 +26,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +47,18 @@ final class CommandExecutor {
   private final ModelStore models;
   private final Clock clock;
 
+  private final Map<String, Registration> registrations = new HashMap<>();
+
+  /// A registration that the data plane has not answered yet, and who waits for it.
+  private static final class Registration {
+    final Vm vm;
+    final List<CompletableFuture<Reply>> replies = new ArrayList<>();
+
+    Registration(Vm vm) {
+      this.vm = vm;
+    }
+  }
+
   CommandExecutor(
       ControlPlane plane, Registry registry, Engine engine, ModelStore models, Clock clock) {
     this.plane = plane;
@@ -57,12 +70,17 @@ final class CommandExecutor {
 
   /// Executes a command; the reply may come later, when the data plane has answered.
   void execute(Command command, CompletableFuture<Reply> reply) {
+    if (reply.isDone()) {
+      return;
+    }
     try {
       switch (command) {
         case Command.RegisterVm register -> register(register, reply);
         case Command.RemoveVm(String name) -> remove(known(name), reply);
         default -> reply.complete(answer(command));
       }
+    } catch (UncheckedIOException e) {
+      reply.completeExceptionally(new Refusal(Reason.UNAVAILABLE, e.getMessage() + ""));
     } catch (Refusal | RuntimeException e) {
       reply.completeExceptionally(e);
     }
@@ -103,55 +121,98 @@ final class CommandExecutor {
     String tenant = named("tenant", command.tenant() == null ? DEFAULT_TENANT : command.tenant());
     String name = named("vm", command.vm());
     String image = named("image", command.image());
-    Program program = registry.program(tenant, named("program", command.program()));
-    int number = registry.number(new Spaces.Name(tenant, ResourceType.FILE_BLOCK, image));
+    String program = named("program", command.program());
     Vm before = registry.vm(name);
     if (before != null) {
-      if (!before.program().equals(program) || before.space().id() != number) {
-        throw new Refusal(
-            Reason.CONFLICT,
-            "VM "
-                + name
-                + " is registered with program "
-                + before.program().name()
-                + " and image "
-                + before.space().name()
-                + "; remove it first");
-      }
+      refuseOther(before, tenant, program, image);
       reply.complete(view(before));
       return;
     }
-    Vm asked = new Vm(registry.newVm(), name, program, registry.space(number, 0));
-    plane.attach(
-        asked,
-        answer -> {
-          if (answer.error().isEmpty()) {
-            Space space = registry.space(number, answer.sizeBytes());
-            keep(new Vm(asked.id(), name, program, space), reply);
-          } else {
-            reply.completeExceptionally(new Refusal(Reason.INVALID, answer.error()));
-          }
-        });
+    Registration asked = registrations.get(name);
+    if (asked != null) {
+      refuseOther(asked.vm, tenant, program, image);
+      asked.replies.add(reply);
+      return;
+    }
+    int number = registry.number(new Spaces.Name(tenant, ResourceType.FILE_BLOCK, image));
+    Vm vm =
+        new Vm(
+            registry.newVm(), name, registry.program(tenant, program), registry.space(number, 0));
+    // The data plane must not know numbers that a restart would give to another.
+    registry.save();
+    Registration registration = new Registration(vm);
+    registration.replies.add(reply);
+    registrations.put(name, registration);
+    plane.attach(vm, outcome -> attached(registration, outcome));
   }
 
-  private void keep(Vm vm, CompletableFuture<Reply> reply) {
+  private static void refuseOther(Vm vm, String tenant, String program, String image)
+      throws Refusal {
+    boolean same =
+        vm.program().tenant().equals(tenant)
+            && vm.program().name().equals(program)
+            && vm.space().name().equals(image);
+    if (!same) {
+      throw new Refusal(
+          Reason.CONFLICT,
+          "VM "
+              + vm.name()
+              + " is registered with program "
+              + vm.program().name()
+              + " and image "
+              + vm.space().name()
+              + " of tenant "
+              + vm.program().tenant()
+              + "; remove it first");
+    }
+  }
+
+  private void attached(Registration registration, ControlPlane.Outcome outcome) {
+    Vm asked = registration.vm;
+    registrations.remove(asked.name());
+    Refusal refusal = outcome.refusal();
+    if (refusal == null) {
+      Space space = registry.space(asked.space().id(), outcome.sizeBytes());
+      Vm vm = new Vm(asked.id(), asked.name(), asked.program(), space);
+      refusal = keep(vm, registration);
+      if (refusal == null) {
+        registration.replies.forEach(reply -> reply.complete(view(vm)));
+        return;
+      }
+      plane.detach(vm, _ -> {});
+    }
+    for (CompletableFuture<Reply> reply : registration.replies) {
+      reply.completeExceptionally(refusal);
+    }
+  }
+
+  /// Keeps a VM that is attached, if anyone still waits for it: who was told that there was no
+  /// answer must not find it registered later.
+  private @Nullable Refusal keep(Vm vm, Registration registration) {
+    if (registration.replies.stream().allMatch(CompletableFuture::isDone)) {
+      return new Refusal(Reason.UNAVAILABLE, "nobody waits for VM " + vm.name() + " any more");
+    }
     registry.keep(vm);
     try {
       registry.save();
     } catch (UncheckedIOException e) {
       registry.remove(vm);
-      plane.detach(vm, _ -> {});
-      reply.completeExceptionally(new Refusal(Reason.UNAVAILABLE, String.valueOf(e.getMessage())));
-      return;
+      return new Refusal(Reason.UNAVAILABLE, e.getMessage() + "");
     }
     engine.attached(vm);
-    reply.complete(view(vm));
+    return null;
   }
 
   private void remove(Vm vm, CompletableFuture<Reply> reply) {
-    engine.detached(vm.id());
     registry.remove(vm);
-    registry.save();
+    try {
+      registry.save();
+    } catch (UncheckedIOException e) {
+      registry.keep(vm);
+      throw e;
+    }
+    engine.detached(vm.id());
+    // One that cannot be reached learns of it with the next connection.
     plane.detach(vm, _ -> reply.complete(new Reply.Done()));
   }
 
@@ -237,7 +298,7 @@ final class CommandExecutor {
     List<LeaseLedger.Entry> entries = new ArrayList<>(engine.leases(only));
     entries.sort(Comparator.comparingLong((LeaseLedger.Entry e) -> e.lease().id()).reversed());
     List<Reply.LeaseView> views = new ArrayList<>();
-    for (LeaseLedger.Entry entry : entries.subList(0, Math.min(limit, entries.size()))) {
+    for (LeaseLedger.Entry entry : entries.subList(0, Math.clamp(limit, 0, entries.size()))) {
       Vm vm = registry.vm(entry.lease().vm());
       views.add(
           new Reply.LeaseView(
@@ -273,11 +334,13 @@ final class CommandExecutor {
     long now = clock.nanos();
     List<Integer> rows = new ArrayList<>();
     for (int row = 0; row < forecast.size(); row++) {
-      rows.add(row);
+      if (exists(forecast.resource(row), vm.space())) {
+        rows.add(row);
+      }
     }
     rows.sort(Comparator.comparingLong(forecast::dueNanos));
     List<Reply.Expected> expected = new ArrayList<>();
-    for (int row : rows.subList(0, Math.min(limit, rows.size()))) {
+    for (int row : rows.subList(0, Math.clamp(limit, 0, rows.size()))) {
       long resource = forecast.resource(row);
       Spaces.Name space = registry.name(Resource.space(resource));
       expected.add(
@@ -288,6 +351,11 @@ final class CommandExecutor {
               Expert.of(forecast.experts(row)).stream().map(Expert::text).toList()));
     }
     return new Reply.ForecastView(vm.name(), vm.program().name(), expected);
+  }
+
+  /// A sequence is continued beyond the end of its space by who does not know where that is.
+  private static boolean exists(long resource, Space space) {
+    return Resource.space(resource) != space.id() || Resource.index(resource) < space.units();
   }
 
   private Reply tiers() {
@@ -311,13 +379,14 @@ final class CommandExecutor {
   // ---- models and health
 
   private Reply export(String program, @Nullable String tenant) throws Refusal {
+    Program known =
+        registry.known(
+            named("tenant", tenant == null ? DEFAULT_TENANT : tenant), named("program", program));
+    if (known == null) {
+      throw new Refusal(Reason.UNKNOWN, "no program '" + program + "' was ever registered here");
+    }
     try {
-      return new Reply.Model(
-          ByteBuffer.wrap(
-              models.export(
-                  registry.program(
-                      named("tenant", tenant == null ? DEFAULT_TENANT : tenant),
-                      named("program", program)))));
+      return new Reply.Model(ByteBuffer.wrap(models.export(known)));
     } catch (ModelException e) {
       throw new Refusal(Reason.UNKNOWN, String.valueOf(e.getMessage()));
     }

@@ -24,8 +24,10 @@ import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
 import dev.prestage.link.Frame.AccessRecord;
+import dev.prestage.link.Link;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -41,6 +43,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// The control plane: one engine thread that accesses, reports and commands come to, in a bounded
 /// queue.
@@ -61,9 +64,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// Opening an image takes an origin's round trip or a few; one that does not answer for this long
   /// is not there.
-  private static final long COMMAND_SECONDS = 30;
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+  private static final String STOPPING = "this control plane is stopping";
 
   private final Options options;
+  private final Duration patience;
   private final Clock clock;
   private final Registry registry;
   private final ModelStore models;
@@ -75,7 +81,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
-  private final Map<Long, Consumer<Frame.Answer>> unanswered = new HashMap<>();
+  private final Map<Long, Consumer<Outcome>> unanswered = new HashMap<>();
+  private final CompletableFuture<Reply> stopped = new CompletableFuture<>();
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
@@ -114,7 +121,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// One step of the engine thread.
   interface Step {
-    void run() throws Refusal;
+    void run();
   }
 
   /// Starts the threads; returns at once, whether or not there is a data plane yet.
@@ -122,15 +129,23 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @throws IOException with one clear line if registrations cannot be read
   public static ControlPlane start(
       Options options, Clock clock, HistorySink history, Notices notices) throws IOException {
-    ControlPlane plane = new ControlPlane(options, clock, history, notices);
+    return start(options, clock, history, notices, PATIENCE);
+  }
+
+  static ControlPlane start(
+      Options options, Clock clock, HistorySink history, Notices notices, Duration patience)
+      throws IOException {
+    ControlPlane plane = new ControlPlane(options, clock, history, notices, patience);
     plane.thread.start();
     plane.link.start();
     return plane;
   }
 
-  private ControlPlane(Options options, Clock clock, HistorySink history, Notices notices)
+  private ControlPlane(
+      Options options, Clock clock, HistorySink history, Notices notices, Duration patience)
       throws IOException {
     this.options = options;
+    this.patience = patience;
     this.clock = clock;
     this.history = history;
     this.registry = new Registry(options.state().resolve("registrations.json"));
@@ -166,26 +181,32 @@ public final class ControlPlane implements Commands, AutoCloseable {
           batch.add(first);
           events.drainTo(batch, EVENTS_PER_STEP - 1);
         }
-        for (Step step : batch) {
-          step.run();
-        }
-        engine.planTouched();
+        batch.forEach(this::guarded);
+        guarded(engine::planTouched);
         long now = clock.nanos();
         if (now >= nextTick) {
           nextTick = now + TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
-          engine.tick();
+          guarded(engine::tick);
         }
       } catch (InterruptedException e) {
-        return;
-      } catch (Refusal | RuntimeException e) {
-        // A defect of ours: what it broke is said, what is left goes on. Guests are not concerned.
-        LOG.log(ERROR, "a step of the engine failed", e);
-        health.trouble("engine", "a step of the engine failed: " + e + "; see the log");
+        break;
       } finally {
         batch.clear();
       }
     }
-    engine.stopAll();
+    guarded(engine::stopAll);
+    stopped.completeExceptionally(new Refusal(Reason.UNAVAILABLE, STOPPING));
+  }
+
+  /// A step that fails is a defect of ours: what it broke is said, what is left goes on. Guests are
+  /// not concerned.
+  private void guarded(Step step) {
+    try {
+      step.run();
+    } catch (RuntimeException e) {
+      LOG.log(ERROR, "a step of the engine failed", e);
+      health.trouble("engine", "a step of the engine failed: " + e + "; see the log");
+    }
   }
 
   private void accesses(List<AccessRecord> records) {
@@ -203,8 +224,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
     boolean answered = record.latencyNanos() != Access.PENDING;
     boolean seenBefore = record.waited() && answered;
     Space space = vm.space();
-    long end = record.offset() + record.sizeBytes();
-    for (long at = record.offset(); at < end; ) {
+    long end = Math.min(space.sizeBytes(), record.offset() + record.sizeBytes());
+    for (long at = Math.max(0, record.offset()); at < end; ) {
       long index = at / space.unitBytes();
       long next = Math.min(end, (index + 1) * space.unitBytes());
       Access access =
@@ -228,16 +249,18 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
   }
 
-  private void reconnected(long instance) {
+  private void reconnected(Link connection) {
+    link.use(connection);
+    long instance = connection.peer().instance();
     engine.reconnected(instance == dataPlaneInstance);
     dataPlaneInstance = instance;
     confirmed = false;
     for (Vm vm : registry.vms()) {
       attach(
           vm,
-          answer -> {
-            if (!answer.error().isEmpty()) {
-              health.trouble("vm:" + vm.name(), answer.error());
+          outcome -> {
+            if (outcome.refusal() != null) {
+              health.trouble("vm:" + vm.name(), outcome.refusal().getMessage() + "");
             }
           });
     }
@@ -245,11 +268,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
   }
 
   private void disconnected() {
+    link.use(null);
     engine.disconnected();
-    List<Consumer<Frame.Answer>> lost = List.copyOf(unanswered.values());
+    List<Consumer<Outcome>> lost = List.copyOf(unanswered.values());
     unanswered.clear();
-    var gone = new Frame.Answer(0, 0, "the data plane went away; try again");
-    lost.forEach(then -> then.accept(gone));
+    lost.forEach(then -> then.accept(unreachable("the data plane went away; try again")));
   }
 
   private void status(List<Frame.Counter> counters) {
@@ -260,8 +283,17 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
   }
 
+  /// What became of a question to the data plane.
+  ///
+  /// @param sizeBytes the image's size, where one was attached
+  record Outcome(long sizeBytes, @Nullable Refusal refusal) {}
+
+  private static Outcome unreachable(String why) {
+    return new Outcome(0, new Refusal(Reason.UNAVAILABLE, why));
+  }
+
   /// Asks the data plane to serve a VM. The answer comes on the engine thread, as this call must.
-  void attach(Vm vm, Consumer<Frame.Answer> then) {
+  void attach(Vm vm, Consumer<Outcome> then) {
     long request = nextRequest++;
     Space space = vm.space();
     ask(
@@ -272,23 +304,25 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// Asks the data plane to stop serving a VM. The answer comes on the engine thread, as this call
   /// must.
-  void detach(Vm vm, Consumer<Frame.Answer> then) {
+  void detach(Vm vm, Consumer<Outcome> then) {
     long request = nextRequest++;
     ask(request, new Frame.Detach(request, vm.id()), then);
   }
 
-  private void ask(long request, Frame frame, Consumer<Frame.Answer> then) {
+  private void ask(long request, Frame frame, Consumer<Outcome> then) {
     if (link.send(frame)) {
       unanswered.put(request, then);
     } else {
-      then.accept(new Frame.Answer(request, 0, link.state()));
+      then.accept(unreachable(link.state()));
     }
   }
 
   private void answered(Frame.Answer answer) {
-    Consumer<Frame.Answer> then = unanswered.remove(answer.requestId());
+    Consumer<Outcome> then = unanswered.remove(answer.requestId());
     if (then != null) {
-      then.accept(answer);
+      Refusal refusal =
+          answer.error().isEmpty() ? null : new Refusal(Reason.INVALID, answer.error());
+      then.accept(new Outcome(answer.sizeBytes(), refusal));
     }
   }
 
@@ -296,8 +330,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// nothing else may.
   private final class LinkEvents implements LinkClient.Listener {
     @Override
-    public void connected(long instance) {
-      post(() -> reconnected(instance));
+    public void connected(Link connection) {
+      post(() -> reconnected(connection));
     }
 
     @Override
@@ -354,24 +388,30 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
     CompletableFuture<Reply> reply = new CompletableFuture<>();
     try {
-      boolean queued =
-          events.offer(() -> executor.execute(command, reply), COMMAND_SECONDS, TimeUnit.SECONDS);
-      if (!queued) {
+      if (closing) {
+        throw new Refusal(Reason.UNAVAILABLE, STOPPING);
+      }
+      long millis = patience.toMillis();
+      if (!events.offer(() -> executor.execute(command, reply), millis, TimeUnit.MILLISECONDS)) {
         throw new Refusal(Reason.UNAVAILABLE, "the engine is busy; try again");
       }
-      return reply.get(COMMAND_SECONDS, TimeUnit.SECONDS);
+      CompletableFuture.anyOf(reply, stopped).get(millis, TimeUnit.MILLISECONDS);
+      return reply.join();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new Refusal(Reason.UNAVAILABLE, "this control plane is stopping");
+      throw new Refusal(Reason.UNAVAILABLE, STOPPING);
     } catch (TimeoutException e) {
       throw new Refusal(
           Reason.UNAVAILABLE,
-          "no answer within " + COMMAND_SECONDS + " s; see /health for which part is stuck");
+          "no answer within " + patience.toSeconds() + " s; see /health for which part is stuck");
     } catch (ExecutionException e) {
       if (e.getCause() instanceof Refusal refusal) {
         throw refusal;
       }
       throw new IllegalStateException(e.getCause());
+    } finally {
+      // Nobody waits any more: what would come too late is not begun, or undone.
+      reply.cancel(false);
     }
   }
 

@@ -31,15 +31,15 @@ final class LinkClient implements Stager, AutoCloseable {
   private final Listener listener;
   private final Thread thread;
   private final CountDownLatch closed = new CountDownLatch(1);
+  private volatile @Nullable Link open;
   private volatile @Nullable Link link;
   private volatile String state = "not connected yet";
 
   /// What happens on the link; all calls come from the link's thread.
   interface Listener {
-    /// There is a connection.
-    ///
-    /// @param instance differs for each start of a data plane
-    void connected(long instance);
+    /// There is a connection. Nothing is sent over it before it is passed to [LinkClient#use]: what
+    /// was decided before the listener knew of it is not meant for it.
+    void connected(Link connection);
 
     void received(Frame frame) throws InterruptedException;
 
@@ -77,26 +77,36 @@ final class LinkClient implements Stager, AutoCloseable {
   }
 
   private void connectOnce(Frame.Hello hello) throws InterruptedException {
+    boolean connected = false;
     try (Link connection = Link.connect(socket, hello)) {
-      link = connection;
+      open = connection;
       if (closed.getCount() == 0) {
         return;
       }
       state = "ok";
+      connected = true;
       LOG.log(INFO, "connected to the data plane, pid {0}", Long.toString(connection.peer().pid()));
-      listener.connected(connection.peer().instance());
+      listener.connected(connection);
       while (true) {
         listener.received(connection.receive());
       }
-    } catch (IOException e) {
-      boolean lost = link != null;
-      link = null;
-      state = "no data plane on " + socket + " (" + e.getMessage() + "); trying again";
-      if (lost && closed.getCount() != 0) {
-        LOG.log(WARNING, "the data plane is gone: {0}", e.getMessage());
+    } catch (IOException | RuntimeException e) {
+      open = null;
+      state = "no data plane on " + socket + " (" + reason(e) + "); trying again";
+      if (connected && closed.getCount() != 0) {
+        LOG.log(WARNING, "the data plane is gone: {0}", reason(e));
         listener.disconnected();
       }
     }
+  }
+
+  private static String reason(Exception e) {
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+  }
+
+  /// From now on frames go over this connection, or nowhere.
+  void use(@Nullable Link connection) {
+    link = connection;
   }
 
   /// Sends a frame if there is a connection.
@@ -111,7 +121,7 @@ final class LinkClient implements Stager, AutoCloseable {
       connection.send(frame);
       return true;
     } catch (IOException e) {
-      LOG.log(WARNING, "cannot tell the data plane: {0}", e.getMessage());
+      LOG.log(WARNING, "cannot tell the data plane: {0}", reason(e));
       return false;
     }
   }
@@ -134,14 +144,15 @@ final class LinkClient implements Stager, AutoCloseable {
   @Override
   public void close() {
     closed.countDown();
-    Link connection = link;
+    Link connection = open;
     if (connection != null) {
       try {
         connection.close();
       } catch (IOException e) {
-        LOG.log(WARNING, "closing the link: {0}", e.getMessage());
+        LOG.log(WARNING, "closing the link: {0}", reason(e));
       }
     }
+    thread.interrupt();
     try {
       thread.join(Duration.ofSeconds(5));
     } catch (InterruptedException e) {

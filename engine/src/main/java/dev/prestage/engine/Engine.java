@@ -36,6 +36,11 @@ import org.jspecify.annotations.Nullable;
 /// Each method is one step, a function of the state, its arguments and the clock; nothing happens
 /// between calls. All calls come from one thread.
 public final class Engine {
+  /// What comes this long after a stop does not begin a run: accesses come in batches and may be
+  /// overtaken by the word that the VM stopped, and a guest that shuts down still writes. A run of
+  /// these few would be learnt as if a start ended there.
+  private static final long TAIL_NANOS = 1_000_000_000;
+
   private final Limits limits;
   private final Clock clock;
   private final Models models;
@@ -53,6 +58,7 @@ public final class Engine {
   /// A VM, and where the copy of its program stands, if one runs.
   private static final class Copy {
     final Vm vm;
+    long stoppedNanos = Long.MIN_VALUE;
     Forecaster.@Nullable Cursor cursor;
     boolean touched;
     boolean hungry;
@@ -122,18 +128,21 @@ public final class Engine {
     copies.remove(vm);
   }
 
-  /// A copy of the VM's program starts now. A run that was not ended ends.
+  /// A copy of the VM's program starts now. A run that was not ended ends. What was allocated ahead
+  /// of the start, and is on its way, goes on.
   public void started(int vm) {
     Copy copy = copies.get(vm);
     if (copy != null) {
-      stopped(vm);
+      endRun(copy);
       begin(copy, clock.nanos());
       plan(copy);
     }
   }
 
-  private void begin(Copy copy, long nowNanos) {
-    copy.cursor = models.of(copy.vm.program()).start(copy.vm.id(), nowNanos);
+  private Forecaster.Cursor begin(Copy copy, long nowNanos) {
+    Forecaster.Cursor cursor = models.of(copy.vm.program()).start(copy.vm.id(), nowNanos);
+    copy.cursor = cursor;
+    return cursor;
   }
 
   /// The VM's copy ended: its run is learnt, and what is on its way for it is called off.
@@ -144,10 +153,15 @@ public final class Engine {
     }
     allocations.values().removeIf(allocation -> allocation.vm.id() == vm);
     planner.stopped(copy.vm);
+    endRun(copy);
+  }
+
+  private void endRun(Copy copy) {
     Forecaster.Cursor cursor = copy.cursor;
     if (cursor != null) {
       copy.cursor = null;
-      cursor.stop(clock.nanos());
+      copy.stoppedNanos = clock.nanos();
+      cursor.stop(copy.stoppedNanos);
       models.learnt(copy.vm.program());
     }
   }
@@ -166,7 +180,7 @@ public final class Engine {
   // ---- what the edges saw
 
   /// A VM touched something. A first touch without a start begins a run: a VM manager that says
-  /// nothing is served too.
+  /// nothing is served too. Touches just after a stop are the tail of the run that ended.
   public void accessed(Access access) {
     Copy copy = copies.get(access.vm());
     if (copy == null || access.cause() != Cause.DEMAND) {
@@ -175,18 +189,24 @@ public final class Engine {
     planner.demanded(access.resource());
     Forecaster.Cursor cursor = copy.cursor;
     if (cursor == null) {
-      begin(copy, access.timeNanos());
-      cursor = copy.cursor;
+      if (access.timeNanos() <= copy.stoppedNanos + TAIL_NANOS) {
+        return;
+      }
+      cursor = begin(copy, access.timeNanos());
     }
-    if (cursor != null) {
-      cursor.observe(access);
-    }
+    cursor.observe(access);
     copy.touched = true;
   }
 
   /// Plans for the VMs that touched something since the last call, and for those that in-flight
   /// extents held up.
   public void planTouched() {
+    if (!planner.hasRoom()) {
+      return;
+    }
+    if (isStaging()) {
+      planner.admitWaiting(clock.nanos());
+    }
     for (Copy copy : copies.values()) {
       if (copy.touched || copy.hungry) {
         copy.touched = false;
@@ -222,13 +242,13 @@ public final class Engine {
   /// The state of a lease changed.
   public void reported(LeaseState state) {
     unconfirmed.remove(state.leaseId());
-    LeaseLedger.Progress progress = planner.book(state);
-    if (progress != null) {
-      tell(progress);
-    }
+    tell(planner.book(state));
   }
 
-  private void tell(LeaseLedger.Progress progress) {
+  private void tell(LeaseLedger.@Nullable Progress progress) {
+    if (progress == null) {
+      return;
+    }
     Lease lease = progress.entry().lease();
     Copy copy = copies.get(lease.vm());
     if (copy == null) {
@@ -237,8 +257,9 @@ public final class Engine {
     Vm vm = copy.vm;
     long now = clock.nanos();
     int ready = Long.bitCount(progress.ready());
-    int unused = Long.bitCount(progress.unused());
-    int failed = Long.bitCount(progress.failed());
+    int unused = Long.bitCount(progress.news().unused());
+    long failures = progress.news().failed();
+    int failed = Long.bitCount(failures);
     String image = vm.space().name();
     String program = vm.program().name();
     if (ready > 0) {
@@ -258,7 +279,7 @@ public final class Engine {
               vm.name(),
               program,
               image,
-              lease.first() + Long.numberOfTrailingZeros(progress.failed()),
+              lease.first() + Long.numberOfTrailingZeros(failures),
               failed,
               "failed"));
     }
@@ -268,9 +289,13 @@ public final class Engine {
     return (long) extents * space.unitBytes();
   }
 
-  /// The stager cannot be reached: nothing is granted until [#confirmed].
+  /// The stager cannot be reached: nothing is granted until [#confirmed]. What was asked of it may
+  /// be lost, so unfinished allocations are planned again then.
   public void disconnected() {
     connected = false;
+    for (Allocation allocation : allocations.values()) {
+      allocation.hungry = !allocation.settled;
+    }
   }
 
   /// The connection to the stager is new. It will repeat every lease that it still holds, and then
@@ -289,7 +314,7 @@ public final class Engine {
   /// The stager holds this lease.
   public void held(Lease lease, LeaseState state) {
     unconfirmed.remove(lease.id());
-    planner.held(lease, state, clock.nanos());
+    tell(planner.held(lease, state, clock.nanos()));
   }
 
   /// All that the stager holds has been said; leases that it did not name have ended unseen.
@@ -316,6 +341,7 @@ public final class Engine {
   public void tick() {
     long now = clock.nanos();
     planner.askBackUnused(now);
+    planner.retryFailed(now);
     if (isStaging()) {
       planner.admitWaiting(now);
     }

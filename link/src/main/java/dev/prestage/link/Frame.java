@@ -94,7 +94,7 @@ public sealed interface Frame {
   record Evicted(int space, long first, int extents) implements Frame {}
 
   /// Counters and levels by name, cumulative since the data plane's start, sent about once a
-  /// second.
+  /// second. The first one after [Hello] also says that all held leases have been named.
   record Status(List<Counter> counters) implements Frame {}
 
   /// One number of a [Status].

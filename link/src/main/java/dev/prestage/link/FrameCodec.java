@@ -302,7 +302,7 @@ public final class FrameCodec {
     if (size < 0 || size > in.remaining()) {
       throw new IllegalArgumentException("list of " + size + " elements");
     }
-    var list = new ArrayList<T>(size);
+    var list = new ArrayList<T>(Math.min(size, 4096));
     for (int i = 0; i < size; i++) {
       list.add(element.get());
     }

@@ -1,5 +1,6 @@
 package dev.prestage.link;
 
+import com.sun.security.auth.module.UnixSystem;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -88,7 +89,13 @@ public final class Link implements AutoCloseable {
   }
 
   private static void refuseOtherUsers(SocketChannel channel, Path socket) throws IOException {
+    Object owner = Files.getAttribute(socket, "unix:uid");
+    long self = new UnixSystem().getUid();
     var user = channel.getOption(ExtendedSocketOptions.SO_PEERCRED).user();
+    if (!owner.equals((int) self)) {
+      throw new ProtocolException(
+          "user " + self + " may not use " + socket + ": it belongs to user " + owner);
+    }
     if (!user.equals(Files.getOwner(socket))) {
       throw new ProtocolException(
           "user " + user.getName() + " may not use " + socket + "; only its owner may");

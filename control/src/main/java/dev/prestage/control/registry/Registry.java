@@ -58,22 +58,26 @@ public final class Registry implements Spaces {
   }
 
   private void load() throws IOException {
-    Stored stored;
     try {
       int version = JSON.readTree(file.toFile()).path("version").asInt();
       if (version != VERSION) {
         throw new IOException(
             file + " has version " + version + "; this Prestage reads version " + VERSION);
       }
-      stored = JSON.readValue(file.toFile(), Stored.class);
+      take(JSON.readValue(file.toFile(), Stored.class));
     } catch (JsonProcessingException e) {
-      throw new IOException(
-          file
-              + " is damaged ("
-              + e.getOriginalMessage()
-              + "); move it away to start without registrations",
-          e);
+      throw damaged(e.getOriginalMessage(), e);
+    } catch (IllegalArgumentException | IndexOutOfBoundsException | NullPointerException e) {
+      throw damaged(e.getMessage() + "", e);
     }
+  }
+
+  private IOException damaged(String how, Exception e) {
+    return new IOException(
+        file + " is damaged (" + how + "); move it away to start without registrations", e);
+  }
+
+  private void take(Stored stored) {
     nextVm = stored.nextVm();
     programs.addAll(stored.programs());
     for (StoredSpace space : stored.spaces()) {
@@ -139,6 +143,12 @@ public final class Registry implements Spaces {
       number = programs.size() - 1;
     }
     return program(number);
+  }
+
+  /// The program with this name if it has a number, or null.
+  public @Nullable Program known(String tenant, String name) {
+    int number = programs.indexOf(new ProgramKey(tenant, name));
+    return number < 0 ? null : program(number);
   }
 
   private Program program(int number) {

@@ -81,14 +81,21 @@ public final class LeaseLedger {
   ///
   /// @param landed how many extents are no longer on their way
   /// @param ready extents that became ready, as bits
-  /// @param ended extents that ended
-  /// @param unused of these, given back
-  /// @param failed of these, refused by origin or tier
-  public record Progress(
-      Entry entry, int landed, long ready, long ended, long unused, long failed) {}
+  /// @param news the outcomes of the extents that ended now
+  /// @param lost extents that ended because the stager no longer knows them
+  public record Progress(Entry entry, int landed, long ready, LeaseState news, long lost) {
+    Progress(Entry entry, int landed, long ready, LeaseState news) {
+      this(entry, landed, ready, news, 0);
+    }
+
+    /// The extents that ended.
+    public long ended() {
+      return news.ended() | lost;
+    }
+  }
 
   Entry grant(Lease lease, long nowNanos) {
-    return open(lease, new LeaseState(lease.id(), 0, 0, 0, 0, 0, 0, 0, 0), nowNanos);
+    return open(lease, LeaseState.granted(lease.id()), nowNanos);
   }
 
   /// Takes over a lease that the data plane still holds. What ended before is not in this account.
@@ -111,51 +118,49 @@ public final class LeaseLedger {
     return entry;
   }
 
-  /// Books what a report says. Outcomes go to `listener`, one event per kind.
+  /// Books what a report says that is not known yet; an extent that ended stays as it ended, so a
+  /// repeated or an old report changes nothing. Outcomes go to `listener`, one event per kind.
   ///
-  /// @return what is new, or null if the lease is not live (a repeated or an old report)
+  /// @return what is new, or null if the lease is not live
   @Nullable Progress book(LeaseState next, Consumer<StagingOutcome> listener) {
     Entry entry = live.get(next.leaseId());
     if (entry == null) {
       return null;
     }
+    if (!next.isConsistent()) {
+      throw new IllegalStateException("a report has an extent in two outcomes: " + next);
+    }
     LeaseState last = entry.state;
     int inFlight = count(entry.inFlight());
-    if (!next.isConsistent() || (last.ended() & ~next.ended()) != 0) {
-      throw new IllegalStateException("a report takes outcomes back: " + last + " then " + next);
-    }
-    long fresh = entry.mask & ~last.ended();
-    long nowUseful = next.useful() & fresh;
-    useful += count(nowUseful);
-    late += count(next.late() & fresh);
-    unused += count(next.unused() & fresh);
-    redundant += count(next.redundant() & fresh);
-    failed += count(next.failed() & fresh);
-    cancelled += count(next.cancelled() & fresh);
-    long ended = next.ended() & fresh;
-    liveExtents -= count(ended);
-    entry.state = next;
+    LeaseState news = next.of(entry.live());
+    useful += count(news.useful());
+    late += count(news.late());
+    unused += count(news.unused());
+    redundant += count(news.redundant());
+    failed += count(news.failed());
+    cancelled += count(news.cancelled());
+    liveExtents -= count(news.ended());
+    entry.state = last.plus(news);
     if (entry.live() == 0) {
       live.remove(next.leaseId());
     }
     check();
-    if (nowUseful != 0) {
-      long lead = Math.max(0, next.leadNanos() - last.leadNanos()) / count(nowUseful);
-      listener.accept(
-          new StagingOutcome.Useful(next.leaseId(), count(nowUseful), Duration.ofNanos(lead)));
-    }
-    tell(next.late() & fresh, n -> new StagingOutcome.Late(next.leaseId(), n), listener);
-    tell(next.unused() & fresh, n -> new StagingOutcome.Unused(next.leaseId(), n), listener);
-    tell(next.redundant() & fresh, n -> new StagingOutcome.Redundant(next.leaseId(), n), listener);
-    tell(next.failed() & fresh, n -> new StagingOutcome.Failed(next.leaseId(), n), listener);
-    tell(next.cancelled() & fresh, n -> new StagingOutcome.Cancelled(next.leaseId(), n), listener);
+    tellAll(news, Math.max(0, next.leadNanos() - last.leadNanos()), listener);
     return new Progress(
-        entry,
-        inFlight - count(entry.inFlight()),
-        next.ready() & ~last.ready() & entry.mask,
-        ended,
-        next.unused() & fresh,
-        next.failed() & fresh);
+        entry, inFlight - count(entry.inFlight()), news.ready() & ~last.ready(), news);
+  }
+
+  private static void tellAll(LeaseState news, long leadNanos, Consumer<StagingOutcome> listener) {
+    long id = news.leaseId();
+    tell(
+        news.useful(),
+        n -> new StagingOutcome.Useful(id, n, Duration.ofNanos(leadNanos / n)),
+        listener);
+    tell(news.late(), n -> new StagingOutcome.Late(id, n), listener);
+    tell(news.unused(), n -> new StagingOutcome.Unused(id, n), listener);
+    tell(news.redundant(), n -> new StagingOutcome.Redundant(id, n), listener);
+    tell(news.failed(), n -> new StagingOutcome.Failed(id, n), listener);
+    tell(news.cancelled(), n -> new StagingOutcome.Cancelled(id, n), listener);
   }
 
   /// Ends a lease whose stager no longer knows it. What was never ready ends as cancelled; what was
@@ -171,7 +176,7 @@ public final class LeaseLedger {
     check();
     tell(inFlight, n -> new StagingOutcome.Cancelled(id, n), listener);
     tell(ready, n -> new StagingOutcome.Unobserved(id, n), listener);
-    return new Progress(entry, count(inFlight), 0, inFlight | ready, 0, 0);
+    return new Progress(entry, count(inFlight), 0, LeaseState.granted(id), inFlight | ready);
   }
 
   @Nullable Entry find(long leaseId) {
@@ -196,6 +201,11 @@ public final class LeaseLedger {
     boolean first = !entry.returning;
     entry.returning = true;
     return first;
+  }
+
+  /// The stager holds a lease still: what it was asked may never have come to it.
+  static void heldStill(Entry entry) {
+    entry.returning = false;
   }
 
   private void check() {

@@ -27,6 +27,39 @@ public record LeaseState(
     long cancelled,
     long leadNanos) {
 
+  /// The state of a lease of which nothing was reported yet.
+  public static LeaseState granted(long leaseId) {
+    return new LeaseState(leaseId, 0, 0, 0, 0, 0, 0, 0, 0);
+  }
+
+  /// What this state says of some extents only.
+  LeaseState of(long extents) {
+    return new LeaseState(
+        leaseId,
+        ready & extents,
+        useful & extents,
+        late & extents,
+        unused & extents,
+        redundant & extents,
+        failed & extents,
+        cancelled & extents,
+        leadNanos);
+  }
+
+  /// This state and what a report adds to it.
+  LeaseState plus(LeaseState news) {
+    return new LeaseState(
+        leaseId,
+        ready | news.ready,
+        useful | news.useful,
+        late | news.late,
+        unused | news.unused,
+        redundant | news.redundant,
+        failed | news.failed,
+        cancelled | news.cancelled,
+        Math.max(leadNanos, news.leadNanos));
+  }
+
   /// The extents that have ended.
   public long ended() {
     return useful | late | unused | redundant | failed | cancelled;

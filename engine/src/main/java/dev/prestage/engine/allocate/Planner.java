@@ -31,6 +31,10 @@ public final class Planner {
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
   private static final long COALESCED_NANOS = 50_000_000;
 
+  /// How long an extent that failed rests: five seconds, so that a dead origin is asked for a lost
+  /// extent some ten times a minute at the most.
+  private static final long RETRY_NANOS = 5_000_000_000L;
+
   private final Thresholds thresholds;
   private final Limits limits;
   private final Decisions decisions;
@@ -38,13 +42,15 @@ public final class Planner {
   private final LeaseLedger ledger = new LeaseLedger();
   private final Pool pool;
   private final Map<Integer, Residency> spaces = new HashMap<>();
-  private final PriorityQueue<Waiting> waiting =
-      new PriorityQueue<>(Comparator.comparingLong(Waiting::dueNanos));
+  private final PriorityQueue<Range> waiting =
+      new PriorityQueue<>(Comparator.comparingLong(Range::dueNanos));
   private long nextLease;
   private int inFlight;
+  private boolean overflowing;
+  private long retriedNanos;
 
-  /// A range that waits for capacity.
-  private record Waiting(Vm vm, long first, int extents, long dueNanos) {}
+  /// A range that is to be staged, or waits for capacity.
+  private record Range(Vm vm, long first, int extents, long dueNanos) {}
 
   private record Candidate(long index, long dueNanos) {}
 
@@ -81,6 +87,11 @@ public final class Planner {
     spaces.computeIfAbsent(space.id(), _ -> new Residency(space));
   }
 
+  /// Whether anything may be granted before extents in flight have landed.
+  public boolean hasRoom() {
+    return inFlight < limits.inFlightExtents();
+  }
+
   /// Grants what a forecast asks for, as far as the limits allow.
   ///
   /// @return whether something was left undone that may be possible when extents in flight have
@@ -90,29 +101,39 @@ public final class Planner {
     if (residency == null) {
       return false;
     }
-    List<Candidate> candidates = candidates(vm, forecast, residency);
-    for (Candidate candidate : candidates) {
+    double threshold = thresholds.of(vm.program(), vm.space().type());
+    for (Candidate candidate : candidates(forecast, threshold, residency)) {
       if (!residency.isOpen(candidate.index())) {
         continue;
       }
-      if (inFlight >= limits.inFlightExtents()) {
+      if (!hasRoom()) {
         return true;
       }
-      grantAround(vm, candidate, candidates, residency, nowNanos);
+      int affordable = affordable(residency);
+      if (affordable == 0 && waiting.size() >= limits.waitingRanges()) {
+        refuse(vm, candidate);
+        return false;
+      }
+      int room = affordable == 0 ? COALESCED_EXTENTS : Math.min(COALESCED_EXTENTS, affordable);
+      Range range = around(vm, candidate, room, forecast, threshold, residency);
+      if (affordable == 0) {
+        decisions.unavailable(vm, range.first(), range.extents(), "capacity");
+        await(range, residency);
+        decisions.queued(vm, range.first(), range.extents(), waiting.size());
+      } else {
+        grant(range, residency, nowNanos);
+      }
     }
     return false;
   }
 
-  private List<Candidate> candidates(Vm vm, Forecast forecast, Residency residency) {
-    double threshold = thresholds.of(vm.program(), vm.space().type());
+  private static List<Candidate> candidates(
+      Forecast forecast, double threshold, Residency residency) {
     List<Candidate> candidates = new ArrayList<>();
     for (int row = 0; row < forecast.size(); row++) {
-      long resource = forecast.resource(row);
-      long index = Resource.index(resource);
-      if (forecast.probability(row) >= threshold
-          && Resource.space(resource) == residency.space().id()
-          && residency.isOpen(index)) {
-        candidates.add(new Candidate(index, forecast.dueNanos(row)));
+      if (isCandidate(forecast, row, threshold, residency)) {
+        candidates.add(
+            new Candidate(Resource.index(forecast.resource(row)), forecast.dueNanos(row)));
       }
     }
     candidates.sort(
@@ -120,44 +141,73 @@ public final class Planner {
     return candidates;
   }
 
-  private void grantAround(
-      Vm vm, Candidate seed, List<Candidate> candidates, Residency residency, long nowNanos) {
-    int room = Math.min(COALESCED_EXTENTS, limits.inFlightExtents() - inFlight);
-    BitSet near = new BitSet();
-    for (Candidate candidate : candidates) {
-      long distance = candidate.index() - seed.index();
-      if (Math.abs(distance) < room
-          && candidate.dueNanos() - seed.dueNanos() <= COALESCED_NANOS
-          && residency.isOpen(candidate.index())) {
-        near.set((int) distance + COALESCED_EXTENTS);
-      }
+  private static boolean isCandidate(
+      Forecast forecast, int row, double threshold, Residency residency) {
+    long resource = forecast.resource(row);
+    return forecast.probability(row) >= threshold
+        && Resource.space(resource) == residency.space().id()
+        && residency.isOpen(Resource.index(resource));
+  }
+
+  /// How many extents both limits leave room for.
+  private int affordable(Residency residency) {
+    long byBytes = pool.free() / residency.space().unitBytes();
+    return (int) Math.min(byBytes, limits.inFlightExtents() - inFlight);
+  }
+
+  /// The candidates next to `seed` that are due about when it is: those behind it first, because
+  /// most touches ascend, then those before it.
+  private static Range around(
+      Vm vm, Candidate seed, int room, Forecast forecast, double threshold, Residency residency) {
+    long latest = seed.dueNanos() + COALESCED_NANOS;
+    long first = seed.index();
+    long end = first + 1;
+    while (end - first < room && joins(end, latest, forecast, threshold, residency)) {
+      end++;
     }
-    int end = Math.min(near.nextClearBit(COALESCED_EXTENTS), COALESCED_EXTENTS + room);
-    int start = Math.max(near.previousClearBit(COALESCED_EXTENTS) + 1, end - room);
-    long first = seed.index() + start - COALESCED_EXTENTS;
-    int extents = end - start;
-    if (!grant(vm, first, extents, seed.dueNanos(), residency, nowNanos)) {
-      decisions.unavailable(vm, first, extents, "capacity");
-      if (waiting.size() < limits.waitingRanges()) {
-        waiting.add(new Waiting(vm, first, extents, seed.dueNanos()));
-        residency.waiting(first, extents, true);
-        decisions.queued(vm, first, extents, waiting.size());
-      }
+    while (end - first < room
+        && first > 0
+        && joins(first - 1, latest, forecast, threshold, residency)) {
+      first--;
+    }
+    return new Range(vm, first, (int) (end - first), seed.dueNanos());
+  }
+
+  private static boolean joins(
+      long index, long latestNanos, Forecast forecast, double threshold, Residency residency) {
+    if (!residency.isOpen(index)) {
+      return false;
+    }
+    int row = forecast.row(Resource.of(residency.space().id(), index));
+    return row >= 0
+        && forecast.dueNanos(row) <= latestNanos
+        && isCandidate(forecast, row, threshold, residency);
+  }
+
+  /// The queue is full: said once, until there is room in it again.
+  private void refuse(Vm vm, Candidate candidate) {
+    if (!overflowing) {
+      overflowing = true;
+      decisions.unavailable(vm, candidate.index(), 1, "capacity");
     }
   }
 
-  private boolean grant(
-      Vm vm, long first, int extents, long dueNanos, Residency residency, long nowNanos) {
+  private void await(Range range, Residency residency) {
+    waiting.add(range);
+    residency.waiting(range.first(), range.extents(), true);
+  }
+
+  private void grant(Range range, Residency residency, long nowNanos) {
     Space space = residency.space();
-    if (!pool.reserve((long) extents * space.unitBytes())) {
-      return false;
-    }
-    Lease lease = new Lease(nextLease++, vm.id(), space.id(), first, extents, dueNanos);
+    int extents = range.extents();
+    pool.reserve((long) extents * space.unitBytes());
+    Lease lease =
+        new Lease(
+            nextLease++, range.vm().id(), space.id(), range.first(), extents, range.dueNanos());
     ledger.grant(lease, nowNanos);
-    residency.claimed(first, extents, true);
+    residency.claimed(range.first(), extents, true);
     inFlight += extents;
     decisions.granted(lease);
-    return true;
   }
 
   /// Books what a stager reports.
@@ -173,26 +223,31 @@ public final class Planner {
 
   /// Takes over a lease that its stager holds from before this planner's time, or books its state
   /// if it is known.
-  public void held(Lease lease, LeaseState state, long nowNanos) {
-    if (ledger.find(lease.id()) != null) {
-      book(state);
-      return;
+  ///
+  /// @return what changed, or null for a lease that was not live here
+  public LeaseLedger.@Nullable Progress held(Lease lease, LeaseState state, long nowNanos) {
+    LeaseLedger.Entry known = ledger.find(lease.id());
+    if (known != null) {
+      LeaseLedger.heldStill(known);
+      return book(state);
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
     Residency residency = spaces.get(lease.space());
     if (residency == null) {
       decisions.askedBack(lease);
-      return;
+      return null;
     }
     LeaseLedger.Entry entry = ledger.adopt(lease, state, nowNanos);
     pool.adopt(Long.bitCount(entry.live()) * (long) residency.space().unitBytes());
     inFlight += Long.bitCount(entry.inFlight());
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
+    forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
+    return null;
   }
 
   /// The stager no longer knows these leases.
   public void abandon(Collection<Long> leaseIds) {
-    for (long id : List.copyOf(leaseIds)) {
+    for (long id : leaseIds) {
       LeaseLedger.Entry entry = ledger.find(id);
       if (entry != null) {
         settle(ledger.abandon(entry, outcomes));
@@ -202,12 +257,15 @@ public final class Planner {
 
   private void settle(LeaseLedger.Progress progress) {
     Lease lease = progress.entry().lease();
+    LeaseState news = progress.news();
     inFlight -= progress.landed();
     Residency residency = openSpace(lease.space());
     pool.release(Long.bitCount(progress.ended()) * (long) residency.space().unitBytes());
-    forEach(lease, progress.ready(), index -> residency.resident(index, 1, true));
+    long arrived = progress.ready() | news.useful() | news.late() | news.redundant();
+    forEach(lease, arrived, index -> residency.resident(index, 1, true));
     forEach(lease, progress.ended(), index -> residency.claimed(index, 1, false));
-    forEach(lease, progress.unused(), index -> residency.resident(index, 1, false));
+    forEach(lease, news.unused(), index -> residency.resident(index, 1, false));
+    forEach(lease, news.failed(), residency::failed);
   }
 
   private Residency openSpace(int number) {
@@ -252,38 +310,68 @@ public final class Planner {
     }
   }
 
-  /// Grants what waited while there is room, and drops what has waited beyond the horizon after its
-  /// due time.
+  /// Grants what waited while there is room, earliest due time first and in parts where the room
+  /// does not suffice for a whole range. Drops what came by demand meanwhile, and what has waited
+  /// beyond the horizon after its due time.
   public void admitWaiting(long nowNanos) {
-    for (Waiting head = waiting.peek(); head != null; head = waiting.peek()) {
-      Residency residency = spaces.get(head.vm().space().id());
+    for (Range head = waiting.peek(); head != null; head = waiting.peek()) {
+      Residency residency = openSpace(head.vm().space().id());
       boolean stale = nowNanos - head.dueNanos() > limits.horizon().toNanos();
-      boolean covered = residency == null || residency.areResident(head.first(), head.extents());
-      if (residency != null && !stale && !covered) {
-        if (inFlight >= limits.inFlightExtents()
-            || !grant(
-                head.vm(), head.first(), head.extents(), head.dueNanos(), residency, nowNanos)) {
-          return;
-        }
+      int room = Math.min(COALESCED_EXTENTS, affordable(residency));
+      if (!stale && room <= 0) {
+        return;
       }
       waiting.remove();
-      if (residency != null) {
-        residency.waiting(head.first(), head.extents(), false);
-      }
+      overflowing = false;
+      residency.waiting(head.first(), head.extents(), false);
       if (stale) {
         decisions.unavailable(head.vm(), head.first(), head.extents(), "stale");
+      } else {
+        admit(head, room, residency, nowNanos);
       }
+    }
+  }
+
+  private void admit(Range range, int room, Residency residency, long nowNanos) {
+    long end = range.first() + range.extents();
+    long first = range.first();
+    while (first < end && !residency.isOpen(first)) {
+      first++;
+    }
+    long stop = first;
+    while (stop < end && stop - first < room && residency.isOpen(stop)) {
+      stop++;
+    }
+    if (stop > first) {
+      grant(
+          new Range(range.vm(), first, (int) (stop - first), range.dueNanos()),
+          residency,
+          nowNanos);
+    }
+    if (stop < end) {
+      await(new Range(range.vm(), stop, (int) (end - stop), range.dueNanos()), residency);
     }
   }
 
   /// Asks back what has been ready without demand for the whole period.
   public void askBackUnused(long nowNanos) {
     long period = limits.reclaimAfter().toNanos();
-    for (LeaseLedger.Entry entry : List.copyOf(ledger.live())) {
+    List<Lease> unused = new ArrayList<>();
+    for (LeaseLedger.Entry entry : ledger.live()) {
       long due = Math.max(entry.lease().dueNanos(), entry.grantedNanos());
       if (nowNanos - due > period && LeaseLedger.askBack(entry)) {
-        decisions.askedBack(entry.lease());
+        unused.add(entry.lease());
       }
+    }
+    unused.forEach(decisions::askedBack);
+  }
+
+  /// Lets extents that failed be tried again, once they have rested: an origin that refuses at once
+  /// would else be asked again at once.
+  public void retryFailed(long nowNanos) {
+    if (nowNanos - retriedNanos >= RETRY_NANOS) {
+      retriedNanos = nowNanos;
+      spaces.values().forEach(Residency::forgetFailed);
     }
   }
 
@@ -295,14 +383,13 @@ public final class Planner {
       }
     }
     Residency residency = spaces.get(vm.space().id());
-    for (Waiting range : List.copyOf(waiting)) {
-      if (range.vm().id() == vm.id()) {
-        waiting.remove(range);
-        if (residency != null) {
-          residency.waiting(range.first(), range.extents(), false);
-        }
+    waiting.removeIf(range -> {
+      boolean gone = range.vm().id() == vm.id();
+      if (gone && residency != null) {
+        residency.waiting(range.first(), range.extents(), false);
       }
-    }
+      return gone;
+    });
   }
 
   /// How far the extents of a forecast are, for a VM.

@@ -9,13 +9,12 @@ final class Pool {
     this.capacity = capacity;
   }
 
-  /// Takes `amount`, or nothing.
-  boolean reserve(long amount) {
-    if (amount > capacity - reserved) {
-      return false;
+  /// Takes `amount`, which must be free.
+  void reserve(long amount) {
+    if (amount > free()) {
+      throw new IllegalStateException("reserved " + amount + " of " + free());
     }
     reserved += amount;
-    return true;
   }
 
   /// Takes what is held already, even beyond the capacity: leases that outlived a control plane.

@@ -10,6 +10,7 @@ final class Residency {
   private final BitSet resident = new BitSet();
   private final BitSet claimed = new BitSet();
   private final BitSet waiting = new BitSet();
+  private final BitSet failed = new BitSet();
 
   Residency(Space space) {
     this.space = space;
@@ -19,20 +20,18 @@ final class Residency {
     return space;
   }
 
-  /// Whether the extent exists, is not on this host, and nothing was decided about it yet.
+  /// Whether the extent exists, is not on this host, nothing was decided about it yet, and it did
+  /// not just fail.
   boolean isOpen(long index) {
     return index < space.units()
         && !resident.get((int) index)
         && !claimed.get((int) index)
-        && !waiting.get((int) index);
+        && !waiting.get((int) index)
+        && !failed.get((int) index);
   }
 
   boolean isResident(long index) {
     return resident.get((int) index);
-  }
-
-  boolean areResident(long first, int extents) {
-    return resident.nextClearBit((int) first) >= first + extents;
   }
 
   boolean isClaimed(long index) {
@@ -55,13 +54,18 @@ final class Residency {
     waiting.set((int) first, (int) first + extents, there);
   }
 
+  /// The extent could not be staged: it is left alone for a while.
+  void failed(long index) {
+    failed.set((int) index);
+  }
+
+  void forgetFailed() {
+    failed.clear();
+  }
+
   /// All that is known about what is there is replaced.
   void replace(BitSet extents) {
     resident.clear();
     resident.or(extents);
-  }
-
-  int residentExtents() {
-    return resident.cardinality();
   }
 }

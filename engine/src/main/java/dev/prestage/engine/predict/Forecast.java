@@ -51,6 +51,11 @@ public final class Forecast {
     return size;
   }
 
+  /// The row of a resource, or -1 if it is not expected.
+  public int row(long resource) {
+    return slots[slotOf(resource)];
+  }
+
   /// The resource of a row, as in [dev.prestage.engine.resource.Resource].
   public long resource(int row) {
     return resources[row];

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -15,13 +16,14 @@ import org.jspecify.annotations.Nullable;
 /// using Markov Predictors", ISCA 1997). Looking further ahead than one step follows the likeliest
 /// successor and multiplies the probabilities.
 final class MarkovChain {
-  /// Least recently used states beyond this many are forgotten: some 8 MiB of a program's memory at
-  /// the most.
+  /// Beyond this many, those states are forgotten that were left the longest time ago: some 8 MiB
+  /// of a program's memory at the most.
   private static final int MAX_STATES = 64 * 1024;
 
   private static final int SUCCESSORS = 4;
 
-  /// Counts are halved when one reaches this, so that the chain follows a program that changes.
+  /// Counts are halved when their total reaches this, so that the chain follows a program that
+  /// changes.
   private static final int MAX_COUNT = 200;
 
   /// A path less likely than this is not followed: no threshold that makes sense is lower.
@@ -30,8 +32,8 @@ final class MarkovChain {
   /// As many steps as fit the default of 32 fetches in flight.
   private static final int MAX_STEPS = 32;
 
-  private final Map<Long, State> states =
-      new LinkedHashMap<>(16, 0.75f, true) {
+  private final SequencedMap<Long, State> states =
+      new LinkedHashMap<>() {
         private static final long serialVersionUID = 1;
 
         @Override
@@ -47,14 +49,13 @@ final class MarkovChain {
     int total;
 
     void count(long resource) {
-      total++;
+      if (++total >= MAX_COUNT) {
+        halve();
+      }
       int least = 0;
       for (int i = 0; i < SUCCESSORS; i++) {
         if (counts[i] > 0 && next[i] == resource) {
           counts[i]++;
-          if (counts[i] >= MAX_COUNT) {
-            halve();
-          }
           return;
         }
         if (counts[i] < counts[least]) {
@@ -105,7 +106,12 @@ final class MarkovChain {
   }
 
   void learn(long from, long to) {
-    states.computeIfAbsent(from, _ -> new State()).count(to);
+    State state = states.get(from);
+    if (state == null) {
+      state = new State();
+    }
+    state.count(to);
+    states.putLast(from, state);
   }
 
   /// Adds what may follow `from`, one step each `gapNanos`.
@@ -154,14 +160,18 @@ final class MarkovChain {
     for (int s = 0; s < size; s++) {
       long from = codec.read(in);
       State state = new State();
-      state.total = in.readInt();
+      state.total = ResourceCodec.checkedSize(in.readInt(), MAX_COUNT);
+      int left = state.total;
       for (int i = 0; i < SUCCESSORS; i++) {
-        state.counts[i] = in.readInt();
+        state.counts[i] = ResourceCodec.checkedSize(in.readInt(), left);
+        left -= state.counts[i];
         if (state.counts[i] > 0) {
           state.next[i] = codec.read(in);
         }
       }
-      chain.states.put(from, state);
+      if (chain.states.put(from, state) != null) {
+        throw new ModelException("it has two states for one resource");
+      }
     }
     return chain;
   }

@@ -43,10 +43,11 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
         .array();
   }
 
-  /// The model that the bytes hold.
+  /// The model that the bytes hold; the buffer's position stays where it is.
   ///
   /// @throws ModelException with the reason if they hold none that can be used
-  public static ModelFile decode(ByteBuffer in, Spaces spaces) throws ModelException {
+  public static ModelFile decode(ByteBuffer file, Spaces spaces) throws ModelException {
+    ByteBuffer in = file.slice();
     if (in.remaining() < HEADER_BYTES || in.getLong() != MAGIC) {
       throw new ModelException("it is not a Prestage model");
     }
@@ -66,7 +67,12 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
       throw new ModelException("its checksum is wrong: it was damaged");
     }
     try (var data = new DataInputStream(new ByteArrayInputStream(bytes))) {
-      return new ModelFile(data.readUTF(), data.readUTF(), HybridForecaster.read(data, spaces));
+      var model =
+          new ModelFile(data.readUTF(), data.readUTF(), HybridForecaster.read(data, spaces));
+      if (data.available() > 0) {
+        throw new ModelException("it has " + data.available() + " bytes left over");
+      }
+      return model;
     } catch (ModelException e) {
       throw e;
     } catch (EOFException | UTFDataFormatException | IllegalArgumentException e) {

@@ -5,6 +5,7 @@ import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -20,8 +21,8 @@ import java.util.Set;
 /// certainty, and old runs fade.
 ///
 /// The order comes from ranks, because ranks do not change when a run was slowed by the very waits
-/// that staging removes. The times come from the fastest run seen: the nearest thing to a run
-/// without waits.
+/// that staging removes. The times come from the fastest run seen, as far as it went: the nearest
+/// thing to a run without waits.
 final class RunSet {
   /// What is beyond this many resources of a run is not remembered: 64 Ki extents are 4 GiB.
   private static final int MAX_RESOURCES = 64 * 1024;
@@ -39,10 +40,19 @@ final class RunSet {
   /// Below this weight a resource is forgotten: some 18 runs without a touch.
   private static final double FORGOTTEN = 0.05;
 
+  /// More than all runs that count can have touched.
+  private static final int MAX_ENTRIES = 32 * MAX_RESOURCES;
+
+  /// What hits and chances come to after many runs, and one for rounding.
+  private static final double MAX_CHANCES = 1 / (1 - FADE) + 1;
+
+  /// A year: no start takes longer.
+  private static final long MAX_OFFSET_NANOS = 365L * 24 * 3600 * 1_000_000_000;
+
   private final Map<Long, Entry> entries = new HashMap<>();
   private int runs;
 
-  /// Start to first touch by rank, of the fastest run.
+  /// Start to first touch by rank, of the fastest run; where it ended early, of those that went on.
   private long[] pace = {};
 
   private List<Entry> order = List.of();
@@ -116,7 +126,7 @@ final class RunSet {
     }
     entries.values().removeIf(entry -> entry.hits < FORGOTTEN);
     order = new ArrayList<>(entries.values());
-    order.sort((a, b) -> Double.compare(a.rank, b.rank));
+    order.sort(Comparator.comparingDouble(entry -> entry.rank));
     keepPace(offsets);
   }
 
@@ -125,12 +135,22 @@ final class RunSet {
     return (1 - Math.pow(FADE, runs)) / (1 - FADE);
   }
 
+  /// As far as both runs went, the faster one counts; behind that, the longer one, moved to where
+  /// the faster one ends.
   private void keepPace(long[] offsets) {
     int common = Math.min(pace.length, offsets.length);
-    boolean faster = common == 0 || offsets[common - 1] < pace[common - 1];
-    if (faster && offsets.length >= pace.length / 2) {
-      pace = offsets;
+    long[] longer = offsets.length > pace.length ? offsets : pace;
+    if (common == 0) {
+      pace = longer;
+      return;
     }
+    long[] faster = offsets[common - 1] < pace[common - 1] ? offsets : pace;
+    long shift = faster[common - 1] - longer[common - 1];
+    long[] merged = new long[longer.length];
+    for (int rank = 0; rank < merged.length; rank++) {
+      merged[rank] = rank < common ? faster[rank] : longer[rank] + shift;
+    }
+    pace = merged;
   }
 
   private long offset(double rank) {
@@ -158,29 +178,46 @@ final class RunSet {
 
   static RunSet read(DataInput in, ResourceCodec codec) throws IOException {
     RunSet set = new RunSet();
-    set.runs = in.readInt();
-    int size = ResourceCodec.checkedSize(in.readInt(), 16 * MAX_RESOURCES);
-    List<Entry> order = new ArrayList<>(size);
+    set.runs = ResourceCodec.checkedSize(in.readInt(), Integer.MAX_VALUE);
+    int size = ResourceCodec.checkedSize(in.readInt(), MAX_ENTRIES);
+    List<Entry> order = new ArrayList<>();
     for (int i = 0; i < size; i++) {
       Entry entry = new Entry(codec.read(in));
-      entry.hits = in.readDouble();
-      entry.chances = in.readDouble();
-      entry.rank = in.readDouble();
-      set.entries.put(entry.resource, entry);
+      entry.hits = checked(in.readDouble(), MAX_CHANCES);
+      entry.chances = checked(in.readDouble(), MAX_CHANCES);
+      entry.rank = checked(in.readDouble(), MAX_RESOURCES);
+      if (entry.hits > entry.chances + 1e-9 || set.entries.put(entry.resource, entry) != null) {
+        throw new ModelException("it says of a resource what cannot be");
+      }
       order.add(entry);
     }
+    order.sort(Comparator.comparingDouble(entry -> entry.rank));
     set.order = order;
     set.pace = new long[ResourceCodec.checkedSize(in.readInt(), MAX_RESOURCES)];
     for (int i = 0; i < set.pace.length; i++) {
-      set.pace[i] = in.readLong();
+      set.pace[i] = checkedOffset(in.readLong());
     }
     int touched = ResourceCodec.checkedSize(in.readInt(), MAX_RESOURCES);
-    List<Long> lastRun = new ArrayList<>(touched);
+    List<Long> lastRun = new ArrayList<>();
     for (int i = 0; i < touched; i++) {
       lastRun.add(codec.read(in));
     }
     set.lastRun = lastRun;
     return set;
+  }
+
+  private static long checkedOffset(long nanos) throws ModelException {
+    if (nanos < -MAX_OFFSET_NANOS || nanos > MAX_OFFSET_NANOS) {
+      throw new ModelException("it says that a touch came " + nanos + " ns after the start");
+    }
+    return nanos;
+  }
+
+  private static double checked(double value, double limit) throws ModelException {
+    if (!(value >= 0 && value <= limit)) {
+      throw new ModelException("it says " + value + " where 0 to " + limit + " can be");
+    }
+    return value;
   }
 
   /// One copy's progress through the set.
@@ -202,7 +239,7 @@ final class RunSet {
     void observe(Access access) {
       if (touched.size() < MAX_RESOURCES && seen.add(access.resource())) {
         touched.add(access.resource());
-        offsets.add(Math.max(0, access.timeNanos() - startNanos));
+        offsets.add(Math.clamp(access.timeNanos() - startNanos, 0, MAX_OFFSET_NANOS));
       }
     }
 

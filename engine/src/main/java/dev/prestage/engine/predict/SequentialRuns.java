@@ -61,8 +61,8 @@ final class SequentialRuns {
     SequentialRuns runs = new SequentialRuns();
     for (Counts counts : List.of(runs.unknownProgram, runs.knownProgram)) {
       for (int c = 0; c < CLASSES; c++) {
-        counts.continued[c] = in.readInt();
-        counts.ended[c] = in.readInt();
+        counts.continued[c] = ResourceCodec.checkedSize(in.readInt(), MAX_COUNT);
+        counts.ended[c] = ResourceCodec.checkedSize(in.readInt(), MAX_COUNT);
       }
     }
     return runs;

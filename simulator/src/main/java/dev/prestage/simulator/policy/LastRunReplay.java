@@ -49,7 +49,9 @@ public final class LastRunReplay implements Forecaster {
     @Override
     public void forecast(long nowNanos, long horizonNanos, Forecast into) {
       for (int rank = 0; rank < replayed.size(); rank++) {
-        into.add(replayed.get(rank), 1, startNanos + rank, Expert.PEER);
+        if (!seen.contains(replayed.get(rank))) {
+          into.add(replayed.get(rank), 1, startNanos + rank, Expert.PEER);
+        }
       }
     }
 

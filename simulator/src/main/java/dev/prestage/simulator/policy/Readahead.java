@@ -4,6 +4,7 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
+import java.util.Arrays;
 
 /// Read-ahead in the manner of Linux: a sequential touch opens a window that doubles with each
 /// further one, a jump closes it.
@@ -22,6 +23,9 @@ public final class Readahead implements Forecaster {
 
   private static final int STREAMS = 16;
 
+  /// No resource: they are never negative.
+  private static final long NONE = -1;
+
   @Override
   public Cursor start(int vm, long nowNanos) {
     return new Windows();
@@ -33,15 +37,19 @@ public final class Readahead implements Forecaster {
     private int next;
     private int active;
 
+    private Windows() {
+      Arrays.fill(last, NONE);
+    }
+
     @Override
     public void observe(Access access) {
       long resource = access.resource();
       for (int stream = 0; stream < STREAMS; stream++) {
-        if (window[stream] >= 0 && last[stream] != 0 && resource == last[stream]) {
+        if (resource == last[stream]) {
           active = stream;
           return;
         }
-        if (last[stream] != 0 && resource == last[stream] + 1) {
+        if (last[stream] != NONE && resource == last[stream] + 1) {
           last[stream] = resource;
           window[stream] = Math.clamp(2L * window[stream], FIRST_WINDOW, MAX_WINDOW);
           active = stream;

@@ -1,0 +1,654 @@
+package dev.prestage.control;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import dev.prestage.control.command.Command;
+import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Refusal.Reason;
+import dev.prestage.control.command.Reply;
+import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.stage.Notice;
+import dev.prestage.link.Frame;
+import dev.prestage.link.HostClock;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(120)
+class ControlPlaneTest {
+  private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+  @TempDir Path folder;
+  private final HostClock clock = new HostClock();
+  private final List<Notice> notices = new CopyOnWriteArrayList<>();
+  private final Kept history = new Kept();
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private Path state = Path.of("");
+
+  private static final class Kept implements ControlPlane.HistorySink {
+    final BlockingQueue<Access> accesses = new LinkedBlockingQueue<>();
+    volatile @Nullable CountDownLatch stuck;
+
+    @Override
+    public void offer(Access access, Vm vm) {
+      CountDownLatch latch = stuck;
+      if (latch != null) {
+        try {
+          latch.await();
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+        }
+      }
+      accesses.add(access);
+    }
+
+    @Override
+    public List<AccessHistory.Row> find(AccessHistory.Query query) {
+      return List.of();
+    }
+
+    @Override
+    public String state() {
+      return "ok";
+    }
+  }
+
+  @BeforeEach
+  void prepare() throws IOException {
+    state = Files.createDirectory(folder.resolve("state"));
+  }
+
+  @AfterEach
+  void closeAll() throws Exception {
+    for (AutoCloseable each : open.reversed()) {
+      each.close();
+    }
+  }
+
+  private FakeDataPlane dataPlane() throws IOException {
+    FakeDataPlane plane = new FakeDataPlane(folder.resolve("link.sock"), 1);
+    open.add(plane);
+    return plane;
+  }
+
+  private ControlPlane controlPlane(Path folderOfState, Duration patience) throws IOException {
+    ControlPlane plane =
+        ControlPlane.start(
+            new ControlPlane.Options(
+                folderOfState,
+                folder.resolve("link.sock"),
+                folder.resolve("nbd.sock"),
+                "localhost:10809",
+                Thresholds.all(0.25),
+                Limits.DEFAULT,
+                learnt -> learnt),
+            clock,
+            history,
+            notices::add,
+            patience);
+    open.add(plane);
+    return plane;
+  }
+
+  private ControlPlane controlPlane() throws IOException {
+    return controlPlane(state, PATIENCE);
+  }
+
+  private static void await(String what, BooleanSupplier condition) {
+    long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (!condition.getAsBoolean()) {
+      assertThat(System.nanoTime()).as(what).isLessThan(end);
+      LockSupport.parkNanos(2_000_000);
+    }
+  }
+
+  private static void awaitLinked(ControlPlane plane) {
+    await("linked", () -> "ok".equals(health(plane).status()));
+    await("confirmed", () -> !tiers(plane).isEmpty());
+  }
+
+  private static Reply ask(ControlPlane plane, Command command) {
+    try {
+      return plane.execute(command);
+    } catch (Refusal e) {
+      throw new AssertionError(command + " was refused: " + e.getMessage(), e);
+    }
+  }
+
+  private static Reply.Health health(ControlPlane plane) {
+    return (Reply.Health) ask(plane, new Command.ShowHealth());
+  }
+
+  private static List<Reply.TierView> tiers(ControlPlane plane) {
+    return ((Reply.Tiers) ask(plane, new Command.ShowTiers())).tiers();
+  }
+
+  private static Reply.Leases leases(ControlPlane plane) {
+    return (Reply.Leases) ask(plane, new Command.ShowLeases(null, 1000));
+  }
+
+  private static List<Reply.VmView> vms(ControlPlane plane) {
+    return ((Reply.Vms) ask(plane, new Command.ShowVms(null))).vms();
+  }
+
+  private static double counter(ControlPlane plane, String name) {
+    return ((Reply.Counters) ask(plane, new Command.ShowCounters()))
+        .counters().stream()
+            .filter(counter -> counter.name().equals(name))
+            .mapToDouble(Reply.Counter::value)
+            .sum();
+  }
+
+  private static Command register(String vm, String program, String image) {
+    return new Command.RegisterVm(vm, program, image, null);
+  }
+
+  private static void assertRefused(
+      ControlPlane plane, Command command, Reason reason, String message) {
+    assertThatThrownBy(() -> plane.execute(command))
+        .isInstanceOfSatisfying(
+            Refusal.class, refusal -> assertThat(refusal.reason()).isEqualTo(reason))
+        .hasMessageContaining(message);
+  }
+
+  private int space(FakeDataPlane data, String vm) {
+    return data.received(Frame.Attach.class).stream()
+        .filter(attach -> attach.vmName().equals(vm))
+        .findFirst()
+        .orElseThrow()
+        .space();
+  }
+
+  private Frame.Accesses touches(FakeDataPlane data, String vm, long first, int extents) {
+    Frame.Attach attach =
+        data.received(Frame.Attach.class).stream()
+            .filter(a -> a.vmName().equals(vm))
+            .toList()
+            .getLast();
+    List<Frame.AccessRecord> records = new ArrayList<>();
+    for (int i = 0; i < extents; i++) {
+      records.add(
+          new Frame.AccessRecord(
+              attach.vm(),
+              attach.space(),
+              (first + i) * 65536,
+              65536,
+              clock.nanos(),
+              AccessType.READ,
+              Cause.DEMAND,
+              false,
+              1000));
+    }
+    return new Frame.Accesses(records);
+  }
+
+  /// One run that touches 50 extents here and 30 there.
+  private void learn(ControlPlane plane, FakeDataPlane data, String vm) throws Exception {
+    ask(plane, new Command.StartProgram(vm));
+    data.send(touches(data, vm, 100, 50));
+    data.send(touches(data, vm, 700, 30));
+    for (int i = 0; i < 80; i++) {
+      assertThat(history.accesses.poll(30, TimeUnit.SECONDS)).isNotNull();
+    }
+    ask(plane, new Command.StopProgram(vm));
+  }
+
+  /// All leaves the tier, and the control plane has heard of it.
+  private void evictAll(FakeDataPlane data, String vm) throws Exception {
+    data.send(new Frame.Evicted(space(data, vm), 0, 1000));
+    Frame.AccessRecord like = touches(data, vm, 0, 1).records().getFirst();
+    data.send(
+        new Frame.Accesses(
+            List.of(
+                new Frame.AccessRecord(
+                    like.vm(),
+                    like.space(),
+                    0,
+                    1,
+                    like.timeNanos(),
+                    AccessType.READ,
+                    Cause.MAINTENANCE,
+                    false,
+                    1))));
+    next();
+  }
+
+  // ---- registrations
+
+  @Test
+  void registeredVmIsServedAtItsUriAndRepeatingIsHarmless() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    Reply.VmView view = (Reply.VmView) ask(plane, register("vm1", "web", "debian"));
+    assertThat(view.imageBytes()).isEqualTo(FakeDataPlane.IMAGE_BYTES);
+    assertThat(view.uri()).startsWith("nbd+unix:///vm1?socket=").endsWith("nbd.sock");
+    assertThat(view.tcpUri()).isEqualTo("nbd://localhost:10809/vm1");
+    assertThat(view.tenant()).isEqualTo("default");
+    assertThat(ask(plane, register("vm1", "web", "debian"))).isEqualTo(view);
+    assertThat(data.received(Frame.Attach.class)).hasSize(1);
+    assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "remove it first");
+    assertRefused(plane, register("vm1", "web", "other"), Reason.CONFLICT, "remove it first");
+    assertRefused(plane, register("../vm", "web", "debian"), Reason.INVALID, "is no name");
+    assertRefused(plane, register("vm2", "web", ".hidden"), Reason.INVALID, "image");
+    assertThat(vms(plane)).containsExactly(view);
+  }
+
+  @Test
+  void whatTheDataPlaneRefusesIsToldAndNotRegistered() throws Exception {
+    FakeDataPlane data = dataPlane();
+    data.error = "no image 'debian' at origin nas";
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    assertRefused(plane, register("vm1", "web", "debian"), Reason.INVALID, "no image 'debian'");
+    assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void withoutADataPlaneRegistrationIsUnavailableAndHealthDegraded() throws Exception {
+    ControlPlane plane = controlPlane();
+    assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "");
+    assertThat(vms(plane)).isEmpty();
+    await("the reason is known", () -> health(plane).parts().toString().contains("trying again"));
+    assertThat(health(plane).status()).isEqualTo("degraded");
+    dataPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+  }
+
+  @Test
+  void silentDataPlaneIsGivenUpAndTheLateAnswerRegistersNothing() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane(state, Duration.ofSeconds(1));
+    awaitLinked(plane);
+    data.silent = true;
+    assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "no answer");
+    Frame.Attach attach = data.received(Frame.Attach.class).getFirst();
+    data.send(new Frame.Answer(attach.requestId(), 4096, ""));
+    await("undone", () -> !data.received(Frame.Detach.class).isEmpty());
+    assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void dataPlaneThatGoesAwayMeanwhileIsTold() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    data.silent = true;
+    CompletableFuture<Void> refused =
+        CompletableFuture.runAsync(() ->
+            assertRefused(
+                plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "went away"));
+    await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
+    data.hangUp();
+    refused.join();
+  }
+
+  @Test
+  void sameRegistrationTwiceAtOnceIsOne() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    data.silent = true;
+    CompletableFuture<Reply> first = later(plane, register("vm1", "web", "debian"));
+    await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
+    CompletableFuture<Reply> second = later(plane, register("vm1", "web", "debian"));
+    assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "vm1");
+    Frame.Attach attach = data.received(Frame.Attach.class).getFirst();
+    data.send(new Frame.Answer(attach.requestId(), 65536, ""));
+    assertThat(first.join()).isEqualTo(second.join());
+    assertThat(data.received(Frame.Attach.class)).hasSize(1);
+    assertThat(vms(plane)).hasSize(1);
+  }
+
+  private static CompletableFuture<Reply> later(ControlPlane plane, Command command) {
+    return CompletableFuture.supplyAsync(() -> {
+      try {
+        return plane.execute(command);
+      } catch (Refusal e) {
+        throw new CompletionException(e);
+      }
+    });
+  }
+
+  @Test
+  void registrationsAndNumbersSurviveARestart() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    ask(plane, register("vm2", "web", "alpine"));
+    ask(plane, new Command.RemoveVm("vm1"));
+    List<Reply.VmView> before = vms(plane);
+    plane.close();
+    data.received.clear();
+    ControlPlane next = controlPlane();
+    awaitLinked(next);
+    assertThat(vms(next)).isEqualTo(before);
+    Frame.Attach attach = data.received(Frame.Attach.class).getFirst();
+    assertThat(attach.vmName()).isEqualTo("vm2");
+    assertThat(attach.space()).isEqualTo(1);
+    assertThat(data.received(Frame.AttachedAll.class)).hasSize(1);
+    ask(next, register("vm3", "web", "debian"));
+    assertThat(space(data, "vm3")).isZero();
+    assertThat(data.received(Frame.Attach.class).getLast().vm()).isGreaterThan(attach.vm());
+  }
+
+  @Test
+  void removedVmIsUnknownAndMayBeRegisteredAnew() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    ask(plane, new Command.RemoveVm("vm1"));
+    assertThat(data.received(Frame.Detach.class)).hasSize(1);
+    for (Command command :
+        List.of(
+            new Command.RemoveVm("vm1"),
+            new Command.ShowVms("vm1"),
+            new Command.StartProgram("vm1"),
+            new Command.StopProgram("vm1"),
+            new Command.Allocate("vm1"),
+            new Command.ShowForecast("vm1", 10),
+            new Command.ShowLeases("vm1", 10))) {
+      assertRefused(plane, command, Reason.UNKNOWN, "no VM is registered as 'vm1'");
+    }
+    ask(plane, register("vm1", "db", "debian"));
+  }
+
+  @Test
+  void stateThatCannotBeWrittenRefusesAndChangesNothing() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    Path next = Files.createDirectory(state.resolve("registrations.json.next"));
+    assertRefused(
+        plane, register("vm2", "web", "debian"), Reason.UNAVAILABLE, "cannot keep registrations");
+    assertRefused(
+        plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "cannot keep registrations");
+    assertThat(vms(plane)).extracting(Reply.VmView::vm).containsExactly("vm1");
+    assertThat(data.received(Frame.Attach.class)).hasSize(1);
+    assertThat(data.received(Frame.Detach.class)).isEmpty();
+    Files.delete(next);
+    ask(plane, register("vm2", "web", "debian"));
+  }
+
+  @Test
+  void folderWithoutPermissionRefuses() throws Exception {
+    assumeFalse("root".equals(System.getProperty("user.name")), "root may write everywhere");
+    dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    Files.setPosixFilePermissions(state, PosixFilePermissions.fromString("r-x------"));
+    try {
+      assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "cannot keep");
+    } finally {
+      Files.setPosixFilePermissions(state, PosixFilePermissions.fromString("rwx------"));
+    }
+  }
+
+  @Test
+  void damagedRegistrationsAreOneClearLine() throws Exception {
+    for (String text :
+        List.of(
+            "{",
+            "",
+            "{\"version\": 2}",
+            "{\"version\": 1}",
+            "{\"version\": 1, \"what\": 3}",
+            "{\"version\":1,\"nextVm\":2,\"spaces\":[],\"programs\":[],"
+                + "\"vms\":[{\"id\":1,\"name\":\"a\",\"program\":3,\"space\":0,\"imageBytes\":1}]}")) {
+      Files.writeString(state.resolve("registrations.json"), text);
+      assertThatThrownBy(this::controlPlane)
+          .as(text)
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("registrations.json");
+    }
+  }
+
+  // ---- staging
+
+  @Test
+  void whatARunTouchedIsAllocatedForTheNextAndAccountedFor() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    evictAll(data, "vm1");
+    Reply.ForecastView forecast =
+        (Reply.ForecastView) ask(plane, new Command.ShowForecast("vm1", 5));
+    assertThat(forecast.resources()).hasSize(5);
+    assertThat(forecast.resources().getFirst().resource()).isEqualTo("file-block:debian/100");
+    assertThat(forecast.resources().getFirst().experts()).contains("run-set");
+    Reply.Allocation asked = (Reply.Allocation) ask(plane, new Command.Allocate("vm1"));
+    assertThat(asked.planned()).isEqualTo(80);
+    await(
+        "available",
+        () ->
+            ((Reply.Allocation) ask(plane, new Command.ShowAllocation(asked.allocation())))
+                .state()
+                .equals("available"));
+    await("told", () -> notices.stream().anyMatch(Notice.Available.class::isInstance));
+    Reply.Leases leases = leases(plane);
+    assertThat(leases.account().live()).isEqualTo(leases.account().granted() - ended(leases));
+    assertThat(leases.leases())
+        .isNotEmpty()
+        .allSatisfy(lease -> assertThat(lease.vm()).isEqualTo("vm1"));
+    assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", 1))).leases()).hasSize(1);
+    assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
+    assertThat(counter(plane, "extents_granted")).isEqualTo((double) leases.account().granted());
+    assertThat(tiers(plane)).containsExactly(new Reply.TierView("ssd", 1000, 10));
+    assertRefused(plane, new Command.ShowAllocation(99), Reason.UNKNOWN, "no allocation 99");
+  }
+
+  private static long ended(Reply.Leases leases) {
+    return leases.account().outcomes().values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  @Test
+  void leasesOutliveTheControlPlaneAndALinkThatBreaks() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    evictAll(data, "vm1");
+    ask(plane, new Command.Allocate("vm1"));
+    await(
+        "ready",
+        () -> counter(plane, "extents_in_flight") == 0 && leases(plane).account().live() >= 80);
+    long live = leases(plane).account().live();
+    data.hangUp();
+    await("again", () -> data.received(Frame.AttachedAll.class).size() == 2);
+    awaitLinked(plane);
+    assertThat(leases(plane).account().live()).isEqualTo(live);
+    plane.close();
+    ControlPlane next = controlPlane();
+    awaitLinked(next);
+    assertThat(leases(next).account().live()).isEqualTo(live);
+    data.forgetLeases();
+    data.instance = 2;
+    data.hangUp();
+    await("abandoned", () -> leases(next).account().live() == 0);
+    assertThat(leases(next).account().outcomes().get("unobserved")).isEqualTo(live);
+  }
+
+  @Test
+  void switchedOffItGrantsNothing() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    ask(plane, new Command.SetPredicting(false));
+    learn(plane, data, "vm1");
+    ask(plane, new Command.StartProgram("vm1"));
+    assertThat(leases(plane).account().granted()).isZero();
+    assertThat(health(plane).predicting()).isFalse();
+    assertThat(vms(plane).getFirst().running()).isTrue();
+  }
+
+  // ---- accesses
+
+  @Test
+  void accessesBeyondTheImageAndOfStrangersAreLeftOut() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    Frame.AccessRecord good = touches(data, "vm1", 999, 1).records().getFirst();
+    data.send(
+        new Frame.Accesses(
+            List.of(
+                record(good, 77, good.space(), 0, 10),
+                record(good, good.vm(), 5, 0, 10),
+                record(good, good.vm(), good.space(), -65536, 10),
+                record(good, good.vm(), good.space(), Long.MAX_VALUE - 5, 3),
+                record(good, good.vm(), good.space(), 998 * 65536L + 1, 65536 * 4))));
+    data.send(touches(data, "vm1", 0, 1));
+    assertThat(next()).isEqualTo(Resource.of(good.space(), 998));
+    assertThat(next()).isEqualTo(Resource.of(good.space(), 999));
+    assertThat(next()).isEqualTo(Resource.of(good.space(), 0));
+  }
+
+  private long next() throws InterruptedException {
+    Access access = history.accesses.poll(30, TimeUnit.SECONDS);
+    assertThat(access).isNotNull();
+    return access == null ? -1 : access.resource();
+  }
+
+  private static Frame.AccessRecord record(
+      Frame.AccessRecord like, int vm, int space, long offset, int size) {
+    return new Frame.AccessRecord(
+        vm, space, offset, size, like.timeNanos(), like.type(), like.cause(), false, 1);
+  }
+
+  @Test
+  void oneBrokenFrameDoesNotStopWhatCameWithIt() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    data.send(new Frame.Evicted(0, Integer.MAX_VALUE, 10));
+    data.send(touches(data, "vm1", 5, 1));
+    assertThat(next()).isEqualTo(Resource.of(0, 5));
+    await("said", () -> health(plane).parts().containsKey("engine"));
+    assertThat(notices).anyMatch(Notice.Degraded.class::isInstance);
+  }
+
+  @Test
+  void whatComesTooFastIsShedAndCounted() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    CountDownLatch stuck = new CountDownLatch(1);
+    history.stuck = stuck;
+    int frames = 6000;
+    Frame.Accesses batch = touches(data, "vm1", 0, 2);
+    for (int i = 0; i < frames; i++) {
+      data.send(batch);
+    }
+    // A command joins the queue only when the rest has been shed or taken.
+    history.stuck = null;
+    stuck.countDown();
+    await(
+        "every access is kept or counted",
+        () -> history.accesses.size() + counter(plane, "accesses_shed") == 2.0 * frames);
+    assertThat(counter(plane, "accesses_shed")).isPositive();
+  }
+
+  // ---- models
+
+  @Test
+  void modelGoesToAHostThatNumbersSpacesDifferently() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    assertRefused(plane, new Command.ExportModel("web", null), Reason.UNKNOWN, "no run of web");
+    assertRefused(plane, new Command.ExportModel("none", null), Reason.UNKNOWN, "none");
+    learn(plane, data, "vm1");
+    Reply.Model model = (Reply.Model) ask(plane, new Command.ExportModel("web", null));
+    plane.close();
+
+    ControlPlane other = controlPlane(folder.resolve("other"), PATIENCE);
+    awaitLinked(other);
+    ask(other, register("x", "y", "alpine"));
+    Reply.Imported imported = (Reply.Imported) ask(other, new Command.ImportModel(model.bytes()));
+    assertThat(imported).isEqualTo(new Reply.Imported("default", "web", 1, 80));
+    ask(other, register("vm9", "web", "debian"));
+    assertThat(space(data, "vm9")).isEqualTo(1);
+    Reply.Allocation asked = (Reply.Allocation) ask(other, new Command.Allocate("vm9"));
+    assertThat(asked.planned()).isEqualTo(80);
+    assertRefused(
+        other,
+        new Command.ImportModel(ByteBuffer.wrap(new byte[40])),
+        Reason.INVALID,
+        "not a Prestage model");
+    other.close();
+    ControlPlane again = controlPlane(folder.resolve("other"), PATIENCE);
+    awaitLinked(again);
+    assertThat(ask(again, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
+  }
+
+  @Test
+  void damagedModelIsSetAsideAndTheProgramLearntAnew() throws Exception {
+    FakeDataPlane data = dataPlane();
+    Path models = Files.createDirectories(state.resolve("models").resolve("default"));
+    Files.writeString(models.resolve("web.model"), "what is this");
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    plane.close();
+    assertThat(models.resolve("web.model.refused")).hasContent("what is this");
+    ControlPlane next = controlPlane();
+    assertThat(ask(next, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
+  }
+
+  // ---- the end
+
+  @Test
+  void closingAnswersWhoeverWaits() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    data.silent = true;
+    CompletableFuture<Reply> waiting = later(plane, register("vm1", "web", "debian"));
+    await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
+    plane.close();
+    assertThatThrownBy(waiting::join).hasCauseInstanceOf(Refusal.class);
+    assertRefused(plane, new Command.ShowVms(null), Reason.UNAVAILABLE, "stopping");
+  }
+}

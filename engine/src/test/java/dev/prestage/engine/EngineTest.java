@@ -1,0 +1,290 @@
+package dev.prestage.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.prestage.engine.allocate.LeaseLedger;
+import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.predict.Expert;
+import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.stage.Notice;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Random;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+class EngineTest {
+  private static final long SEED = 20261122;
+  private static final Duration THINK = Duration.ofMillis(1);
+  private static final Space IMAGE =
+      new Space(
+          0,
+          ResourceType.FILE_BLOCK,
+          "default",
+          "debian",
+          Space.EXTENT_BYTES,
+          4096L * Space.EXTENT_BYTES);
+  private static final Program WEB = new Program(0, "default", "web");
+  private static final Vm VM = new Vm(1, "vm1", WEB, IMAGE);
+
+  private final SimulatedHost host = new SimulatedHost(Limits.DEFAULT);
+
+  EngineTest() {
+    host.engine.attached(VM);
+  }
+
+  /// A made-up program: files that are read from their start on, in an order of its own; each run
+  /// leaves out a few.
+  private static List<Long> program(int run) {
+    Random places = new Random(SEED);
+    Random variation = new Random(SEED + run);
+    List<Long> touches = new ArrayList<>();
+    for (int file = 0; file < 80; file++) {
+      long first = places.nextInt(4000);
+      int extents = 1 + places.nextInt(10);
+      boolean leftOut = variation.nextInt(15) == 0;
+      for (int i = 0; i < extents && !leftOut; i++) {
+        touches.add(first + i);
+      }
+    }
+    return touches;
+  }
+
+  private int run(int number) {
+    host.engine.started(VM.id());
+    int waits = host.touch(VM, program(number), THINK);
+    host.engine.stopped(VM.id());
+    host.pass(Duration.ofSeconds(5));
+    return waits;
+  }
+
+  private Engine.AllocationState allocate() {
+    return Objects.requireNonNull(host.engine.allocate(VM.id()));
+  }
+
+  private void assertAccount() {
+    LeaseLedger.Totals totals = host.engine.ledger().totals();
+    assertThat(totals.granted())
+        .isEqualTo(
+            totals.live()
+                + totals.useful()
+                + totals.late()
+                + totals.unused()
+                + totals.redundant()
+                + totals.failed()
+                + totals.cancelled()
+                + totals.unobserved());
+  }
+
+  @Test
+  void secondRunWaitsForLittleButWhatTheFirstDidNotTouch() {
+    int first = run(1);
+    host.forgetBytes();
+    int second = run(2);
+    assertThat(first).as("seed %d", SEED).isGreaterThan(100);
+    Set<Long> unseen = new HashSet<>(program(2));
+    unseen.removeAll(program(1));
+    assertThat(second).as("seed %d, first %d", SEED, first).isLessThanOrEqualTo(unseen.size() + 5);
+    assertThat(host.engine.ledger().totals().useful()).isGreaterThan(250);
+    assertAccount();
+  }
+
+  @Test
+  void unknownProgramGetsNothingButSequentialStaging() {
+    host.engine.started(VM.id());
+    host.pass(Duration.ofSeconds(1));
+    assertThat(host.staged).isEmpty();
+    host.touch(VM, List.of(10L, 11L, 12L), THINK);
+    assertThat(host.staged)
+        .isNotEmpty()
+        .allSatisfy(lease -> assertThat(lease.first()).isBetween(11L, 12L + 32));
+    Forecast forecast = new Forecast();
+    host.engine.expect(VM.id(), forecast);
+    for (int row = 0; row < forecast.size(); row++) {
+      assertThat(forecast.experts(row) & ~Expert.SEQUENTIAL.bit()).isZero();
+    }
+  }
+
+  @Test
+  void switchedOffItGrantsNothingAndStillLearns() {
+    host.engine.predicting(false);
+    int first = run(1);
+    host.forgetBytes();
+    int second = run(1);
+    assertThat(second).isEqualTo(first);
+    assertThat(host.staged).isEmpty();
+    assertThat(host.of(WEB).runs()).isEqualTo(2);
+    host.forgetBytes();
+    host.engine.predicting(true);
+    assertThat(run(1)).isLessThan(first / 8);
+  }
+
+  @Test
+  void stoppedVmHasWhatIsInFlightCalledOff() {
+    run(1);
+    host.forgetBytes();
+    host.engine.started(VM.id());
+    assertThat(host.engine.inFlightExtents()).isPositive();
+    host.engine.stopped(VM.id());
+    assertThat(host.cancelled).isNotEmpty();
+    host.pass(Duration.ofMillis(50));
+    assertThat(host.engine.inFlightExtents()).isZero();
+    assertAccount();
+  }
+
+  @Test
+  void allocationAheadOfTheStartBecomesAvailableAndIsSaidOnce() {
+    run(1);
+    host.forgetBytes();
+    Engine.AllocationState asked = allocate();
+    assertThat(asked.planned()).isGreaterThan(250);
+    assertThat(asked.settled()).isFalse();
+    host.pass(Duration.ofSeconds(20));
+    assertThat(host.told(Notice.Available.class))
+        .singleElement()
+        .satisfies(notice -> {
+          assertThat(notice.allocation()).isEqualTo(asked.id());
+          assertThat(notice.extents()).isEqualTo(asked.planned());
+        });
+    assertThat(run(1)).isZero();
+  }
+
+  @Test
+  void startDoesNotCallOffWhatWasAllocatedAheadOfIt() {
+    run(1);
+    host.forgetBytes();
+    Engine.AllocationState asked = allocate();
+    host.pass(Duration.ofMillis(5));
+    host.cancelled.clear();
+    host.engine.started(VM.id());
+    assertThat(host.cancelled).isEmpty();
+    host.pass(Duration.ofSeconds(5));
+    assertThat(host.engine.allocation(asked.id()))
+        .isNotNull()
+        .satisfies(state -> assertThat(state.ready()).isEqualTo(asked.planned()));
+    assertThat(host.told(Notice.Available.class)).hasSize(1);
+  }
+
+  @Test
+  void allocationGoesOnAfterTheStagerWasReplaced() {
+    run(1);
+    host.forgetBytes();
+    Engine.AllocationState asked = allocate();
+    host.pass(Duration.ofMillis(5));
+    host.replaceStager();
+    host.pass(Duration.ofSeconds(1));
+    assertThat(host.told(Notice.Available.class)).isEmpty();
+    host.connect(false);
+    host.pass(Duration.ofSeconds(5));
+    assertThat(host.told(Notice.Available.class))
+        .singleElement()
+        .satisfies(notice -> assertThat(notice.extents()).isEqualTo(asked.planned()));
+    assertAccount();
+  }
+
+  @Test
+  void newAllocationReplacesTheOneBefore() {
+    Engine.AllocationState first = allocate();
+    Engine.AllocationState second = allocate();
+    assertThat(host.engine.allocation(first.id())).isNull();
+    assertThat(host.engine.allocation(second.id())).isNotNull();
+    assertThat(host.engine.allocate(99)).isNull();
+  }
+
+  @Test
+  void nothingIsGrantedWhileDisconnectedUntilConfirmed() {
+    run(1);
+    host.forgetBytes();
+    host.engine.disconnected();
+    int before = host.staged.size();
+    host.engine.started(VM.id());
+    host.touch(VM, program(1).subList(0, 20), THINK);
+    host.engine.reconnected(true);
+    host.pass(Duration.ofSeconds(1));
+    assertThat(host.staged).hasSize(before);
+    host.engine.confirmed();
+    host.engine.planTouched();
+    assertThat(host.staged.size()).isGreaterThan(before);
+  }
+
+  @Test
+  void leaseThatTheStagerDoesNotNameHasEndedUnseen() {
+    run(1);
+    host.forgetBytes();
+    host.engine.started(VM.id());
+    host.pass(Duration.ofMillis(15));
+    long live = host.engine.ledger().totals().live();
+    assertThat(live).isPositive();
+    host.engine.disconnected();
+    host.engine.reconnected(true);
+    assertThat(host.engine.ledger().totals().live()).isEqualTo(live);
+    host.engine.predicting(false);
+    host.engine.confirmed();
+    assertThat(host.engine.ledger().totals().live()).isZero();
+    assertThat(host.engine.stagedBytes()).isZero();
+    assertAccount();
+  }
+
+  @Test
+  void unusedExtentsAreGivenBackAfterTheirPeriodAndSaidToBe() {
+    run(1);
+    host.forgetBytes();
+    host.engine.allocate(VM.id());
+    host.pass(Duration.ofSeconds(5));
+    assertThat(host.engine.stagedBytes()).isPositive();
+    host.pass(Limits.DEFAULT.reclaimAfter().plusSeconds(5));
+    assertThat(host.engine.stagedBytes()).isZero();
+    assertThat(host.told(Notice.Reclaimed.class)).isNotEmpty();
+    assertThat(host.resident.isEmpty()).isTrue();
+    assertAccount();
+  }
+
+  @Test
+  void firstTouchBeginsARunAndTheTailOfAStoppedOneDoesNot() {
+    host.touch(VM, List.of(5L), THINK);
+    assertThat(host.engine.isRunning(VM.id())).isTrue();
+    host.engine.stopped(VM.id());
+    host.touch(VM, List.of(6L, 7L), THINK);
+    assertThat(host.engine.isRunning(VM.id())).isFalse();
+    host.pass(Duration.ofSeconds(2));
+    host.touch(VM, List.of(8L), THINK);
+    assertThat(host.engine.isRunning(VM.id())).isTrue();
+    host.engine.detached(VM.id());
+    assertThat(host.of(WEB).runs()).isEqualTo(2);
+  }
+
+  @Test
+  void capacityIsSharedByCopiesAndComesBack() {
+    SimulatedHost small =
+        new SimulatedHost(
+            new Limits(
+                64L * Space.EXTENT_BYTES, 32, Duration.ofSeconds(30), Duration.ofSeconds(60), 16));
+    Vm other = new Vm(2, "vm2", WEB, IMAGE);
+    small.engine.attached(VM);
+    small.engine.attached(other);
+    small.engine.started(VM.id());
+    small.touch(VM, program(1), THINK);
+    small.engine.stopped(VM.id());
+    small.pass(Duration.ofMinutes(2));
+    small.forgetBytes();
+    small.engine.started(VM.id());
+    small.engine.started(other.id());
+    small.pass(Duration.ofSeconds(1));
+    assertThat(small.engine.stagedBytes()).isEqualTo(64L * Space.EXTENT_BYTES);
+    assertThat(small.engine.waitingRanges()).isPositive();
+    assertThat(small.told(Notice.Queued.class)).isNotEmpty();
+    assertThat(small.touch(other, program(1), THINK)).isLessThan(program(1).size() / 2);
+    small.engine.detached(VM.id());
+    small.engine.detached(other.id());
+    small.pass(Duration.ofMinutes(3));
+    assertThat(small.engine.stagedBytes()).isZero();
+    assertThat(small.engine.waitingRanges()).isZero();
+  }
+}

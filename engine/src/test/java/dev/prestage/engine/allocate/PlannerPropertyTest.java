@@ -1,0 +1,450 @@
+package dev.prestage.engine.allocate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.prestage.engine.access.StagingOutcome;
+import dev.prestage.engine.predict.Expert;
+import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.time.SimulatedClock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.IntConsumer;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// The planner against a stager that behaves as the data plane may at its worst, compared with a
+/// model of what both should hold.
+class PlannerPropertyTest {
+  private static final int STEPS = 4_000;
+
+  @ParameterizedTest(name = "seed {0}")
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
+  void accountAndLimitsHoldWhateverTheStagerDoes(long seed) {
+    try {
+      new Host(seed).run();
+    } catch (AssertionError | RuntimeException e) {
+      throw new AssertionError("with seed " + seed + ": " + e.getMessage(), e);
+    }
+  }
+
+  /// What the data plane holds of a lease.
+  private static final class Held {
+    final Lease lease;
+    LeaseState state;
+    boolean calledOff;
+
+    Held(Lease lease) {
+      this.lease = lease;
+      this.state = LeaseState.granted(lease.id());
+    }
+
+    long live() {
+      return lease.mask() & ~state.ended();
+    }
+  }
+
+  private static final class Host implements Decisions {
+    private final Random random;
+    private final SimulatedClock clock = new SimulatedClock();
+    private final Program program = new Program(0, "default", "web");
+    private final List<Space> spaces =
+        List.of(
+            space(0, 500L * Space.EXTENT_BYTES - 7),
+            space(1, 90L * Space.EXTENT_BYTES),
+            space(2, 1));
+    private final List<Vm> vms = new ArrayList<>();
+    private final Limits limits;
+    private final Map<Integer, BitSet> tier = new HashMap<>();
+    private final Map<Long, Held> held = new TreeMap<>();
+    private final List<LeaseState> undelivered = new ArrayList<>();
+    private final List<LeaseState> old = new ArrayList<>();
+    private final Set<Long> askedBack = new HashSet<>();
+    private Planner planner;
+    private boolean linked = true;
+    private boolean breaking;
+    private long lastDue = Long.MIN_VALUE;
+    private long counted;
+    private long grantedSinceStart;
+
+    Host(long seed) {
+      random = new Random(seed);
+      limits =
+          new Limits(
+              (1L + random.nextInt(60)) * Space.EXTENT_BYTES + random.nextInt(100),
+              1 + random.nextInt(40),
+              Duration.ofSeconds(5),
+              Duration.ofSeconds(20),
+              random.nextInt(8));
+      for (int vm = 0; vm < 4; vm++) {
+        vms.add(new Vm(vm, "vm" + vm, program, spaces.get(vm % spaces.size())));
+      }
+      spaces.forEach(space -> tier.put(space.id(), new BitSet()));
+      planner = restarted(1);
+    }
+
+    private static Space space(int id, long bytes) {
+      return new Space(
+          id, ResourceType.FILE_BLOCK, "default", "image" + id, Space.EXTENT_BYTES, bytes);
+    }
+
+    private Planner restarted(long firstLease) {
+      counted = 0;
+      grantedSinceStart = 0;
+      askedBack.clear();
+      Planner fresh = new Planner(Thresholds.all(0.25), limits, this, this::ended, firstLease);
+      spaces.forEach(fresh::open);
+      tier.forEach((space, extents) -> fresh.resident(space, extents));
+      return fresh;
+    }
+
+    void run() {
+      for (int step = 0; step < STEPS; step++) {
+        clock.advance(Duration.ofMillis(random.nextInt(40)));
+        act();
+        check();
+      }
+      finish();
+    }
+
+    private void act() {
+      switch (random.nextInt(20)) {
+        case 0, 1, 2, 3 -> plan();
+        case 4, 5, 6, 7, 8, 9 -> stagerWorks();
+        case 10, 11, 12 -> report();
+        case 13 -> repeatOldReports();
+        case 14 -> demand();
+        case 15 -> evict();
+        case 16 -> tick();
+        case 17 -> stop();
+        case 18 -> {
+          if (random.nextInt(4) == 0) {
+            relink(random.nextInt(4) > 0);
+          }
+        }
+        default -> {
+          if (random.nextInt(30) == 0) {
+            restartControl();
+          }
+        }
+      }
+    }
+
+    private void plan() {
+      if (!linked) {
+        return;
+      }
+      Vm vm = vms.get(random.nextInt(vms.size()));
+      Forecast forecast = new Forecast();
+      for (int run = random.nextInt(8); run > 0; run--) {
+        long first = random.nextInt((int) vm.space().units() + 5);
+        long due = clock.nanos() + (random.nextInt(2000) - 200) * 1_000_000L;
+        double probability = random.nextDouble();
+        for (int i = random.nextInt(30); i >= 0; i--) {
+          int space = random.nextInt(50) == 0 ? 2 : vm.space().id();
+          forecast.add(
+              Resource.of(space, first + i), probability, due + i * 3_000_000L, Expert.RUN_SET);
+        }
+      }
+      lastDue = Long.MIN_VALUE;
+      planner.plan(vm, forecast, clock.nanos());
+    }
+
+    private void stagerWorks() {
+      for (Held lease : List.copyOf(held.values())) {
+        for (long left = lease.live(); left != 0; left &= left - 1) {
+          if (random.nextInt(4) == 0) {
+            work(lease, Long.lowestOneBit(left));
+          }
+        }
+      }
+    }
+
+    private void work(Held held, long bit) {
+      LeaseState state = held.state;
+      int extent = (int) held.lease.first() + Long.numberOfTrailingZeros(bit);
+      BitSet resident = tier(held.lease.space());
+      if ((state.ready() & bit) != 0) {
+        if (random.nextInt(3) == 0) {
+          held.state = plus(state, 0, bit, 0, 0, 0, 0, 0);
+        }
+      } else if (held.calledOff) {
+        held.state = plus(state, 0, 0, 0, 0, 0, 0, bit);
+      } else if (resident.get(extent)) {
+        held.state = plus(state, 0, 0, 0, 0, bit, 0, 0);
+      } else {
+        switch (random.nextInt(8)) {
+          case 0 -> {
+            resident.set(extent);
+            held.state = plus(state, random.nextBoolean() ? bit : 0, 0, bit, 0, 0, 0, 0);
+          }
+          case 1 -> held.state = plus(state, 0, 0, 0, 0, 0, bit, 0);
+          default -> {
+            resident.set(extent);
+            held.state = plus(state, bit, 0, 0, 0, 0, 0, 0);
+          }
+        }
+      }
+      said(held);
+    }
+
+    private static LeaseState plus(
+        LeaseState state,
+        long ready,
+        long useful,
+        long late,
+        long unused,
+        long redundant,
+        long failed,
+        long cancelled) {
+      return state.plus(
+          new LeaseState(
+              state.leaseId(),
+              ready,
+              useful,
+              late,
+              unused,
+              redundant,
+              failed,
+              cancelled,
+              state.leadNanos() + 1000L * Long.bitCount(useful)));
+    }
+
+    /// The stager has something to report, and forgets a lease that has ended with its report.
+    private void said(Held lease) {
+      if (linked) {
+        undelivered.add(lease.state);
+      }
+      if (lease.live() == 0) {
+        held.remove(lease.lease.id());
+      }
+    }
+
+    private void report() {
+      for (LeaseState state : List.copyOf(undelivered)) {
+        planner.book(state);
+        old.add(state);
+        if (random.nextInt(5) == 0) {
+          planner.book(state);
+        }
+      }
+      undelivered.clear();
+    }
+
+    private void repeatOldReports() {
+      for (int i = 0; i < 5 && !old.isEmpty(); i++) {
+        planner.book(old.get(random.nextInt(old.size())));
+      }
+    }
+
+    private void demand() {
+      Vm vm = vms.get(random.nextInt(vms.size()));
+      long index = random.nextLong(vm.space().units());
+      tier(vm.space().id()).set((int) index);
+      if (random.nextInt(3) > 0) { // else the access was shed
+        planner.demanded(Resource.of(vm.space().id(), index));
+      }
+    }
+
+    private void evict() {
+      Vm vm = vms.get(random.nextInt(vms.size()));
+      int first = random.nextInt((int) vm.space().units());
+      int extents = 1 + random.nextInt((int) vm.space().units() - first);
+      tier(vm.space().id()).clear(first, first + extents);
+      planner.evicted(vm.space().id(), first, extents);
+    }
+
+    private void tick() {
+      lastDue = Long.MIN_VALUE;
+      planner.askBackUnused(clock.nanos());
+      planner.retryFailed(clock.nanos());
+      if (linked) {
+        planner.admitWaiting(clock.nanos());
+      }
+      if (random.nextInt(8) == 0) {
+        clock.advance(Duration.ofSeconds(6));
+      }
+    }
+
+    private void stop() {
+      planner.stopped(vms.get(random.nextInt(vms.size())));
+    }
+
+    /// The link breaks, what was on it is lost, and the data plane says what it holds; or it is a
+    /// new one, which holds nothing.
+    private void relink(boolean sameStager) {
+      linked = false;
+      undelivered.clear();
+      stagerWorks();
+      tick();
+      if (!sameStager) {
+        held.clear();
+      }
+      sayHeld();
+    }
+
+    private void restartControl() {
+      undelivered.clear();
+      old.clear();
+      planner = restarted(clock.nanos() / 1000);
+      sayHeld();
+    }
+
+    private void sayHeld() {
+      Set<Long> unconfirmed = new HashSet<>();
+      planner.ledger().live().forEach(entry -> unconfirmed.add(entry.lease().id()));
+      for (Held lease : held.values()) {
+        long before = planner.ledger().totals().granted();
+        planner.held(lease.lease, lease.state, clock.nanos());
+        grantedSinceStart += planner.ledger().totals().granted() - before;
+        unconfirmed.remove(lease.lease.id());
+        askedBack.remove(lease.lease.id());
+      }
+      tier.forEach(planner::resident);
+      planner.abandon(unconfirmed);
+      linked = true;
+    }
+
+    private BitSet tier(int space) {
+      return tier.computeIfAbsent(space, _ -> new BitSet());
+    }
+
+    // ---- what the planner decides
+
+    @Override
+    public void granted(Lease lease) {
+      assertThat(linked).as("granted while linked").isTrue();
+      assertThat(lease.extents()).isBetween(1, 16);
+      Space space = spaces.get(lease.space());
+      assertThat(lease.first() + lease.extents()).isLessThanOrEqualTo(space.units());
+      assertThat(lease.dueNanos()).as("due-time order").isGreaterThanOrEqualTo(lastDue);
+      lastDue = lease.dueNanos();
+      grantedSinceStart += lease.extents();
+      if (random.nextInt(100) > 0) { // else it is lost with a link that breaks later
+        held.put(lease.id(), new Held(lease));
+      } else {
+        breaking = true;
+      }
+    }
+
+    @Override
+    public void askedBack(Lease lease) {
+      assertThat(askedBack.add(lease.id())).as("asked back once").isTrue();
+      Held mine = held.get(lease.id());
+      if (mine != null && linked) {
+        long ready = mine.live() & mine.state.ready();
+        long rest = mine.live() & ~ready;
+        forEach(lease, ready, index -> tier(lease.space()).clear(index));
+        mine.state = plus(mine.state, 0, 0, 0, ready, 0, 0, rest);
+        said(mine);
+      }
+    }
+
+    private static void forEach(Lease lease, long bits, IntConsumer to) {
+      for (long left = bits; left != 0; left &= left - 1) {
+        to.accept((int) lease.first() + Long.numberOfTrailingZeros(left));
+      }
+    }
+
+    @Override
+    public void calledOff(Lease lease) {
+      Held mine = held.get(lease.id());
+      if (mine != null && linked) {
+        mine.calledOff = true;
+      }
+    }
+
+    @Override
+    public void unavailable(Vm vm, long first, int extents, String reason) {
+      assertThat(reason).isIn("capacity", "stale");
+    }
+
+    @Override
+    public void queued(Vm vm, long first, int extents, int depth) {
+      assertThat(depth).isBetween(1, limits.waitingRanges());
+    }
+
+    private void ended(StagingOutcome outcome) {
+      assertThat(outcome.extents()).isPositive();
+      if (outcome instanceof StagingOutcome.Useful useful) {
+        assertThat(useful.lead()).isPositive();
+      }
+      counted += outcome.extents();
+    }
+
+    // ---- what must hold
+
+    private void check() {
+      if (breaking) {
+        breaking = false;
+        relink(true);
+      }
+      LeaseLedger.Totals totals = planner.ledger().totals();
+      long ended =
+          totals.useful()
+              + totals.late()
+              + totals.unused()
+              + totals.redundant()
+              + totals.failed()
+              + totals.cancelled()
+              + totals.unobserved();
+      assertThat(totals.granted()).isEqualTo(ended + totals.live());
+      assertThat(totals.granted()).isEqualTo(grantedSinceStart);
+      assertThat(counted).isEqualTo(ended);
+      assertThat(planner.inFlightExtents()).isBetween(0, limits.inFlightExtents());
+      assertThat(planner.stagedBytes()).isBetween(0L, limits.stagedBytes());
+      assertThat(planner.waitingRanges()).isBetween(0, limits.waitingRanges());
+      int inFlight = 0;
+      long bytes = 0;
+      Set<Long> leased = new HashSet<>();
+      for (LeaseLedger.Entry entry : planner.ledger().live()) {
+        Lease lease = entry.lease();
+        inFlight += Long.bitCount(entry.inFlight());
+        bytes += (long) Long.bitCount(entry.live()) * Space.EXTENT_BYTES;
+        forEach(
+            lease,
+            entry.live(),
+            index ->
+                assertThat(leased.add(Resource.of(lease.space(), index)))
+                    .as("extent %d of space %d is leased once", index, lease.space())
+                    .isTrue());
+      }
+      assertThat(planner.inFlightExtents()).isEqualTo(inFlight);
+      assertThat(planner.stagedBytes()).isEqualTo(bytes);
+      for (Held lease : held.values()) {
+        assertThat(planner.ledger().find(lease.lease.id()))
+            .as("the planner knows what its stager holds")
+            .isNotNull();
+      }
+    }
+
+    /// All VMs stop and all stays unused: everything comes back.
+    private void finish() {
+      vms.forEach(planner::stopped);
+      for (int round = 0; round < 200; round++) {
+        clock.advance(Duration.ofSeconds(30));
+        tick();
+        stagerWorks();
+        report();
+        check();
+      }
+      assertThat(held).isEmpty();
+      assertThat(planner.ledger().totals().live()).isZero();
+      assertThat(planner.inFlightExtents()).isZero();
+      assertThat(planner.stagedBytes()).isZero();
+      assertThat(planner.waitingRanges()).isZero();
+    }
+  }
+}

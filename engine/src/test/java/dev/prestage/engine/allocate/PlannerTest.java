@@ -1,0 +1,331 @@
+package dev.prestage.engine.allocate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.prestage.engine.predict.Expert;
+import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.time.SimulatedClock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class PlannerTest {
+  private static final Space SPACE =
+      new Space(
+          0,
+          ResourceType.FILE_BLOCK,
+          "default",
+          "debian",
+          Space.EXTENT_BYTES,
+          1000L * Space.EXTENT_BYTES);
+  private static final Vm VM = new Vm(1, "vm1", new Program(0, "default", "web"), SPACE);
+  private static final long MILLI = 1_000_000;
+
+  private final SimulatedClock clock = new SimulatedClock();
+  private final Recorded decided = new Recorded();
+
+  private static final class Recorded implements Decisions {
+    final List<Lease> granted = new ArrayList<>();
+    final List<Lease> askedBack = new ArrayList<>();
+    final List<Lease> calledOff = new ArrayList<>();
+    final List<String> unavailable = new ArrayList<>();
+    final List<Integer> queued = new ArrayList<>();
+
+    @Override
+    public void granted(Lease lease) {
+      granted.add(lease);
+    }
+
+    @Override
+    public void askedBack(Lease lease) {
+      askedBack.add(lease);
+    }
+
+    @Override
+    public void calledOff(Lease lease) {
+      calledOff.add(lease);
+    }
+
+    @Override
+    public void unavailable(Vm vm, long first, int extents, String reason) {
+      unavailable.add(reason);
+    }
+
+    @Override
+    public void queued(Vm vm, long first, int extents, int depth) {
+      queued.add(extents);
+    }
+  }
+
+  private Planner planner(Thresholds thresholds, long extents, int inFlight, int waiting) {
+    Limits limits =
+        new Limits(
+            extents * Space.EXTENT_BYTES,
+            inFlight,
+            Duration.ofSeconds(30),
+            Duration.ofMinutes(1),
+            waiting);
+    Planner planner = new Planner(thresholds, limits, decided, _ -> {}, 100);
+    planner.open(SPACE);
+    return planner;
+  }
+
+  private Planner planner(long extents, int inFlight, int waiting) {
+    return planner(Thresholds.all(0.25), extents, inFlight, waiting);
+  }
+
+  /// Extents from `first` on, all due after `afterMillis`.
+  private void expect(
+      Forecast into, long first, int extents, double probability, long afterMillis) {
+    for (int i = 0; i < extents; i++) {
+      into.add(
+          Resource.of(0, first + i),
+          probability,
+          clock.nanos() + afterMillis * MILLI,
+          Expert.RUN_SET);
+    }
+  }
+
+  private Forecast expected(long first, int extents, double probability) {
+    Forecast forecast = new Forecast();
+    expect(forecast, first, extents, probability, 10);
+    return forecast;
+  }
+
+  private static LeaseState ready(Lease lease) {
+    return new LeaseState(lease.id(), lease.mask(), 0, 0, 0, 0, 0, 0, 0);
+  }
+
+  private static LeaseState useful(Lease lease) {
+    return new LeaseState(lease.id(), lease.mask(), lease.mask(), 0, 0, 0, 0, 0, 5);
+  }
+
+  private static LeaseState failed(Lease lease) {
+    return new LeaseState(lease.id(), 0, 0, 0, 0, 0, lease.mask(), 0, 0);
+  }
+
+  @Test
+  void theMostSpecificThresholdCounts() {
+    Thresholds thresholds =
+        new Thresholds(0.9, Map.of(ResourceType.FILE_BLOCK, 0.5), Map.of("db", 0.2));
+    Program db = new Program(2, "default", "db");
+    assertThat(thresholds.of(db, ResourceType.FILE_BLOCK)).isEqualTo(0.2);
+    assertThat(thresholds.of(VM.program(), ResourceType.FILE_BLOCK)).isEqualTo(0.5);
+    assertThat(thresholds.of(VM.program(), ResourceType.MEMORY_PAGE)).isEqualTo(0.9);
+    Planner planner = planner(thresholds, 100, 100, 10);
+    planner.plan(VM, expected(0, 1, 0.49), clock.nanos());
+    assertThat(decided.granted).isEmpty();
+    planner.plan(VM, expected(0, 1, 0.5), clock.nanos());
+    assertThat(decided.granted).hasSize(1);
+  }
+
+  @Test
+  void neighboursDueTogetherShareALeaseOfAtMostSixteen() {
+    Planner planner = planner(100, 100, 10);
+    planner.plan(VM, expected(200, 40, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::extents).containsExactly(16, 16, 8);
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(200L, 216L, 232L);
+  }
+
+  @Test
+  void neighbourDueMuchLaterHasALeaseOfItsOwn() {
+    Planner planner = planner(100, 100, 10);
+    Forecast forecast = new Forecast();
+    expect(forecast, 7, 1, 0.9, 10);
+    expect(forecast, 8, 1, 0.9, 61);
+    planner.plan(VM, forecast, clock.nanos());
+    assertThat(decided.granted).extracting(Lease::extents).containsExactly(1, 1);
+  }
+
+  @Test
+  void leasesAreGrantedInTheOrderOfDueTimes() {
+    Planner planner = planner(100, 100, 10);
+    Forecast forecast = new Forecast();
+    expect(forecast, 300, 1, 0.9, 900);
+    expect(forecast, 100, 1, 0.5, 100);
+    expect(forecast, 500, 1, 0.7, 500);
+    planner.plan(VM, forecast, clock.nanos());
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(100L, 500L, 300L);
+  }
+
+  @Test
+  void nothingIsGrantedOutsideTheSpaceOrInAnother() {
+    Planner planner = planner(100, 100, 10);
+    Forecast forecast = expected(998, 10, 0.9);
+    forecast.add(Resource.of(5, 3), 0.9, clock.nanos(), Expert.MARKOV);
+    planner.plan(VM, forecast, clock.nanos());
+    assertThat(decided.granted).hasSize(1);
+    assertThat(decided.granted.getFirst().first()).isEqualTo(998);
+    assertThat(decided.granted.getFirst().extents()).isEqualTo(2);
+  }
+
+  @Test
+  void capacitySmallerThanARangeIsUsedInPart() {
+    Planner planner = planner(10, 100, 10);
+    planner.plan(VM, expected(0, 16, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::extents).containsExactly(10);
+    assertThat(decided.queued).containsExactly(6);
+    assertThat(decided.unavailable).containsExactly("capacity");
+  }
+
+  @Test
+  void whatWaitsIsAdmittedWithinBothLimitsWhenCapacityReturns() {
+    Planner planner = planner(16, 4, 10);
+    Forecast forecast = expected(0, 40, 0.9);
+    assertThat(planner.plan(VM, forecast, clock.nanos())).isTrue();
+    for (int i = 0; i < 4; i++) {
+      planner.book(ready(decided.granted.getLast()));
+      planner.plan(VM, forecast, clock.nanos());
+    }
+    assertThat(planner.stagedBytes()).isEqualTo(16L * Space.EXTENT_BYTES);
+    assertThat(planner.waitingRanges()).isEqualTo(2);
+    decided.granted.stream().limit(2).toList().forEach(lease -> planner.book(useful(lease)));
+    planner.admitWaiting(clock.nanos());
+    assertThat(planner.inFlightExtents()).isEqualTo(4);
+    assertThat(decided.granted.getLast().first()).isEqualTo(16);
+    assertThat(decided.granted.getLast().extents()).isEqualTo(4);
+  }
+
+  @Test
+  void whatCameByDemandWhileItWaitedIsNotStaged() {
+    Planner planner = planner(2, 100, 10);
+    planner.plan(VM, expected(0, 6, 0.9), clock.nanos());
+    planner.demanded(Resource.of(0, 2));
+    planner.demanded(Resource.of(0, 3));
+    planner.book(useful(decided.granted.getFirst()));
+    planner.admitWaiting(clock.nanos());
+    assertThat(decided.granted.getLast().first()).isEqualTo(4);
+    assertThat(planner.waitingRanges()).isZero();
+  }
+
+  @Test
+  void fullQueueIsSaidOnceAndNotWithEachForecast() {
+    Planner planner = planner(1, 100, 1);
+    for (int i = 0; i < 50; i++) {
+      planner.plan(VM, expected(100, 200, 0.9), clock.nanos());
+    }
+    assertThat(planner.waitingRanges()).isEqualTo(1);
+    assertThat(decided.unavailable).hasSize(2);
+  }
+
+  @Test
+  void whatWaitedBeyondTheHorizonIsDropped() {
+    Planner planner = planner(1, 100, 10);
+    planner.plan(VM, expected(0, 9, 0.9), clock.nanos());
+    clock.advance(Duration.ofSeconds(31));
+    planner.admitWaiting(clock.nanos());
+    assertThat(planner.waitingRanges()).isZero();
+    assertThat(decided.unavailable).containsExactly("capacity", "stale");
+  }
+
+  @Test
+  void leaseUnusedForItsPeriodIsAskedBackOnce() {
+    Planner planner = planner(100, 100, 10);
+    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    Lease lease = decided.granted.getFirst();
+    planner.book(ready(lease));
+    clock.advance(Duration.ofSeconds(60));
+    planner.askBackUnused(clock.nanos());
+    assertThat(decided.askedBack).isEmpty();
+    clock.advance(Duration.ofMillis(11));
+    planner.askBackUnused(clock.nanos());
+    planner.askBackUnused(clock.nanos());
+    assertThat(decided.askedBack).containsExactly(lease);
+    planner.book(new LeaseState(lease.id(), 15, 0, 0, 15, 0, 0, 0, 0));
+    assertThat(planner.stagedBytes()).isZero();
+  }
+
+  @Test
+  void leaseThatIsHeldStillAfterItWasAskedBackIsAskedBackAgain() {
+    Planner planner = planner(100, 100, 10);
+    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    Lease lease = decided.granted.getFirst();
+    clock.advance(Duration.ofMinutes(2));
+    planner.askBackUnused(clock.nanos());
+    planner.held(lease, ready(lease), clock.nanos());
+    planner.askBackUnused(clock.nanos());
+    assertThat(decided.askedBack).containsExactly(lease, lease);
+  }
+
+  @Test
+  void extentThatFailedRestsBeforeItIsTriedAgain() {
+    Planner planner = planner(100, 100, 10);
+    planner.retryFailed(clock.nanos());
+    Forecast forecast = expected(0, 4, 0.9);
+    planner.plan(VM, forecast, clock.nanos());
+    planner.book(failed(decided.granted.getFirst()));
+    planner.plan(VM, forecast, clock.nanos());
+    assertThat(decided.granted).hasSize(1);
+    clock.advance(Duration.ofSeconds(6));
+    planner.retryFailed(clock.nanos());
+    planner.plan(VM, forecast, clock.nanos());
+    assertThat(decided.granted).hasSize(2);
+  }
+
+  @Test
+  void redundantExtentIsNotAskedForAgain() {
+    Planner planner = planner(100, 100, 10);
+    Forecast forecast = expected(0, 4, 0.9);
+    planner.plan(VM, forecast, clock.nanos());
+    planner.book(new LeaseState(decided.granted.getFirst().id(), 0, 0, 0, 0, 15, 0, 0, 0));
+    planner.plan(VM, forecast, clock.nanos());
+    assertThat(decided.granted).hasSize(1);
+  }
+
+  @Test
+  void evictedExtentMayBeStagedAgain() {
+    Planner planner = planner(100, 100, 10);
+    BitSet all = new BitSet();
+    all.set(0, 1000);
+    planner.resident(0, all);
+    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    assertThat(decided.granted).isEmpty();
+    planner.evicted(0, 1, 2);
+    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    assertThat(decided.granted).hasSize(1);
+    assertThat(decided.granted.getFirst().first()).isEqualTo(1);
+    assertThat(decided.granted.getFirst().extents()).isEqualTo(2);
+  }
+
+  @Test
+  void oldReportTakesNothingBackAndContradictionIsRefused() {
+    Planner planner = planner(100, 100, 10);
+    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    long id = decided.granted.getFirst().id();
+    planner.book(new LeaseState(id, 3, 1, 0, 0, 0, 0, 0, 9));
+    planner.book(new LeaseState(id, 1, 0, 0, 0, 0, 0, 0, 0));
+    assertThat(planner.ledger().totals().useful()).isEqualTo(1);
+    assertThat(planner.inFlightExtents()).isEqualTo(2);
+    planner.book(new LeaseState(id, 3, 0, 1, 0, 0, 0, 0, 0));
+    assertThat(planner.ledger().totals().late()).isZero();
+    assertThatThrownBy(() -> planner.book(new LeaseState(id, 3, 2, 2, 0, 0, 0, 0, 0)))
+        .hasMessageContaining("two outcomes");
+  }
+
+  @Test
+  void leaseHeldInAnUnknownSpaceIsAskedBack() {
+    Planner planner = planner(100, 100, 10);
+    Lease lease = new Lease(7, 1, 3, 0, 4, 0);
+    planner.held(lease, ready(lease), clock.nanos());
+    assertThat(decided.askedBack).containsExactly(lease);
+    assertThat(planner.ledger().totals().granted()).isZero();
+  }
+
+  @Test
+  void stoppedVmHasNothingInFlightNorWaiting() {
+    Planner planner = planner(4, 100, 10);
+    planner.plan(VM, expected(0, 9, 0.9), clock.nanos());
+    planner.stopped(VM);
+    assertThat(decided.calledOff).containsExactlyElementsOf(decided.granted);
+    assertThat(planner.waitingRanges()).isZero();
+  }
+}
