@@ -151,6 +151,11 @@ final class Host implements AutoCloseable {
     }
   }
 
+  /// Tells the processes to stop, without waiting.
+  void askToStop() {
+    process.destroy();
+  }
+
   /// Stops the processes and waits for their end.
   @Override
   public void close() {
