@@ -3,6 +3,7 @@ package dev.prestage.dataplane;
 import dev.prestage.dataplane.block.AccessRing;
 import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.Doorbell;
+import dev.prestage.dataplane.block.IoProblem;
 import dev.prestage.dataplane.nbd.UnixSockets;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
@@ -148,7 +149,7 @@ final class LinkServer implements AutoCloseable {
     } catch (EOFException | ClosedChannelException _) {
       LOG.log(Level.INFO, "the control plane is gone; serving goes on");
     } catch (IOException e) {
-      LOG.log(Level.WARNING, "link to the control plane: {0}", e.getMessage());
+      LOG.log(Level.WARNING, "link to the control plane: {0}", IoProblem.explain(e));
     }
   }
 
@@ -172,7 +173,8 @@ final class LinkServer implements AutoCloseable {
           doorbell.sleep(IDLE_NANOS, current::hasNews);
         }
       } catch (IOException e) {
-        LOG.log(Level.INFO, "the control plane is gone ({0}); serving goes on", e.getMessage());
+        // Its receiving thread says so.
+        LOG.log(Level.DEBUG, "sending to the control plane", e);
         current.close();
       }
     }
@@ -273,7 +275,7 @@ final class LinkServer implements AutoCloseable {
       try {
         answer = new Frame.Answer(requestId, order.run(), "");
       } catch (IOException e) {
-        answer = new Frame.Answer(requestId, 0, e.getMessage() + "");
+        answer = new Frame.Answer(requestId, 0, IoProblem.explain(e));
       }
       Frame.Answer said = answer;
       outbox.add(() -> said);

@@ -87,6 +87,10 @@ final class Fetch {
     return !waiters.isEmpty();
   }
 
+  boolean isDemanded(int extent) {
+    return (demanded & (1 << (extent - first))) != 0;
+  }
+
   /// Bits of all its extents.
   int mask() {
     return (1 << count) - 1;

@@ -2,6 +2,7 @@ package dev.prestage.dataplane.block;
 
 import dev.prestage.dataplane.linux.HolePunch;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -41,6 +42,8 @@ public final class FileStorage implements Storage {
           .filter(Files::isRegularFile)
           .map(file -> directory.relativize(file).toString())
           .toList();
+    } catch (UncheckedIOException e) {
+      throw new IOException(e.getMessage(), e);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.nbd;
 
+import dev.prestage.dataplane.block.IoProblem;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -32,7 +33,7 @@ public final class UnixSockets {
       return server;
     } catch (IOException e) {
       server.close();
-      throw new IOException("cannot listen on " + path + ": " + e.getMessage(), e);
+      throw IoProblem.in("cannot listen on " + path, e);
     }
   }
 
