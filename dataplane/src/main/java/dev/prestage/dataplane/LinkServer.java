@@ -59,6 +59,7 @@ final class LinkServer implements AutoCloseable {
   private final Troubles troubles;
   private final Clock clock;
   private final ServerSocketChannel listener;
+  private final Frame.Hello self;
   private final Thread sender;
   private volatile @Nullable Session session;
   private volatile boolean closed;
@@ -104,6 +105,8 @@ final class LinkServer implements AutoCloseable {
     this.clock = clock;
     UnixSockets.prepare(socket);
     this.listener = Link.listen(socket);
+    long pid = ProcessHandle.current().pid();
+    this.self = new Frame.Hello(FrameCodec.VERSION, pid, clock.nanos() ^ pid);
     this.sender = Thread.ofPlatform().daemon().name("link-send").unstarted(this::sendAll);
   }
 
@@ -129,10 +132,7 @@ final class LinkServer implements AutoCloseable {
 
   private void greet(SocketChannel channel) {
     try {
-      long pid = ProcessHandle.current().pid();
-      Link link =
-          Link.greet(
-              channel, socket, new Frame.Hello(FrameCodec.VERSION, pid, clock.nanos() ^ pid));
+      Link link = Link.greet(channel, socket, self);
       var mine = new Session(link);
       Session before;
       synchronized (this) {
@@ -251,7 +251,12 @@ final class LinkServer implements AutoCloseable {
                   orders.detach(vm);
                   return 0;
                 });
-        case Frame.AttachedAll() -> orders.keepOnly(attached);
+        case Frame.AttachedAll() -> {
+          // One that has been replaced no longer decides who is gone.
+          if (session == this) {
+            orders.keepOnly(attached);
+          }
+        }
         case Frame.Stage(var lease) -> stager.stage(lease);
         case Frame.Cancel(long leaseId) -> stager.cancel(leaseId);
         case Frame.Reclaim(long leaseId) -> stager.reclaim(leaseId);

@@ -215,8 +215,10 @@ final class DataPlaneTest {
 
   @Test
   void aNewControlPlaneIsToldOfHeldLeasesAndResidentExtents() throws Exception {
+    long instance;
     try (DataPlane _ = site.start()) {
       try (ControlPlane first = site.control()) {
+        instance = first.instance();
         first.attach(1, "vm1", SPACE, "disk.raw");
         first.stage(lease(11, 2, 4));
         first.stage(lease(12, 3, 1));
@@ -225,6 +227,7 @@ final class DataPlaneTest {
         assertThat(client.read(2 * EXTENT, 1)).isEqualTo(part(2 * EXTENT, 1));
       }
       try (ControlPlane second = site.control()) {
+        assertThat(second.instance()).isEqualTo(instance);
         Frame.HeldLease held =
             second.await(Frame.HeldLease.class, h -> h.lease().equals(lease(11, 2, 4)));
         assertThat(held.state().ready()).isEqualTo(0b1111);
@@ -241,6 +244,12 @@ final class DataPlaneTest {
               a -> a.records().stream().anyMatch(r -> r.vm() == 9 && r.space() == 6));
         }
       }
+    }
+    try (DataPlane _ = site.start();
+        ControlPlane third = site.control()) {
+      assertThat(third.instance()).isNotEqualTo(instance);
+      Frame.Resident resident = third.await(Frame.Resident.class, r -> r.space() == 6);
+      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
     }
   }
 

@@ -22,7 +22,10 @@ public final class FileStorage implements Storage {
   @Override
   public File open(String name) throws IOException {
     Path path = directory.resolve(name);
-    Files.createDirectories(path.resolveSibling("."));
+    Path parent = path.getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
     FileChannel channel =
         FileChannel.open(
             path, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);

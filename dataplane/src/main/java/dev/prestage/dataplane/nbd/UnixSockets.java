@@ -51,7 +51,10 @@ public final class UnixSockets {
               + LONGEST_PATH_BYTES
               + ": choose a shorter one");
     }
-    Files.createDirectories(path.resolveSibling("."));
+    Path parent = path.getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
     if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
       return;
     }

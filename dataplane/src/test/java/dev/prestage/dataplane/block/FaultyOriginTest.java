@@ -53,11 +53,11 @@ final class FaultyOriginTest {
 
   @Test
   void latencyIsAddedToEachReadAndNotToTheirSum() throws Exception {
-    Image image = FaultyOrigin.of(inner, Faults.link(Duration.ofMillis(100), 0)).open("disk");
+    Image image = FaultyOrigin.of(inner, Faults.link(Duration.ofMillis(400), 0)).open("disk");
     long nanos =
         nanosOf(
             inBackground(image, 0, 100), inBackground(image, 0, 100), inBackground(image, 0, 100));
-    assertThat(nanos).isBetween(100_000_000L, 290_000_000L);
+    assertThat(nanos).isBetween(400_000_000L, 1_200_000_000L);
   }
 
   @Test
