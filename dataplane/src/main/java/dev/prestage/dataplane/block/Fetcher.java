@@ -138,6 +138,9 @@ final class Fetcher {
         wake(space.queue);
       }
       flight.join(read, at);
+      if (!flight.arrived) {
+        read.waits();
+      }
     }
     if (landed.cardinality() < missing.cardinality()) {
       pending.add(read);
@@ -288,6 +291,7 @@ final class Fetcher {
     lock.enter();
     try {
       fetch.space.queue.moved(fetch, buffer.limit(), clock.nanos());
+      fetch.arrived = true;
       if (!fetch.abandoned) {
         waiters = fetch.takeWaiters();
         wanted = wanted(fetch);
