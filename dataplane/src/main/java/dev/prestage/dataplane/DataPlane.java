@@ -9,6 +9,7 @@ import dev.prestage.dataplane.block.Disk;
 import dev.prestage.dataplane.block.Doorbell;
 import dev.prestage.dataplane.block.FaultyOrigin;
 import dev.prestage.dataplane.block.FileStorage;
+import dev.prestage.dataplane.block.IoProblem;
 import dev.prestage.dataplane.block.Origin;
 import dev.prestage.dataplane.block.Tier;
 import dev.prestage.dataplane.nbd.Exports;
@@ -149,15 +150,14 @@ public final class DataPlane implements AutoCloseable {
         open(attachment);
       } catch (IOException e) {
         troubles.report(
-            "attach", "VM '" + attachment.vmName() + "' cannot be served: " + e.getMessage());
+            "attach", "VM '" + attachment.vmName() + "' cannot be served: " + IoProblem.explain(e));
       }
     }
   }
 
   /// Opens a VM's disk in place of the one that it may have had; if that fails nothing changes.
   private Disk open(Attachment attachment) throws IOException {
-    BlockSpace space =
-        stager.attach(attachment.space(), attachment.tenant(), attachment.image());
+    BlockSpace space = stager.attach(attachment.space(), attachment.tenant(), attachment.image());
     close(attachment.vmName());
     var disk = new Disk(attachment.vm(), attachment.vmName(), space, stager, ring, clock);
     disks.put(disk.name(), disk);

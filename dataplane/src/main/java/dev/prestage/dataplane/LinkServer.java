@@ -3,6 +3,7 @@ package dev.prestage.dataplane;
 import dev.prestage.dataplane.block.AccessRing;
 import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.Doorbell;
+import dev.prestage.dataplane.block.IoProblem;
 import dev.prestage.dataplane.nbd.UnixSockets;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
@@ -58,6 +59,7 @@ final class LinkServer implements AutoCloseable {
   private final Troubles troubles;
   private final Clock clock;
   private final ServerSocketChannel listener;
+  private final Frame.Hello self;
   private final Thread sender;
   private volatile @Nullable Session session;
   private volatile boolean closed;
@@ -103,6 +105,8 @@ final class LinkServer implements AutoCloseable {
     this.clock = clock;
     UnixSockets.prepare(socket);
     this.listener = Link.listen(socket);
+    long pid = ProcessHandle.current().pid();
+    this.self = new Frame.Hello(FrameCodec.VERSION, pid, clock.nanos() ^ pid);
     this.sender = Thread.ofPlatform().daemon().name("link-send").unstarted(this::sendAll);
   }
 
@@ -128,10 +132,7 @@ final class LinkServer implements AutoCloseable {
 
   private void greet(SocketChannel channel) {
     try {
-      long pid = ProcessHandle.current().pid();
-      Link link =
-          Link.greet(
-              channel, socket, new Frame.Hello(FrameCodec.VERSION, pid, clock.nanos() ^ pid));
+      Link link = Link.greet(channel, socket, self);
       var mine = new Session(link);
       Session before;
       synchronized (this) {
@@ -148,7 +149,7 @@ final class LinkServer implements AutoCloseable {
     } catch (EOFException | ClosedChannelException _) {
       LOG.log(Level.INFO, "the control plane is gone; serving goes on");
     } catch (IOException e) {
-      LOG.log(Level.WARNING, "link to the control plane: {0}", e.getMessage());
+      LOG.log(Level.WARNING, "link to the control plane: {0}", IoProblem.explain(e));
     }
   }
 
@@ -172,7 +173,8 @@ final class LinkServer implements AutoCloseable {
           doorbell.sleep(IDLE_NANOS, current::hasNews);
         }
       } catch (IOException e) {
-        LOG.log(Level.INFO, "the control plane is gone ({0}); serving goes on", e.getMessage());
+        // Its receiving thread says so.
+        LOG.log(Level.DEBUG, "sending to the control plane", e);
         current.close();
       }
     }
@@ -249,7 +251,12 @@ final class LinkServer implements AutoCloseable {
                   orders.detach(vm);
                   return 0;
                 });
-        case Frame.AttachedAll() -> orders.keepOnly(attached);
+        case Frame.AttachedAll() -> {
+          // One that has been replaced no longer decides who is gone.
+          if (session == this) {
+            orders.keepOnly(attached);
+          }
+        }
         case Frame.Stage(var lease) -> stager.stage(lease);
         case Frame.Cancel(long leaseId) -> stager.cancel(leaseId);
         case Frame.Reclaim(long leaseId) -> stager.reclaim(leaseId);
@@ -273,7 +280,7 @@ final class LinkServer implements AutoCloseable {
       try {
         answer = new Frame.Answer(requestId, order.run(), "");
       } catch (IOException e) {
-        answer = new Frame.Answer(requestId, 0, e.getMessage() + "");
+        answer = new Frame.Answer(requestId, 0, IoProblem.explain(e));
       }
       Frame.Answer said = answer;
       outbox.add(() -> said);

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.dataplane.block.IoProblem;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -24,11 +25,16 @@ final class StateLock implements AutoCloseable {
   ///
   /// @throws IOException with one line that names the holder, if somebody has it
   static StateLock take(Path directory) throws IOException {
-    Files.createDirectories(directory);
     Path file = directory.resolve("lock");
-    FileChannel channel =
-        FileChannel.open(
-            file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    FileChannel channel;
+    try {
+      Files.createDirectories(directory);
+      channel =
+          FileChannel.open(
+              file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    } catch (IOException e) {
+      throw IoProblem.in("the state directory " + directory + " cannot be used", e);
+    }
     try {
       if (tryLock(channel) == null) {
         throw new IOException(

@@ -58,6 +58,11 @@ final class ControlPlane implements AutoCloseable {
     }
   }
 
+  /// Which start of the data plane this is.
+  long instance() {
+    return link.peer().instance();
+  }
+
   void send(Frame frame) throws IOException {
     link.send(frame);
   }

@@ -19,7 +19,8 @@ final class DataPlaneProcess implements AutoCloseable {
     this.process = process;
   }
 
-  /// Starts on a site's directory with an origin so far away and so wide, and waits until it serves.
+  /// Starts on a site's directory with an origin so far away and so wide, and waits until it
+  /// serves.
   static DataPlaneProcess start(Path directory, int latencyMillis, long bytesPerSecond)
       throws IOException {
     Process process =
@@ -37,8 +38,7 @@ final class DataPlaneProcess implements AutoCloseable {
             .redirectErrorStream(true)
             .start();
     var lines =
-        new BufferedReader(
-            new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
     var said = new StringBuilder();
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       if (line.equals(READY)) {
@@ -54,12 +54,12 @@ final class DataPlaneProcess implements AutoCloseable {
   }
 
   /// Kills it without a chance to tidy up.
-  void kill() throws InterruptedException {
-    process.destroyForcibly().waitFor();
+  void kill() {
+    process.destroyForcibly().onExit().join();
   }
 
   @Override
-  public void close() throws InterruptedException {
+  public void close() {
     kill();
   }
 

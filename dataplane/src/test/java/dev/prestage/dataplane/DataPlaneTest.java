@@ -105,9 +105,7 @@ final class DataPlaneTest {
         ControlPlane control = site.control()) {
       assertThat(control.attach(1, "vm1", SPACE, "disk.rw").error())
           .isEqualTo(
-              "image 'disk.rw' is not in origin 'nas' ("
-                  + site.origin()
-                  + "); it holds disk.raw");
+              "image 'disk.rw' is not in origin 'nas' (" + site.origin() + "); it holds disk.raw");
       for (String escape : List.of("../state/lock", "/etc/passwd", "", ".", "a/../..")) {
         assertThat(control.attach(1, "vm1", SPACE, escape).error())
             .contains("is not the name of an image in " + site.origin());
@@ -174,8 +172,7 @@ final class DataPlaneTest {
         client.read(3 * EXTENT + 100, 200);
         client.read(3 * EXTENT + 50, 300);
       }
-      control.await(
-          Frame.Accesses.class, a -> a.records().stream().anyMatch(r -> !r.waited()));
+      control.await(Frame.Accesses.class, a -> a.records().stream().anyMatch(r -> !r.waited()));
       List<Frame.AccessRecord> records =
           control.heard(Frame.Accesses.class).stream().flatMap(a -> a.records().stream()).toList();
       assertThat(records).hasSize(3);
@@ -218,8 +215,10 @@ final class DataPlaneTest {
 
   @Test
   void aNewControlPlaneIsToldOfHeldLeasesAndResidentExtents() throws Exception {
+    long instance;
     try (DataPlane _ = site.start()) {
       try (ControlPlane first = site.control()) {
+        instance = first.instance();
         first.attach(1, "vm1", SPACE, "disk.raw");
         first.stage(lease(11, 2, 4));
         first.stage(lease(12, 3, 1));
@@ -228,6 +227,7 @@ final class DataPlaneTest {
         assertThat(client.read(2 * EXTENT, 1)).isEqualTo(part(2 * EXTENT, 1));
       }
       try (ControlPlane second = site.control()) {
+        assertThat(second.instance()).isEqualTo(instance);
         Frame.HeldLease held =
             second.await(Frame.HeldLease.class, h -> h.lease().equals(lease(11, 2, 4)));
         assertThat(held.state().ready()).isEqualTo(0b1111);
@@ -244,6 +244,12 @@ final class DataPlaneTest {
               a -> a.records().stream().anyMatch(r -> r.vm() == 9 && r.space() == 6));
         }
       }
+    }
+    try (DataPlane _ = site.start();
+        ControlPlane third = site.control()) {
+      assertThat(third.instance()).isNotEqualTo(instance);
+      Frame.Resident resident = third.await(Frame.Resident.class, r -> r.space() == 6);
+      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
     }
   }
 
@@ -272,7 +278,8 @@ final class DataPlaneTest {
         ControlPlane control = site.control()) {
       control.attach(1, "vm1", SPACE, "disk.raw");
       control.stage(lease(1, 0, 64));
-      try (var file = new RandomAccessFile(site.tier().resolve("default/disk.raw.data").toFile(), "rw")) {
+      try (var file =
+          new RandomAccessFile(site.tier().resolve("default/disk.raw.data").toFile(), "rw")) {
         for (int extent = 0; extent < 64; extent += 8) {
           file.seek(extent * (long) EXTENT + 4096);
           int was = file.read();
@@ -285,7 +292,8 @@ final class DataPlaneTest {
       }
       assertThat(Site.counter(plane, "tier_corrupt_extents", "ssd")).isEqualTo(8);
       control.await(
-          Frame.Trouble.class, t -> t.kind().equals("tier-corrupt") && t.text().contains("extent 0"));
+          Frame.Trouble.class,
+          t -> t.kind().equals("tier-corrupt") && t.text().contains("extent 0"));
       assertThat(control.awaitLease(1, s -> s.failed() != 0).failed()).isNotZero();
     }
   }
@@ -304,14 +312,11 @@ final class DataPlaneTest {
         control.attach(1, "vm1", SPACE, "disk.raw");
         try (NbdClient client = site.client("vm1")) {
           for (int i = 0; i < 4; i++) {
-            assertThat(client.read(i * 4 * Site.MIB, 4 * Site.MIB))
+            assertThat(client.read(4L * i * Site.MIB, 4 * Site.MIB))
                 .isEqualTo(part(i * 4 * Site.MIB, 4 * Site.MIB));
           }
         }
-        assertThat(
-                control
-                    .await(Frame.Trouble.class, t -> t.kind().equals("tier-write"))
-                    .text())
+        assertThat(control.await(Frame.Trouble.class, t -> t.kind().equals("tier-write")).text())
             .contains("No space left on device")
             .contains("reads are served from the origin");
         assertThat(Site.counter(plane, "tier_used_bytes", "ssd")).isLessThanOrEqualTo(Site.MIB);
@@ -324,7 +329,10 @@ final class DataPlaneTest {
   @Test
   void aTierDirectoryThatCannotBeWrittenIsOneClearError() throws Exception {
     Files.writeString(directory.resolve("tier"), "a file");
-    assertThatThrownBy(site::start).isInstanceOf(IOException.class);
+    assertThatThrownBy(site::start)
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith("tier 'ssd' cannot use " + site.tier())
+        .hasMessageEndingWith("exists already");
     Files.delete(directory.resolve("tier"));
     try (DataPlane _ = site.start()) {
       assertThat(site.state()).as("the lock was given back").exists();

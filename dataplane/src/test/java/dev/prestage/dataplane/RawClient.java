@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
 /// A client that says whatever it is told to, for what well-behaved clients never say.
@@ -21,7 +22,7 @@ final class RawClient implements AutoCloseable {
   }
 
   /// An option's reply.
-  record Reply(int option, int kind, byte[] data) {}
+  record Reply(int option, int kind, String text) {}
 
   RawClient flags(int flags) throws IOException {
     send(ByteBuffer.allocate(4).putInt(flags));
@@ -46,7 +47,8 @@ final class RawClient implements AutoCloseable {
     head.getLong();
     int option = head.getInt();
     int kind = head.getInt();
-    return new Reply(option, kind, receive(head.getInt()).array());
+    return new Reply(
+        option, kind, StandardCharsets.UTF_8.decode(receive(head.getInt())).toString());
   }
 
   void request(int flags, int command, long cookie, long offset, int length) throws IOException {

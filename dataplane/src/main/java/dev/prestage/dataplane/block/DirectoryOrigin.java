@@ -52,7 +52,12 @@ public final class DirectoryOrigin implements Origin {
       throw new IOException(
           "image '" + image + "' of origin '" + name + "' is not a file: " + file);
     }
-    FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+    FileChannel channel;
+    try {
+      channel = FileChannel.open(file, StandardOpenOption.READ);
+    } catch (IOException e) {
+      throw IoProblem.in("image '" + image + "' of origin '" + name + "' cannot be read", e);
+    }
     try {
       long size = channel.size();
       if (size == 0) {

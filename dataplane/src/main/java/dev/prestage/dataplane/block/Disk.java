@@ -94,11 +94,6 @@ public final class Disk {
       if (absent.isEmpty()) {
         return;
       }
-      if (!read.isWaiting()) {
-        read.waits();
-        waits.increment();
-        record(read.offset(), read.length(), read.arrivedNanos(), true, Access.PENDING);
-      }
       look = stager.join(read, space, absent);
     }
   }
@@ -132,6 +127,12 @@ public final class Disk {
       stager.arrived(read, arrived);
     }
     return absent;
+  }
+
+  /// A read has to wait for an origin; called by the read itself.
+  void waits(PendingRead read) {
+    waits.increment();
+    record(read.offset(), read.length(), read.arrivedNanos(), true, Access.PENDING);
   }
 
   /// A read is over; called by the read itself.

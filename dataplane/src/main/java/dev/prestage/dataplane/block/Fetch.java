@@ -35,6 +35,9 @@ final class Fetch {
   /// What it counts for in the staging window.
   int bookedBytes;
 
+  /// The origin has answered: whoever joins now waits for the tier only.
+  boolean arrived;
+
   /// It took too long: whatever it still brings is not wanted.
   boolean abandoned;
 
@@ -85,6 +88,10 @@ final class Fetch {
   boolean isAwaited() {
     waiters.removeIf(waiter -> waiter.read().isDone());
     return !waiters.isEmpty();
+  }
+
+  boolean isDemanded(int extent) {
+    return (demanded & (1 << (extent - first))) != 0;
   }
 
   /// Bits of all its extents.

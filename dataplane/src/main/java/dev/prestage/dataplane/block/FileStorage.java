@@ -2,6 +2,7 @@ package dev.prestage.dataplane.block;
 
 import dev.prestage.dataplane.linux.HolePunch;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -21,7 +22,10 @@ public final class FileStorage implements Storage {
   @Override
   public File open(String name) throws IOException {
     Path path = directory.resolve(name);
-    Files.createDirectories(path.resolveSibling("."));
+    Path parent = path.getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
     FileChannel channel =
         FileChannel.open(
             path, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
@@ -41,6 +45,8 @@ public final class FileStorage implements Storage {
           .filter(Files::isRegularFile)
           .map(file -> directory.relativize(file).toString())
           .toList();
+    } catch (UncheckedIOException e) {
+      throw new IOException(e.getMessage(), e);
     }
   }
 

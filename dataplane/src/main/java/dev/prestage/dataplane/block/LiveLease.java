@@ -91,7 +91,7 @@ final class LiveLease implements Comparable<LiveLease> {
         lease.id(), ready, useful, late, unused, redundant, failed, cancelled, leadNanos);
   }
 
-  /// Stops the process rather than give a wrong account.
+  /// Fails loudly rather than give a wrong account.
   void check() {
     long waiting = waiting();
     int sum =

@@ -70,9 +70,12 @@ public abstract class PendingRead {
     missing.set(extents);
   }
 
-  /// It has to wait for an origin.
+  /// It has to wait for an origin. Called before it can finish.
   final void waits() {
-    waiting = true;
+    if (!waiting && disk != null) {
+      waiting = true;
+      disk.waits(this);
+    }
   }
 
   final boolean isWaiting() {

@@ -4,16 +4,18 @@ package dev.prestage.dataplane.block;
 /// read still finds it nearly free.
 ///
 /// What is in flight beyond bandwidth × latency only queues, and demand would queue behind it. So
-/// the window is twice the product of the highest delivery rate and the lowest latency that were
-/// seen lately: demand then waits for at most about one more latency, and because of the factor two
-/// an estimate that is too low corrects itself (after BBR: Cardwell et al., "BBR: Congestion-Based
-/// Congestion Control", ACM Queue 14, 2016). Guarded by the [BlockStager]'s lock.
+/// the window is a little more than the product of the highest delivery rate and the lowest latency
+/// that were seen lately; the excess lets an estimate that is too low correct itself, by a quarter
+/// with each round trip (after BBR: Cardwell et al., "BBR: Congestion-Based Congestion Control",
+/// ACM Queue 14, 2016). Measured on a link of 200 MB/s and 10 ms: a demand read takes 11 ms alone,
+/// 15 ms beside staging at 182 MB/s; with twice the product it took 27 ms beside staging at 191
+/// MB/s. Guarded by the [BlockStager]'s lock.
 final class StagingWindow {
   // One fetch of the largest size must always be possible, and is the first guess.
   private static final long LEAST_BYTES = Fetch.MAX_BYTES;
   // 32 MiB: 10 ms of a 25 Gbit/s link.
   private static final long MOST_BYTES = 32L << 20;
-  private static final double GAIN = 2;
+  private static final double GAIN = 1.25;
   private static final double NANOS_PER_SECOND = 1e9;
   // Both estimates forget: a slower network is believed within some tens of seconds.
   private static final double FORGET_PER_SECOND = 0.05;

@@ -4,6 +4,7 @@ import dev.prestage.engine.time.Clock;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -72,7 +73,13 @@ public final class Tier implements AutoCloseable {
     this.storage = storage;
     this.clock = clock;
     this.trouble = trouble;
-    for (String path : storage.list()) {
+    List<String> paths;
+    try {
+      paths = storage.list();
+    } catch (IOException e) {
+      throw IoProblem.in("tier '" + name + "' cannot use " + storage.describe(""), e);
+    }
+    for (String path : paths) {
       if (path.endsWith(TierFile.MAP)) {
         openExisting(path.substring(0, path.length() - TierFile.MAP.length()));
       }
@@ -87,7 +94,7 @@ public final class Tier implements AutoCloseable {
         hold(file);
       }
     } catch (IOException e) {
-      trouble.report("tier-file", e.getMessage() + "");
+      trouble.report("tier-file", IoProblem.explain(e));
     }
   }
 
@@ -138,7 +145,7 @@ public final class Tier implements AutoCloseable {
   /// A text as a file name: letters, digits and `-_.` stay, the rest is `%` and hexadecimal digits.
   private static String fileName(String text) throws IOException {
     var name = new StringBuilder();
-    for (byte b : text.getBytes(java.nio.charset.StandardCharsets.UTF_8)) {
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
       char c = (char) (b & 0xff);
       boolean plain =
           (c >= 'a' && c <= 'z')
@@ -290,7 +297,7 @@ public final class Tier implements AutoCloseable {
             + "' cannot keep an extent of "
             + storage.describe(file.name())
             + ": "
-            + e.getMessage()
+            + IoProblem.explain(e)
             + "; reads are served from the origin, next try in "
             + Duration.ofNanos(pause).toSeconds()
             + " s. Free space on that disk, or lower the tier's capacity");

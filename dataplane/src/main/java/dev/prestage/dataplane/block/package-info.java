@@ -10,6 +10,9 @@
 /// bounded pool of threads that fetch; one timer thread retries, gives up and abandons. Owns the
 /// tier's files and the open images.
 ///
+/// Limits: what an origin delivers is believed, there is nothing to compare it with; an image must
+/// not be written to in place while a VM is attached; extents are 64 KiB and are fetched whole.
+///
 /// Does nothing by itself: without leases it fetches what is demanded and keeps it while there is
 /// room; with a full or broken tier it serves from the origin and keeps nothing.
 @NullMarked

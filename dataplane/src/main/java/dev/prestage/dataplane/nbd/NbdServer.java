@@ -15,7 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 
@@ -32,11 +32,13 @@ public final class NbdServer implements AutoCloseable {
   // When accepting fails (no descriptors left), connections must end before it can succeed.
   private static final long ACCEPT_PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
+  private static final long CLOSE_NANOS = Duration.ofSeconds(1).toNanos();
+
   private final Exports exports;
   private final NbdLimits limits;
   private final Clock clock;
   private final List<ServerSocketChannel> listeners = new ArrayList<>();
-  private final Set<NbdConnection> connections = ConcurrentHashMap.newKeySet();
+  private final Map<NbdConnection, Thread> connections = new ConcurrentHashMap<>();
   private final Path socket;
   private volatile boolean closed;
 
@@ -88,7 +90,9 @@ public final class NbdServer implements AutoCloseable {
   private void welcome(SocketChannel channel) throws IOException {
     if (connections.size() >= limits.connections()) {
       long before = clock.nanos() - NEGOTIATION_NANOS;
-      connections.stream().filter(c -> c.isNegotiatingSince(before)).forEach(NbdConnection::close);
+      connections.keySet().stream()
+          .filter(c -> c.isNegotiatingSince(before))
+          .forEach(NbdConnection::close);
     }
     if (connections.size() >= limits.connections()) {
       LOG.log(
@@ -103,8 +107,9 @@ public final class NbdServer implements AutoCloseable {
       channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
     var connection = new NbdConnection(channel, exports, limits, clock, connections::remove);
-    connections.add(connection);
-    Thread.ofPlatform().daemon().name("nbd").start(connection);
+    Thread thread = Thread.ofPlatform().daemon().name("nbd").unstarted(connection);
+    connections.put(connection, thread);
+    thread.start();
     if (closed) {
       connection.close();
     }
@@ -112,7 +117,7 @@ public final class NbdServer implements AutoCloseable {
 
   /// Ends all connections to a disk.
   public void disconnect(Disk disk) {
-    connections.stream().filter(c -> c.serves(disk)).forEach(NbdConnection::close);
+    connections.keySet().stream().filter(c -> c.serves(disk)).forEach(NbdConnection::close);
   }
 
   /// How many clients are connected.
@@ -127,7 +132,24 @@ public final class NbdServer implements AutoCloseable {
     for (ServerSocketChannel listener : listeners) {
       listener.close();
     }
-    connections.forEach(NbdConnection::close);
+    List<Thread> threads = List.copyOf(connections.values());
+    connections.keySet().forEach(NbdConnection::close);
+    // None may read on while the tier is being closed.
+    long deadline = System.nanoTime() + CLOSE_NANOS;
+    for (Thread thread : threads) {
+      join(thread, deadline);
+    }
     Files.deleteIfExists(socket);
+  }
+
+  private static void join(Thread thread, long deadlineNanos) {
+    try {
+      long left = deadlineNanos - System.nanoTime();
+      if (left > 0 && !thread.join(Duration.ofNanos(left))) {
+        LOG.log(Level.INFO, "{0} is left behind", thread.getName());
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

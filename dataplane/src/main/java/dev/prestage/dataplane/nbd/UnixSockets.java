@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.nbd;
 
+import dev.prestage.dataplane.block.IoProblem;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -32,7 +33,7 @@ public final class UnixSockets {
       return server;
     } catch (IOException e) {
       server.close();
-      throw new IOException("cannot listen on " + path + ": " + e.getMessage(), e);
+      throw IoProblem.in("cannot listen on " + path, e);
     }
   }
 
@@ -50,7 +51,10 @@ public final class UnixSockets {
               + LONGEST_PATH_BYTES
               + ": choose a shorter one");
     }
-    Files.createDirectories(path.resolveSibling("."));
+    Path parent = path.getParent();
+    if (parent != null) {
+      Files.createDirectories(parent);
+    }
     if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
       return;
     }

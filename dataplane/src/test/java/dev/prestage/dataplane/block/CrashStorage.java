@@ -129,18 +129,18 @@ final class CrashStorage implements Storage {
         byte[] data = new byte[from.remaining()];
         from.get(data);
         put(content, data, (int) offset, 0, data.length);
-        content.unforced.add(
-            (to, random) -> {
-              // A sector is whole or not at all; the first and the last may be shared.
-              boolean all = random.nextBoolean();
-              for (int at = 0; at < data.length; ) {
-                int end = (int) Math.min(data.length, (offset + at) / SECTOR * SECTOR + SECTOR - offset);
-                if (all || random.nextBoolean()) {
-                  put(to, data, (int) offset, at, end);
-                }
-                at = end;
-              }
-            });
+        content.unforced.add((to, random) -> {
+          // A sector is whole or not at all; the first and the last may be shared.
+          boolean all = random.nextBoolean();
+          for (int at = 0; at < data.length; ) {
+            int end =
+                (int) Math.min(data.length, (offset + at) / SECTOR * SECTOR + SECTOR - offset);
+            if (all || random.nextBoolean()) {
+              put(to, data, (int) offset, at, end);
+            }
+            at = end;
+          }
+        });
       }
     }
 
@@ -153,12 +153,11 @@ final class CrashStorage implements Storage {
     public void punch(long offset, long lengthBytes) {
       synchronized (CrashStorage.this) {
         zero(content, offset, lengthBytes);
-        content.unforced.add(
-            (to, random) -> {
-              if (random.nextBoolean()) {
-                zero(to, offset, lengthBytes);
-              }
-            });
+        content.unforced.add((to, random) -> {
+          if (random.nextBoolean()) {
+            zero(to, offset, lengthBytes);
+          }
+        });
       }
     }
 
@@ -173,12 +172,11 @@ final class CrashStorage implements Storage {
     public void truncate(long sizeBytes) {
       synchronized (CrashStorage.this) {
         content.truncate((int) sizeBytes);
-        content.unforced.add(
-            (to, random) -> {
-              if (random.nextBoolean()) {
-                to.truncate((int) sizeBytes);
-              }
-            });
+        content.unforced.add((to, random) -> {
+          if (random.nextBoolean()) {
+            to.truncate((int) sizeBytes);
+          }
+        });
       }
     }
 

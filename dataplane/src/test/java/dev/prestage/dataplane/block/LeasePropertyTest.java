@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.engine.allocate.Lease;
@@ -59,9 +60,12 @@ final class LeasePropertyTest {
           assertThat(state.ended() & before.ended()).as(when).isEqualTo(before.ended());
           assertThat(state.ready() & before.ready()).as(when).isEqualTo(before.ready());
         }
-        assertThat(state.ended() & ~granted.get(state.leaseId()).mask()).as(when).isZero();
-        assertThat(state.useful() | state.unused()).as(when).isEqualTo(
-            (state.useful() | state.unused()) & state.ready());
+        assertThat(state.ended() & ~requireNonNull(granted.get(state.leaseId())).mask())
+            .as(when)
+            .isZero();
+        assertThat(state.useful() | state.unused())
+            .as(when)
+            .isEqualTo((state.useful() | state.unused()) & state.ready());
       }
     }
 
@@ -100,8 +104,7 @@ final class LeasePropertyTest {
     @Override
     protected void finished() {
       int at = (int) offset();
-      if (failure() == null
-          && !Arrays.equals(bytes(), 0, length(), image, at, at + length())) {
+      if (failure() == null && !Arrays.equals(bytes(), 0, length(), image, at, at + length())) {
         wrong.set("wrong bytes at " + at);
       }
       ended.countDown();
@@ -109,8 +112,7 @@ final class LeasePropertyTest {
   }
 
   private BlockStager stager(boolean threaded) throws Exception {
-    Tier tier =
-        new Tier("ram", (long) CAPACITY_EXTENTS * EXTENT, storage, now::get, (_, _) -> {});
+    Tier tier = new Tier("ram", (long) CAPACITY_EXTENTS * EXTENT, storage, now::get, (_, _) -> {});
     return new BlockStager(
         List.of(origin), tier, OPTIONS, now::get, (_, _) -> {}, doorbell, threaded);
   }
@@ -192,8 +194,7 @@ final class LeasePropertyTest {
         wrong.set("wrong bytes at " + offset);
       }
     } else {
-      var read =
-          new CheckedRead(image, offset, length, now.get(), new CountDownLatch(1), wrong);
+      var read = new CheckedRead(image, offset, length, now.get(), new CountDownLatch(1), wrong);
       disk.readLater(read, reader);
     }
   }
@@ -222,21 +223,19 @@ final class LeasePropertyTest {
       for (int i = 0; i < 3; i++) {
         long threadSeed = seed + i;
         threads.add(
-            Thread.ofPlatform()
-                .start(() -> readAlot(disk, image, new Random(threadSeed), wrong)));
+            Thread.ofPlatform().start(() -> readAlot(disk, image, new Random(threadSeed), wrong)));
         threads.add(
             Thread.ofPlatform().start(() -> leaseAlot(stager, ids, new Random(~threadSeed))));
       }
       Thread listener =
           Thread.ofPlatform()
-              .start(
-                  () -> {
-                    while (threads.stream().anyMatch(Thread::isAlive)) {
-                      account.hear(stager.takeChanged(), "meanwhile");
-                      stager.takeEvicted((_, _, _) -> {});
-                      Thread.yield();
-                    }
-                  });
+              .start(() -> {
+                while (threads.stream().anyMatch(Thread::isAlive)) {
+                  account.hear(stager.takeChanged(), "meanwhile");
+                  stager.takeEvicted((_, _, _) -> {});
+                  doorbell.sleep(1_000_000, stager::hasNews);
+                }
+              });
       for (Thread thread : threads) {
         thread.join(TimeUnit.SECONDS.toMillis(60));
         assertThat(thread.isAlive()).as("seed %d", seed).isFalse();
@@ -252,8 +251,7 @@ final class LeasePropertyTest {
     }
   }
 
-  private void readAlot(
-      Disk disk, byte[] image, Random random, AtomicReference<String> wrong) {
+  private void readAlot(Disk disk, byte[] image, Random random, AtomicReference<String> wrong) {
     var own = new VerifiedReader();
     for (int i = 0; i < STEPS / 2; i++) {
       int offset = random.nextInt(image.length - 2 * EXTENT);

@@ -3,6 +3,7 @@ package dev.prestage.dataplane.block;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.prestage.dataplane.Tools;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -92,11 +93,7 @@ final class TierTest {
   }
 
   private static long allocatedBytes(Path file) throws Exception {
-    Process stat =
-        new ProcessBuilder("stat", "--format=%b %B", file.toString()).redirectErrorStream(true).start();
-    String[] words = new String(stat.getInputStream().readAllBytes()).strip().split(" ");
-    assertThat(stat.waitFor()).isZero();
-    return Long.parseLong(words[0]) * Long.parseLong(words[1]);
+    return 512 * Long.parseLong(Tools.succeed("stat", "--format=%b", file.toString()).strip());
   }
 
   @Test

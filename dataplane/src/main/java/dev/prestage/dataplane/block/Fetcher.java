@@ -1,0 +1,677 @@
+package dev.prestage.dataplane.block;
+
+import dev.prestage.engine.time.Clock;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.Queue;
+import java.util.SequencedMap;
+import java.util.SequencedSet;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import org.jspecify.annotations.Nullable;
+
+/// Reads extents from their origins, hands them to the reads that wait, and puts them into the
+/// tier.
+///
+/// **Threads.** Each origin has its own, begun when they are first needed, so that a dead origin
+/// takes nothing from the others. Staging may use a part of them only, so that demand finds one
+/// free. A thread that hangs in its origin for too long is given up and replaced. One more thread
+/// keeps time: it starts retries, ends reads at their deadline, and gives hung fetches up.
+///
+/// Errors of an origin end staging at once; demand is tried again until the deadline of its reads.
+/// What became of each extent is written into the [LeaseBook] at one place, [#land].
+final class Fetcher {
+  private static final Logger LOG = System.getLogger(Fetcher.class.getName());
+
+  // Demand is tried again after 50 ms, then after twice as long each time, at most 2 s: soon enough
+  // for a hiccup, and no storm on an origin that restarts.
+  private static final long FIRST_RETRY_NANOS = Duration.ofMillis(50).toNanos();
+  private static final int LARGEST_RETRY_SHIFT = 5;
+  private static final long LONGEST_RETRY_NANOS = Duration.ofSeconds(2).toNanos();
+
+  // So many threads may be stuck in one origin before it gets no further ones: a dead origin then
+  // costs these stacks and no more.
+  private static final int MOST_LOST_THREADS = 64;
+
+  private static final long CLOSE_NANOS = Duration.ofSeconds(2).toNanos();
+
+  private final BlockOptions options;
+  private final Tier tier;
+  private final Clock clock;
+  private final Trouble trouble;
+  private final StagerLock lock;
+  private final boolean threaded;
+  private final SequencedMap<String, FetchQueue> queues = new LinkedHashMap<>();
+
+  // All that follows is guarded by the lock.
+  private final SequencedSet<PendingRead> pending = new LinkedHashSet<>();
+  private final Queue<Fetch> retries =
+      new PriorityQueue<>((a, b) -> Long.compare(a.retryAtNanos, b.retryAtNanos));
+  private final Condition timerWork;
+  private final List<Thread> threads = new ArrayList<>();
+  private long timerWakesAtNanos = Long.MIN_VALUE;
+  private boolean closed;
+
+  /// With `threaded` off nothing moves by itself: a test calls [#step].
+  Fetcher(
+      List<Origin> origins,
+      Tier tier,
+      BlockOptions options,
+      Clock clock,
+      Trouble trouble,
+      StagerLock lock,
+      boolean threaded) {
+    this.tier = tier;
+    this.options = options;
+    this.clock = clock;
+    this.trouble = trouble;
+    this.lock = lock;
+    this.threaded = threaded;
+    this.timerWork = lock.newCondition();
+    for (Origin origin : origins) {
+      queues.put(
+          origin.name(), new FetchQueue(origin, options.stagingFetches(), lock.newCondition()));
+    }
+  }
+
+  void start() {
+    if (threaded) {
+      lock.enter();
+      try {
+        startThread("block-timer", this::keepTime);
+      } finally {
+        lock.leave();
+      }
+    }
+  }
+
+  /// The origins, preferred ones first.
+  Collection<FetchQueue> queues() {
+    return queues.values();
+  }
+
+  // ---- demand
+
+  /// Demand for extents that are not here: each is fetched, or its fetch is joined.
+  ///
+  /// @return those that have arrived since the caller looked; they are read from the tier
+  BitSet join(PendingRead read, BlockSpace space, BitSet missing) {
+    var landed = new BitSet();
+    boolean open;
+    lock.enter();
+    try {
+      open = !closed;
+      if (open) {
+        join(read, space, missing, landed);
+      }
+    } finally {
+      lock.leave();
+    }
+    if (!open) {
+      read.fail("the data plane is stopping");
+    }
+    return landed;
+  }
+
+  private void join(PendingRead read, BlockSpace space, BitSet missing, BitSet landed) {
+    for (int at = missing.nextSetBit(0); at >= 0; at = missing.nextSetBit(at + 1)) {
+      if (space.file.resident.get(at)) {
+        landed.set(at);
+        continue;
+      }
+      lock.book().overtake(space, at);
+      Fetch flight = space.flights.get(at);
+      if (flight == null) {
+        flight = new Fetch(space, at, runLength(space, missing, at), null, 0);
+        fly(flight);
+        space.queue.demand.add(flight);
+        wake(space.queue);
+      }
+      flight.join(read, at);
+      if (!flight.arrived) {
+        read.waits();
+      }
+    }
+    if (landed.cardinality() < missing.cardinality()) {
+      pending.add(read);
+      wakeTimerBy(read.arrivedNanos() + options.readDeadline().toNanos());
+    }
+  }
+
+  /// How many of the missing extents from one on can be fetched in one go.
+  private static int runLength(BlockSpace space, BitSet missing, int first) {
+    int limit = Math.min(missing.nextClearBit(first), first + Fetch.MAX_EXTENTS);
+    int end = first + 1;
+    while (end < limit && !space.flights.containsKey(end) && !space.file.resident.get(end)) {
+      end++;
+    }
+    return end - first;
+  }
+
+  private static void fly(Fetch fetch) {
+    for (int i = 0; i < fetch.count; i++) {
+      fetch.space.flights.put(fetch.first + i, fetch);
+    }
+  }
+
+  private void forget(Collection<PendingRead> done) {
+    if (!done.isEmpty()) {
+      lock.enter();
+      try {
+        done.forEach(pending::remove);
+      } finally {
+        lock.leave();
+      }
+    }
+  }
+
+  /// Extents of a read were copied by its own thread.
+  void arrived(PendingRead read, int extents) {
+    if (read.arrived(extents)) {
+      forget(List.of(read));
+    }
+  }
+
+  // ---- fetching
+
+  /// A lease has something queued.
+  void stage(BlockSpace space, LiveLease lease) {
+    space.queue.stage(lease);
+    wake(space.queue);
+  }
+
+  private void wake(FetchQueue queue) {
+    if (!threaded || closed) {
+      return;
+    }
+    int limit = options.stagingFetches() + options.demandFetches() + queue.lostThreads;
+    if (queue.idleThreads > queue.wakeups) {
+      queue.wakeups++;
+      queue.work.signal();
+    } else if (queue.threads < limit) {
+      queue.threads++;
+      startThread("fetch-" + queue.origin.name() + "-" + queue.threads, () -> work(queue));
+    }
+  }
+
+  private void startThread(String name, Runnable task) {
+    threads.removeIf(thread -> !thread.isAlive() && thread.getState() != Thread.State.NEW);
+    threads.add(Thread.ofPlatform().name(name).daemon().start(task));
+  }
+
+  private void work(FetchQueue queue) {
+    ByteBuffer buffer = ByteBuffer.allocateDirect(TierFile.EXTENT_BYTES);
+    lock.enter();
+    try {
+      boolean replaced = false;
+      while (!closed && !replaced) {
+        Fetch fetch = queue.next(clock.nanos());
+        if (fetch == null) {
+          queue.idleThreads++;
+          queue.work.awaitUninterruptibly();
+          queue.idleThreads--;
+          queue.wakeups = Math.max(0, queue.wakeups - 1);
+          continue;
+        }
+        if (queue.hasWork()) {
+          wake(queue);
+        }
+        wakeTimerBy(fetch.startedNanos + options.attemptDeadline().toNanos());
+        lock.leave();
+        try {
+          if (buffer.capacity() < fetch.bytes()) {
+            buffer = ByteBuffer.allocateDirect(Fetch.MAX_BYTES);
+          }
+          run(fetch, buffer);
+        } catch (RuntimeException | Error e) {
+          // A defect, or no memory: whoever waits must not wait for ever.
+          LOG.log(Level.ERROR, "a fetch ended unexpectedly", e);
+          failed(fetch, e);
+        } finally {
+          lock.enter();
+        }
+        if (fetch.abandoned) {
+          queue.lostThreads--;
+          replaced = true;
+        }
+      }
+    } finally {
+      queue.threads--;
+      lock.leave();
+    }
+  }
+
+  /// Runs one fetch of an origin in the calling thread; false if there is none.
+  boolean step(String origin, ByteBuffer buffer) {
+    FetchQueue queue = queues.get(origin);
+    @Nullable Fetch fetch = null;
+    lock.enter();
+    try {
+      fetch = queue == null ? null : queue.next(clock.nanos());
+    } finally {
+      lock.leave();
+    }
+    if (fetch != null) {
+      run(fetch, buffer);
+    }
+    return fetch != null;
+  }
+
+  private void run(Fetch fetch, ByteBuffer buffer) {
+    int reserved = 0;
+    if (fetch.lease != null) {
+      reserved = reserve(fetch, fetch.mask());
+      if (reserved != fetch.mask() && !shrink(fetch, Integer.bitCount(reserved))) {
+        return;
+      }
+    }
+    buffer.clear().limit(fetch.bytes());
+    try {
+      fetch.space.image.read(fetch.offset(), buffer);
+    } catch (IOException e) {
+      release(fetch, reserved);
+      failed(fetch, e);
+      return;
+    }
+    buffer.flip();
+
+    // Whoever waits gets the bytes first; keeping them comes after that.
+    int wanted = 0;
+    List<Fetch.Waiter> waiters = List.of();
+    lock.enter();
+    try {
+      fetch.space.queue.moved(fetch, buffer.limit(), clock.nanos());
+      fetch.arrived = true;
+      if (!fetch.abandoned) {
+        waiters = fetch.takeWaiters();
+        wanted = wanted(fetch);
+      }
+    } finally {
+      lock.leave();
+    }
+    deliver(fetch, waiters, buffer);
+
+    release(fetch, reserved & ~wanted);
+    int room = reserved & wanted;
+    room |= reserve(fetch, wanted & ~room);
+    int kept = keep(fetch, room, buffer);
+
+    lock.enter();
+    try {
+      for (int i = 0; i < fetch.count; i++) {
+        land(fetch, fetch.first + i, (kept & (1 << i)) != 0);
+      }
+      fetch.space.queue.over(fetch);
+      waiters = fetch.takeWaiters();
+      if (fetch.space.queue.hasWork()) {
+        wake(fetch.space.queue);
+      }
+    } finally {
+      lock.leave();
+    }
+    deliver(fetch, waiters, buffer);
+  }
+
+  /// Takes room for extents, first ones first; tells which got it.
+  private int reserve(Fetch fetch, int bits) {
+    int got = 0;
+    for (int rest = tier.accepts() ? bits : 0; rest != 0; rest &= rest - 1) {
+      int index = Integer.numberOfTrailingZeros(rest);
+      if (!tier.reserve(fetch.space.file.bytesOf(fetch.first + index))) {
+        break;
+      }
+      got |= 1 << index;
+    }
+    return got;
+  }
+
+  private void release(Fetch fetch, int bits) {
+    for (int rest = bits; rest != 0; rest &= rest - 1) {
+      tier.release(fetch.space.file.bytesOf(fetch.first + Integer.numberOfTrailingZeros(rest)));
+    }
+  }
+
+  /// Writes extents to the tier; tells which of them can be read there.
+  private int keep(Fetch fetch, int bits, ByteBuffer buffer) {
+    TierFile file = fetch.space.file;
+    int kept = 0;
+    int rest = bits;
+    try {
+      while (rest != 0) {
+        int from = Integer.numberOfTrailingZeros(rest);
+        int length = Integer.numberOfTrailingZeros(~(rest >>> from));
+        int start = from * TierFile.EXTENT_BYTES;
+        int end = Math.min(buffer.limit(), (from + length) * TierFile.EXTENT_BYTES);
+        file.write(fetch.first + from, length, buffer.slice(start, end - start));
+        int run = ((1 << length) - 1) << from;
+        kept |= run;
+        rest &= ~run;
+      }
+      if (kept != 0) {
+        tier.wrote();
+      }
+    } catch (IOException e) {
+      release(fetch, rest);
+      tier.refused(file, e);
+    }
+    return kept;
+  }
+
+  private void deliver(Fetch fetch, List<Fetch.Waiter> waiters, ByteBuffer buffer) {
+    List<PendingRead> done = new ArrayList<>();
+    for (Fetch.Waiter waiter : waiters) {
+      for (int rest = waiter.extents(); rest != 0; rest &= rest - 1) {
+        int index = Integer.numberOfTrailingZeros(rest);
+        int start = index * TierFile.EXTENT_BYTES;
+        int length = Math.min(TierFile.EXTENT_BYTES, buffer.limit() - start);
+        waiter.read().put(fetch.offset() + start, buffer.slice(start, length));
+      }
+      if (waiter.read().arrived(Integer.bitCount(waiter.extents()))) {
+        done.add(waiter.read());
+      }
+    }
+    forget(done);
+  }
+
+  /// Gives up the part of a staging fetch for which the tier has no room, from an extent on.
+  ///
+  /// @return whether anything is left to fetch
+  private boolean shrink(Fetch fetch, int count) {
+    lock.enter();
+    try {
+      redirect(fetch, fetch.mask() & ~((1 << count) - 1), 0);
+      fetch.count = count;
+      if (count == 0) {
+        fetch.space.queue.over(fetch);
+      }
+    } finally {
+      lock.leave();
+    }
+    if (tier.accepts()) {
+      trouble.report(
+          "tier-full",
+          "tier '"
+              + tier.name()
+              + "' is full of extents that are staged and not used yet: staging has no room."
+              + " Enlarge the tier, or lower the staging budget");
+    }
+    return count > 0;
+  }
+
+  private void failed(Fetch fetch, Throwable e) {
+    FetchQueue queue = fetch.space.queue;
+    boolean stopping;
+    lock.enter();
+    try {
+      stopping = closed;
+      if (!fetch.abandoned) {
+        int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
+        redirect(fetch, fetch.mask(), Math.min(FIRST_RETRY_NANOS << shift, LONGEST_RETRY_NANOS));
+        queue.over(fetch);
+      }
+      if (queue.hasWork()) {
+        wake(queue);
+      }
+    } finally {
+      lock.leave();
+    }
+    if (stopping) {
+      return;
+    }
+    queue.errors.increment();
+    trouble.report(
+        "origin-error",
+        "origin '"
+            + queue.origin.name()
+            + "' fails to read image '"
+            + fetch.space.imageName()
+            + "' ("
+            + e.getMessage()
+            + "); demand tries again for "
+            + options.readDeadline().toSeconds()
+            + " s, staging gives up");
+  }
+
+  /// Some extents of a fetch do not come. Leases that want them have failed; demand that waits for
+  /// them gets a fetch of its own.
+  private void redirect(Fetch fetch, int bits, long delayNanos) {
+    BlockSpace space = fetch.space;
+    for (int rest = bits; rest != 0; rest &= rest - 1) {
+      land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), false);
+    }
+    List<Fetch.Waiter> waiting = new ArrayList<>();
+    int demanded = 0;
+    for (Fetch.Waiter waiter : fetch.takeWaiters()) {
+      int staying = waiter.extents() & ~bits;
+      if (staying != 0) {
+        fetch.join(new Fetch.Waiter(waiter.read(), staying));
+      }
+      int moving = waiter.extents() & bits;
+      if (moving != 0 && !waiter.read().isDone()) {
+        waiting.add(new Fetch.Waiter(waiter.read(), moving));
+        demanded |= moving;
+      }
+    }
+    if (demanded == 0) {
+      return;
+    }
+    int from = Integer.numberOfTrailingZeros(demanded);
+    int to = Integer.SIZE - Integer.numberOfLeadingZeros(demanded);
+    var next = new Fetch(space, fetch.first + from, to - from, null, fetch.attempt + 1);
+    waiting.forEach(w -> next.join(new Fetch.Waiter(w.read(), w.extents() >>> from)));
+    fly(next);
+    if (delayNanos > 0) {
+      next.retryAtNanos = clock.nanos() + delayNanos;
+      retries.add(next);
+      wakeTimerBy(next.retryAtNanos);
+    } else {
+      space.queue.demand.add(next);
+      wake(space.queue);
+    }
+  }
+
+  /// Which extents of a fetch anybody still wants.
+  private static int wanted(Fetch fetch) {
+    if (fetch.lease == null) {
+      return fetch.mask();
+    }
+    int wanted = fetch.demanded;
+    for (int i = 0; i < fetch.count; i++) {
+      if (LeaseBook.owner(fetch.space, fetch.first + i) != null) {
+        wanted |= 1 << i;
+      }
+    }
+    return wanted;
+  }
+
+  /// An extent of a fetch has come, and is in the tier or is not.
+  private void land(Fetch fetch, int extent, boolean kept) {
+    BlockSpace space = fetch.space;
+    space.flights.remove(extent, fetch);
+    boolean staged = lock.book().land(space, extent, fetch.lease, kept);
+    if (kept) {
+      if (staged) {
+        space.file.pinned.set(extent);
+      }
+      if (!space.file.resident.set(extent)) {
+        tier.release(space.file.bytesOf(extent));
+      }
+    } else if (fetch.demanded != 0) {
+      space.gone.set(extent);
+      lock.setNews();
+    }
+  }
+
+  // ---- time
+
+  private void wakeTimerBy(long nanos) {
+    if (nanos < timerWakesAtNanos) {
+      timerWork.signal();
+    }
+  }
+
+  private void keepTime() {
+    lock.enter();
+    try {
+      while (!closed) {
+        timerWakesAtNanos = Long.MIN_VALUE;
+        long now = clock.nanos();
+        startRetries(now);
+        List<PendingRead> expired = takeExpired(now);
+        List<Fetch> hung = abandonHung(now);
+        if (!expired.isEmpty() || !hung.isEmpty()) {
+          lock.leave();
+          try {
+            tell(expired, hung);
+          } finally {
+            lock.enter();
+          }
+        } else {
+          timerWakesAtNanos = nextEvent();
+          // Waking early is fine: everything is looked at again.
+          long _ = timerWork.awaitNanos(Math.max(0, timerWakesAtNanos - now));
+        }
+      }
+    } catch (InterruptedException e) {
+      LOG.log(Level.ERROR, "nobody may interrupt the timer", e);
+    } finally {
+      lock.leave();
+    }
+  }
+
+  private void startRetries(long now) {
+    while (!retries.isEmpty() && retries.element().retryAtNanos <= now) {
+      Fetch fetch = retries.remove();
+      if (fetch.isAwaited()) {
+        fetch.space.queue.demand.add(fetch);
+        wake(fetch.space.queue);
+      } else {
+        for (int i = 0; i < fetch.count; i++) {
+          fetch.space.flights.remove(fetch.first + i, fetch);
+        }
+      }
+    }
+  }
+
+  private List<PendingRead> takeExpired(long now) {
+    List<PendingRead> expired = new ArrayList<>();
+    while (!pending.isEmpty()
+        && pending.getFirst().arrivedNanos() + options.readDeadline().toNanos() <= now) {
+      expired.add(pending.removeFirst());
+    }
+    return expired;
+  }
+
+  private List<Fetch> abandonHung(long now) {
+    List<Fetch> hung = new ArrayList<>();
+    for (FetchQueue queue : queues.values()) {
+      while (!queue.running.isEmpty()
+          && queue.lostThreads < MOST_LOST_THREADS
+          && queue.running.getFirst().startedNanos + options.attemptDeadline().toNanos() <= now) {
+        Fetch fetch = queue.running.getFirst();
+        fetch.abandoned = true;
+        queue.lostThreads++;
+        queue.errors.increment();
+        queue.over(fetch);
+        redirect(fetch, fetch.mask(), 0);
+        hung.add(fetch);
+      }
+      if (queue.hasWork()) {
+        wake(queue);
+      }
+    }
+    return hung;
+  }
+
+  private void tell(List<PendingRead> expired, List<Fetch> hung) {
+    for (Fetch fetch : hung) {
+      trouble.report(
+          "origin-hangs",
+          "origin '"
+              + fetch.space.queue.origin.name()
+              + "' has not answered a read of image '"
+              + fetch.space.imageName()
+              + "' for "
+              + options.attemptDeadline().toMillis()
+              + " ms: is its server or the network down?");
+    }
+    for (PendingRead read : expired) {
+      String why = "the origin did not answer within " + options.readDeadline().toMillis() + " ms";
+      if (read.fail(why)) {
+        trouble.report("origin-hangs", "a guest's read has failed: " + why);
+      }
+    }
+  }
+
+  private long nextEvent() {
+    long next = Long.MAX_VALUE;
+    if (!retries.isEmpty()) {
+      next = retries.element().retryAtNanos;
+    }
+    if (!pending.isEmpty()) {
+      next = Math.min(next, pending.getFirst().arrivedNanos() + options.readDeadline().toNanos());
+    }
+    for (FetchQueue queue : queues.values()) {
+      if (!queue.running.isEmpty() && queue.lostThreads < MOST_LOST_THREADS) {
+        next =
+            Math.min(
+                next, queue.running.getFirst().startedNanos + options.attemptDeadline().toNanos());
+      }
+    }
+    return next;
+  }
+
+  /// How many reads wait for an origin.
+  int pendingReads() {
+    lock.enter();
+    try {
+      return pending.size();
+    } finally {
+      lock.leave();
+    }
+  }
+
+  /// Reads that wait fail; fetches under way are waited for, unless they hang.
+  void close() {
+    List<PendingRead> waiting;
+    List<Thread> running;
+    lock.enter();
+    try {
+      closed = true;
+      waiting = List.copyOf(pending);
+      pending.clear();
+      running = List.copyOf(threads);
+      timerWork.signalAll();
+      queues.values().forEach(queue -> queue.work.signalAll());
+    } finally {
+      lock.leave();
+    }
+    waiting.forEach(read -> read.fail("the data plane is stopping"));
+    queues.values().forEach(queue -> queue.origin.close());
+    long deadline = System.nanoTime() + CLOSE_NANOS;
+    for (Thread thread : running) {
+      joinUntil(thread, deadline);
+    }
+  }
+
+  private static void joinUntil(Thread thread, long deadlineNanos) {
+    try {
+      long left = TimeUnit.NANOSECONDS.toMillis(deadlineNanos - System.nanoTime());
+      if (left > 0 && !thread.join(Duration.ofMillis(left))) {
+        LOG.log(Level.INFO, "{0} is stuck in its origin and is left behind", thread.getName());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
