@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -128,20 +129,28 @@ final class PrestageClientTest {
         .hasMessageContaining("502");
   }
 
+  // The server takes nothing in and stays until it was heard: one that closes with bytes unread
+  // resets the connection,
+  // and whether its answer outlives that is the kernel's to say.
   @Test
   void aRefusalThatCameBeforeTheRequestWasReadIsHeard() throws Exception {
+    CountDownLatch heard = new CountDownLatch(1);
     Thread thread =
         Thread.ofVirtual()
             .start(() -> {
               try (SocketChannel channel = server.accept()) {
+                channel.shutdownInput();
                 send(channel, "HTTP/1.1 403 Forbidden\r\n\r\n{\"detail\":\"not you\"}");
-              } catch (IOException e) {
+                channel.shutdownOutput();
+                heard.await();
+              } catch (IOException | InterruptedException e) {
                 throw new AssertionError(e);
               }
             });
     assertThatThrownBy(() -> client.postBytes("/v1/models", new byte[5_000_000]))
         .isInstanceOf(ApiException.class)
         .hasMessage("not you");
+    heard.countDown();
     thread.join();
   }
 

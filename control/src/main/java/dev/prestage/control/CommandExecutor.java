@@ -103,6 +103,7 @@ final class CommandExecutor {
       case Command.ShowForecast(String name, int limit) -> forecast(known(name), limit);
       case Command.ShowTiers _ -> tiers();
       case Command.SetPredicting(boolean on) -> {
+        registry.keepPredicting(on);
         engine.predicting(on);
         yield new Reply.Done();
       }
@@ -212,6 +213,7 @@ final class CommandExecutor {
       throw e;
     }
     engine.detached(vm.id());
+    plane.forget(vm);
     // One that cannot be reached learns of it with the next connection.
     plane.detach(vm, _ -> reply.complete(new Reply.Done()));
   }

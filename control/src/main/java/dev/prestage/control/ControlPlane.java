@@ -96,6 +96,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param linkSocket where the data plane listens
   /// @param nbdSocket the data plane's NBD socket, for the URIs that VM managers get
   /// @param nbdTcp the data plane's NBD address on TCP as `host:port`, or empty
+  /// @param predicting whether to predict and stage, until somebody switches it
   /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
   ///   a peer to compare with
   public record Options(
@@ -105,12 +106,16 @@ public final class ControlPlane implements Commands, AutoCloseable {
       String nbdTcp,
       Thresholds thresholds,
       Limits limits,
+      boolean predicting,
       Function<HybridForecaster, Forecaster> serving) {}
 
   /// Where answered accesses go, and come back from. Neither blocks nor fails the engine thread.
   public interface HistorySink {
     /// Takes one answered access, or drops and counts it.
     void offer(Access access, Vm vm);
+
+    /// A VM is gone; what is kept for each VM in memory may go.
+    void forget(Vm vm);
 
     /// The rows that match, on the caller's thread.
     List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal;
@@ -149,8 +154,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
     this.clock = clock;
     this.history = history;
     this.registry = new Registry(options.state().resolve("registrations.json"));
-    this.models = new ModelStore(options.state().resolve("models"), registry, options.serving());
     this.health = new Health(clock, notices);
+    this.models =
+        new ModelStore(
+            options.state().resolve("models"), registry, options.serving(), health::trouble);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
     // to, at a million leases a second.
@@ -166,7 +173,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
             health::outcome,
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
-    registry.vms().forEach(engine::attached);
+    registry.vms().forEach(engine::resumed);
+    engine.predicting(registry.predicting().orElse(options.predicting()));
   }
 
   // ---- the engine thread
@@ -422,6 +430,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   List<Frame.Counter> dataPlaneCounters() {
     return dataPlaneCounters;
+  }
+
+  void forget(Vm vm) {
+    history.forget(vm);
   }
 
   long shedAccesses() {

@@ -56,6 +56,7 @@ class ControlPlaneTest {
 
   private static final class Kept implements ControlPlane.HistorySink {
     final BlockingQueue<Access> accesses = new LinkedBlockingQueue<>();
+    final List<String> forgotten = new CopyOnWriteArrayList<>();
     volatile @Nullable CountDownLatch stuck;
 
     @Override
@@ -69,6 +70,11 @@ class ControlPlaneTest {
         }
       }
       accesses.add(access);
+    }
+
+    @Override
+    public void forget(Vm vm) {
+      forgotten.add(vm.name());
     }
 
     @Override
@@ -110,6 +116,7 @@ class ControlPlaneTest {
                 "localhost:10809",
                 Thresholds.all(0.25),
                 Limits.DEFAULT,
+                true,
                 learnt -> learnt),
             clock,
             history,
@@ -518,6 +525,36 @@ class ControlPlaneTest {
     assertThat(vms(plane).getFirst().running()).isTrue();
   }
 
+  @Test
+  void theSwitchStaysAsItWasSetOverARestart() throws Exception {
+    ControlPlane plane = controlPlane();
+    ask(plane, new Command.SetPredicting(false));
+    plane.close();
+    ControlPlane next = controlPlane();
+    assertThat(health(next).predicting()).isFalse();
+    ask(next, new Command.SetPredicting(true));
+    assertThat(health(next).predicting()).isTrue();
+  }
+
+  @Test
+  void aRunWhoseStartNobodySawIsNotLearnt() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    plane.close();
+    ControlPlane next = controlPlane();
+    awaitLinked(next);
+    data.send(touches(data, "vm1", 100, 50));
+    for (int i = 0; i < 50; i++) {
+      assertThat(history.accesses.poll(30, TimeUnit.SECONDS)).isNotNull();
+    }
+    ask(next, new Command.StopProgram("vm1"));
+    assertRefused(next, new Command.ExportModel("web", null), Refusal.Reason.UNKNOWN, "no run");
+    learn(next, data, "vm1");
+    assertThat(ask(next, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
+  }
+
   // ---- accesses
 
   @Test
@@ -633,6 +670,8 @@ class ControlPlaneTest {
     learn(plane, data, "vm1");
     plane.close();
     assertThat(models.resolve("web.model.refused")).hasContent("what is this");
+    assertThat(notices)
+        .anyMatch(n -> n instanceof Notice.Degraded d && d.kind().equals("model:web.model"));
     ControlPlane next = controlPlane();
     assertThat(ask(next, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
   }

@@ -62,6 +62,7 @@ public final class Engine {
     Forecaster.@Nullable Cursor cursor;
     boolean touched;
     boolean hungry;
+    boolean startSeen = true;
 
     Copy(Vm vm) {
       this.vm = vm;
@@ -122,6 +123,16 @@ public final class Engine {
     copies.putIfAbsent(vm.id(), new Copy(vm));
   }
 
+  /// As [#attached], for a VM that ran before this engine's time: a run of which nobody saw the
+  /// start is forecast, and not learnt as one.
+  public void resumed(Vm vm) {
+    attached(vm);
+    Copy copy = copies.get(vm.id());
+    if (copy != null) {
+      copy.startSeen = false;
+    }
+  }
+
   /// A VM is gone. Its run ends.
   public void detached(int vm) {
     stopped(vm);
@@ -134,6 +145,7 @@ public final class Engine {
     Copy copy = copies.get(vm);
     if (copy != null) {
       endRun(copy);
+      copy.startSeen = true;
       begin(copy, clock.nanos());
       plan(copy);
     }
@@ -161,8 +173,11 @@ public final class Engine {
     if (cursor != null) {
       copy.cursor = null;
       copy.stoppedNanos = clock.nanos();
-      cursor.stop(copy.stoppedNanos);
-      models.learnt(copy.vm.program());
+      if (copy.startSeen) {
+        cursor.stop(copy.stoppedNanos);
+        models.learnt(copy.vm.program());
+      }
+      copy.startSeen = true;
     }
   }
 

@@ -5,7 +5,6 @@ import dev.prestage.cli.config.Configuration.ForecasterKind;
 import dev.prestage.control.ControlPlane;
 import dev.prestage.control.ControlPlane.HistorySink;
 import dev.prestage.control.api.ApiServer;
-import dev.prestage.control.command.Command.SetPredicting;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.control.record.HistoryWriter;
@@ -58,13 +57,11 @@ public final class ControlPlaneCommand implements Callable<Integer> {
                 configuration.nbdTcp(),
                 configuration.thresholds(),
                 configuration.limits(),
+                configuration.predicting(),
                 serving(configuration.forecaster())),
             clock,
             history == null ? new NoHistory() : new Kept(history),
             notices);
-    if (!configuration.predicting()) {
-      switchOff(plane);
-    }
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(
@@ -88,14 +85,6 @@ public final class ControlPlaneCommand implements Callable<Integer> {
       }
       lock.close();
     };
-  }
-
-  private static void switchOff(ControlPlane plane) throws IOException {
-    try {
-      plane.execute(new SetPredicting(false));
-    } catch (Refusal e) {
-      throw new IOException("predicting cannot be switched off: " + e.getMessage(), e);
-    }
   }
 
   private static Function<HybridForecaster, Forecaster> serving(ForecasterKind kind) {
@@ -128,6 +117,11 @@ public final class ControlPlaneCommand implements Callable<Integer> {
     }
 
     @Override
+    public void forget(Vm vm) {
+      writer.forget(vm.name());
+    }
+
+    @Override
     public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
       return writer.find(query);
     }
@@ -142,6 +136,9 @@ public final class ControlPlaneCommand implements Callable<Integer> {
   private record NoHistory() implements HistorySink {
     @Override
     public void offer(Access access, Vm vm) {}
+
+    @Override
+    public void forget(Vm vm) {}
 
     @Override
     public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {

@@ -21,6 +21,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 
 /// The forecasters of this host, each with its file `<tenant>/<program>.model`.
@@ -34,6 +35,7 @@ public final class ModelStore implements Models, AutoCloseable {
   private final Path folder;
   private final Spaces spaces;
   private final Function<HybridForecaster, Forecaster> serving;
+  private final BiConsumer<String, String> troubles;
   private final Map<Program, HybridForecaster> learners = new HashMap<>();
   private final Map<Program, Forecaster> served = new HashMap<>();
   private final Map<Path, byte[]> unwritten = new ConcurrentHashMap<>();
@@ -44,7 +46,14 @@ public final class ModelStore implements Models, AutoCloseable {
   /// @param spaces the host's numbering
   /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
   ///   a peer to compare with
-  public ModelStore(Path folder, Spaces spaces, Function<HybridForecaster, Forecaster> serving) {
+  /// @param troubles hears of a model that cannot be used or kept: a kind, and a line for the
+  ///   operator
+  public ModelStore(
+      Path folder,
+      Spaces spaces,
+      Function<HybridForecaster, Forecaster> serving,
+      BiConsumer<String, String> troubles) {
+    this.troubles = troubles;
     this.folder = folder;
     this.spaces = spaces;
     this.serving = serving;
@@ -98,19 +107,22 @@ public final class ModelStore implements Models, AutoCloseable {
     return new HybridForecaster();
   }
 
-  private static void setAside(Path file, IOException reason) {
+  private void setAside(Path file, IOException reason) {
     Path aside = file.resolveSibling(file.getFileName() + ".refused");
-    LOG.log(
-        WARNING,
-        "{0} cannot be used: {1}; it is kept as {2} and the program is learnt anew",
-        file,
-        reason.getMessage(),
-        aside.getFileName());
+    String fate = "it is kept as " + aside.getFileName();
     try {
       Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
-      LOG.log(WARNING, "{0} cannot be moved aside: {1}", file, e);
+      fate = "it cannot be moved aside (" + e + ")";
     }
+    trouble(
+        file,
+        "cannot be used: " + reason.getMessage() + "; " + fate + " and the program is learnt anew");
+  }
+
+  private void trouble(Path file, String what) {
+    LOG.log(WARNING, "the model {0} {1}", file, what);
+    troubles.accept("model:" + file.getFileName(), "the model " + file + " " + what);
   }
 
   private void write(Program program, HybridForecaster learner) {
@@ -129,11 +141,7 @@ public final class ModelStore implements Models, AutoCloseable {
     try {
       AtomicFile.write(file, bytes);
     } catch (IOException e) {
-      LOG.log(
-          WARNING,
-          "the model {0} is not kept: {1}; it is written again after the next run",
-          file,
-          e);
+      trouble(file, "is not kept: " + e + "; it is written again after the next run");
     }
   }
 

@@ -17,6 +17,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// This host's VMs, programs and spaces, and the numbers that stand for them. Numbers of programs
@@ -32,6 +33,7 @@ public final class Registry implements Spaces {
   private final Map<String, Vm> vms = new LinkedHashMap<>();
   private final Map<Integer, Vm> vmsById = new LinkedHashMap<>();
   private int nextVm = 1;
+  private @Nullable Boolean predicting;
 
   private record ProgramKey(String tenant, String name) {}
 
@@ -39,6 +41,7 @@ public final class Registry implements Spaces {
   private record Stored(
       int version,
       int nextVm,
+      @Nullable Boolean predicting,
       List<StoredSpace> spaces,
       List<ProgramKey> programs,
       List<StoredVm> vms) {}
@@ -79,6 +82,7 @@ public final class Registry implements Spaces {
 
   private void take(Stored stored) {
     nextVm = stored.nextVm();
+    predicting = stored.predicting();
     programs.addAll(stored.programs());
     for (StoredSpace space : stored.spaces()) {
       spaces.add(new Name(space.tenant(), ResourceType.of(space.type()), space.name()));
@@ -96,6 +100,7 @@ public final class Registry implements Spaces {
         new Stored(
             VERSION,
             nextVm,
+            predicting,
             spaces.stream()
                 .map(s -> new StoredSpace(s.tenant(), s.type().text(), s.name()))
                 .toList(),
@@ -161,6 +166,25 @@ public final class Registry implements Spaces {
     Name name = name(number);
     return new Space(
         number, name.type(), name.tenant(), name.name(), Space.EXTENT_BYTES, imageBytes);
+  }
+
+  /// How the switch was set by somebody, if it was.
+  public Optional<Boolean> predicting() {
+    return Optional.ofNullable(predicting);
+  }
+
+  /// Remembers how the switch was set.
+  ///
+  /// @throws UncheckedIOException if the folder cannot be written; it is then set as before
+  public void keepPredicting(boolean on) {
+    Boolean before = predicting;
+    predicting = on;
+    try {
+      save();
+    } catch (UncheckedIOException e) {
+      predicting = before;
+      throw e;
+    }
   }
 
   /// A number for a new VM.
