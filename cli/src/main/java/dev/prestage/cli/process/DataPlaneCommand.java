@@ -7,7 +7,7 @@ import dev.prestage.dataplane.Options.OriginOptions;
 import dev.prestage.dataplane.Options.TierOptions;
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.nbd.NbdLimits;
-import dev.prestage.link.HostClock;
+import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,9 @@
-package dev.prestage.dataplane;
+package dev.prestage.link.host;
 
-import dev.prestage.dataplane.block.IoProblem;
+import static java.nio.file.StandardOpenOption.CREATE;
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -9,40 +12,41 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import org.jspecify.annotations.Nullable;
 
-/// Keeps a second data plane off a state directory. The kernel lets go of it when the process ends,
-/// however it ends.
-final class StateLock implements AutoCloseable {
+/// Holds that one process at a time plays a part on a state folder. The kernel lets go when the
+/// process ends, however it ends.
+public final class StateLock implements AutoCloseable {
   private final FileChannel channel;
 
   private StateLock(FileChannel channel) {
     this.channel = channel;
   }
 
-  /// Takes the lock.
+  /// Takes the lock, which is the file `PART.lock`; makes the folder if it is missing.
   ///
-  /// @throws IOException with one line that names the holder, if somebody has it
-  static StateLock take(Path directory) throws IOException {
-    Path file = directory.resolve("lock");
+  /// @param part such as `data-plane`
+  /// @throws IOException one line that names the holder, if somebody has it
+  public static StateLock take(Path folder, String part) throws IOException {
+    Path file = folder.resolve(part + ".lock");
     FileChannel channel;
     try {
-      Files.createDirectories(directory);
-      channel =
-          FileChannel.open(
-              file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+      Files.createDirectories(folder);
+      channel = FileChannel.open(file, CREATE, READ, WRITE);
     } catch (IOException e) {
-      throw IoProblem.in("the state directory " + directory + " cannot be used", e);
+      throw IoProblem.in(
+          "the state folder " + folder + " cannot be used (set 'state' to one that can)", e);
     }
     try {
       if (tryLock(channel) == null) {
         throw new IOException(
-            "another data plane (pid "
+            "another "
+                + part
+                + " (pid "
                 + Files.readString(file).strip()
                 + ") works in "
-                + directory
-                + ": stop it, or use another state directory");
+                + folder
+                + ": stop it, or give this one another 'state'");
       }
       channel.truncate(0);
       channel.write(
@@ -55,6 +59,7 @@ final class StateLock implements AutoCloseable {
     }
   }
 
+  /// Null if somebody has it, in this process or in another.
   private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
     try {
       return channel.tryLock();
