@@ -11,10 +11,14 @@ import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 
 /// Holds that one process at a time plays a part on a state folder. The kernel lets go when the
 /// process ends, however it ends.
 final class StateLock implements AutoCloseable {
+  // A plane that lost its supervisor closes its history and its tier, which takes seconds.
+  private static final long ORPHAN_NANOS = TimeUnit.SECONDS.toNanos(30);
+
   private final FileChannel channel;
 
   private StateLock(FileChannel channel) {
@@ -53,6 +57,25 @@ final class StateLock implements AutoCloseable {
             Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)),
         0);
     return new StateLock(channel);
+  }
+
+  /// Waits until nobody holds a lock, or for as long as an orphan may take to end.
+  static void awaitFree(Path file) throws IOException, InterruptedException {
+    if (!Files.exists(file)) {
+      return;
+    }
+    long end = System.nanoTime() + ORPHAN_NANOS;
+    try (FileChannel channel = FileChannel.open(file, READ, WRITE)) {
+      boolean free = false;
+      while (!free && System.nanoTime() < end) {
+        try (FileLock lock = channel.tryLock()) {
+          free = lock != null;
+        }
+        if (!free) {
+          TimeUnit.MILLISECONDS.sleep(50);
+        }
+      }
+    }
   }
 
   @Override

@@ -18,6 +18,10 @@ public final class UnixSockets {
   // sun_path has 108 bytes with its final zero.
   private static final int LONGEST_PATH_BYTES = 107;
 
+  // A host's VMs may all come back at once; whoever does not fit is refused by the kernel. What is
+  // beyond net.core.somaxconn counts as that.
+  private static final int WAITING_CLIENTS = 1024;
+
   private UnixSockets() {}
 
   /// Listens on a path. A socket that a dead process left behind is replaced.
@@ -28,7 +32,7 @@ public final class UnixSockets {
     prepare(path);
     ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {
-      server.bind(UnixDomainSocketAddress.of(path));
+      server.bind(UnixDomainSocketAddress.of(path), WAITING_CLIENTS);
       Files.setPosixFilePermissions(path, PosixFilePermissions.fromString(permissions));
       return server;
     } catch (IOException e) {
