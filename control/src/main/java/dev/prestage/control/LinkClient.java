@@ -27,6 +27,11 @@ final class LinkClient implements Stager, AutoCloseable {
   /// nothing.
   private static final Duration RETRY = Duration.ofMillis(100);
 
+  /// The data plane tells its numbers once a second.
+  private static final Duration SILENCE = Duration.ofSeconds(5);
+
+  private static final Duration WATCH = Duration.ofMillis(250);
+
   private final Path socket;
   private final Listener listener;
   private final Thread thread;
@@ -34,6 +39,10 @@ final class LinkClient implements Stager, AutoCloseable {
   private volatile @Nullable Link open;
   private volatile @Nullable Link link;
   private volatile String state = "not connected yet";
+  private volatile @Nullable String gaveUp;
+
+  // When the data plane last said something; 0 before it has told its numbers once.
+  private volatile long heardNanos;
 
   /// What happens on the link; all calls come from the link's thread.
   interface Listener {
@@ -54,6 +63,47 @@ final class LinkClient implements Stager, AutoCloseable {
 
   void start() {
     thread.start();
+    Thread.ofPlatform().daemon().name("link-watch").start(this::watch);
+  }
+
+  /// A data plane that stands still would otherwise hold up whoever tells it something.
+  private void watch() {
+    long before = System.nanoTime();
+    try {
+      while (!closed.await(WATCH.toMillis(), TimeUnit.MILLISECONDS)) {
+        long now = System.nanoTime();
+        boolean stoodStill = now - before > SILENCE.toNanos() / 2;
+        before = now;
+        long heard = heardNanos;
+        Link connection = open;
+        if (connection == null || heard == 0) {
+          continue;
+        }
+        if (stoodStill) {
+          // This process did: what the data plane said meanwhile is not read yet.
+          heardNanos = now;
+        } else if (now - heard > SILENCE.toNanos()) {
+          gaveUp =
+              "the data plane, pid "
+                  + connection.peer().pid()
+                  + ", has said nothing for "
+                  + SILENCE.toSeconds()
+                  + " s: is it stopped, or the host overloaded?";
+          heardNanos = 0;
+          hangUp(connection);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void hangUp(Link connection) {
+    try {
+      connection.close();
+    } catch (IOException e) {
+      LOG.log(WARNING, "closing the link: {0}", reason(e));
+    }
   }
 
   /// `ok`, or one line that says why there is no connection.
@@ -87,14 +137,22 @@ final class LinkClient implements Stager, AutoCloseable {
       connected = true;
       LOG.log(INFO, "connected to the data plane, pid {0}", Long.toString(connection.peer().pid()));
       listener.connected(connection);
+      gaveUp = null;
       while (true) {
-        listener.received(connection.receive());
+        Frame frame = connection.receive();
+        if (heardNanos != 0 || frame instanceof Frame.Status) {
+          heardNanos = System.nanoTime();
+        }
+        listener.received(frame);
       }
     } catch (IOException | RuntimeException e) {
       open = null;
-      state = "no data plane on " + socket + " (" + reason(e) + "); trying again";
+      heardNanos = 0;
+      String silent = gaveUp;
+      String why = silent == null ? reason(e) : silent;
+      state = "no data plane on " + socket + " (" + why + "); trying again";
       if (connected && closed.getCount() != 0) {
-        LOG.log(WARNING, "the data plane is gone: {0}", reason(e));
+        LOG.log(WARNING, "the data plane is gone: {0}", why);
         listener.disconnected();
       }
     }
@@ -146,11 +204,7 @@ final class LinkClient implements Stager, AutoCloseable {
     closed.countDown();
     Link connection = open;
     if (connection != null) {
-      try {
-        connection.close();
-      } catch (IOException e) {
-        LOG.log(WARNING, "closing the link: {0}", reason(e));
-      }
+      hangUp(connection);
     }
     thread.interrupt();
     try {

@@ -93,7 +93,10 @@ public final class DataPlane implements AutoCloseable {
       }
       this.stager = own(new BlockStager(origins, tier, options.block(), clock, troubles, doorbell));
       restore();
-      this.nbd = own(new NbdServer(new Attached(), options.limits(), clock, options.nbdSocket()));
+      this.nbd =
+          own(
+              new NbdServer(
+                  new Attached(), options.limits(), clock, troubles, options.nbdSocket()));
       this.nbdAddress = options.nbdAddress() == null ? null : nbd.listenOn(options.nbdAddress());
       this.link =
           own(
@@ -202,12 +205,29 @@ public final class DataPlane implements AutoCloseable {
         } else {
           disk = open(attachment);
         }
-        if (!attachment.equals(wanted.put(attach.vmName(), attachment))) {
-          attachments.save(wanted.values());
-        }
+        remember(attachment);
         return disk.sizeBytes();
       } finally {
         registry.unlock();
+      }
+    }
+
+    /// Who is told that it did not work must not find it half done.
+    private void remember(Attachment attachment) throws IOException {
+      Attachment before = wanted.put(attachment.vmName(), attachment);
+      if (attachment.equals(before)) {
+        return;
+      }
+      try {
+        attachments.save(wanted.values());
+      } catch (IOException e) {
+        if (before == null) {
+          wanted.remove(attachment.vmName());
+          close(attachment.vmName());
+        } else {
+          wanted.put(attachment.vmName(), before);
+        }
+        throw IoProblem.in("VM '" + attachment.vmName() + "' cannot be remembered", e);
       }
     }
 

@@ -148,6 +148,8 @@ final class LinkServer implements AutoCloseable {
       LOG.log(Level.INFO, "the control plane is gone; serving goes on");
     } catch (IOException e) {
       LOG.log(Level.WARNING, "link to the control plane: {0}", IoProblem.explain(e));
+    } catch (RuntimeException e) {
+      LOG.log(Level.ERROR, "the link failed at what the control plane sent", e);
     }
   }
 
@@ -173,6 +175,10 @@ final class LinkServer implements AutoCloseable {
       } catch (IOException e) {
         // Its receiving thread says so.
         LOG.log(Level.DEBUG, "sending to the control plane", e);
+        current.close();
+      } catch (RuntimeException e) {
+        // A defect; the next control plane must still be told.
+        LOG.log(Level.ERROR, "sending to the control plane failed", e);
         current.close();
       }
     }

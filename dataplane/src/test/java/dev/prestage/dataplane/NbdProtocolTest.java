@@ -316,7 +316,7 @@ final class NbdProtocolTest {
   @Test
   void oneConnectionCannotHaveMoreThanItsShareInFlight() throws Exception {
     site.faults = new Faults(Duration.ZERO, 0, 0, 1, 0, 1);
-    site.limits = new NbdLimits(16, 3, 64L << 20);
+    site.limits = new NbdLimits(16, 3, 64L << 20, 96L << 20, Duration.ofSeconds(10));
     site.block = new BlockOptions(32, 32, Duration.ofSeconds(30), Duration.ofSeconds(10));
     reopen();
     try (NbdClient client = site.client("vm1")) {
@@ -334,7 +334,7 @@ final class NbdProtocolTest {
 
   @Test
   void whoComesAfterTheLastFreeConnectionIsTurnedAway() throws Exception {
-    site.limits = new NbdLimits(2, 8, 64L << 20);
+    site.limits = new NbdLimits(2, 8, 64L << 20, 96L << 20, Duration.ofSeconds(10));
     reopen();
     List<NbdClient> clients = new ArrayList<>();
     clients.add(site.client("vm1"));

@@ -2,6 +2,8 @@ package dev.prestage.cli.process;
 
 import dev.prestage.cli.config.Configuration;
 import dev.prestage.cli.config.ConfigurationException;
+import dev.prestage.link.host.StateLock;
+import java.io.IOException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -17,10 +19,26 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
   private @Nullable Path configuration;
 
   @Override
-  public Integer call() throws ConfigurationException, InterruptedException {
+  public Integer call() throws ConfigurationException, InterruptedException, IOException {
     Configuration checked = Configuration.read(configuration);
+    StateLock lock;
+    try {
+      lock = StateLock.take(checked.state(), "prestage");
+    } catch (IOException e) {
+      System.err.println("prestage cannot start: " + e.getMessage());
+      return Supervisor.CANNOT_START;
+    }
+    try (lock) {
+      return run(checked);
+    }
+  }
+
+  private int run(Configuration checked) throws InterruptedException, IOException {
+    // The planes of a supervisor that was killed are about to end.
+    StateLock.awaitFree(checked.state(), "data-plane");
+    StateLock.awaitFree(checked.state(), "control-plane");
     System.err.printf(
         "prestage: serving disks on %s, the API on %s%n", checked.nbdSocket(), checked.apiSocket());
-    return new Supervisor(configuration).run();
+    return new Supervisor(configuration, checked.tier().capacityBytes()).run();
   }
 }

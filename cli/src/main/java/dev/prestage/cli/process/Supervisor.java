@@ -12,8 +12,8 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /// Starts both planes as processes of their own and starts each again when it ends, later each time
-/// while it keeps ending. A plane that says that it cannot start at all (exit code 2) ends the
-/// whole.
+/// while it keeps ending. A plane that says at its first start that it cannot (exit code 2) ends
+/// the whole. Once started it is tried again even then: guests are being served by the other.
 ///
 /// A plane ends by itself when its standard input does: when this process is gone, whichever way.
 final class Supervisor {
@@ -31,20 +31,35 @@ final class Supervisor {
   private static final Duration STEADY = Duration.ofSeconds(30);
 
   private final @Nullable Path configuration;
+  private final long tierBytes;
   private final CountDownLatch stopping = new CountDownLatch(1);
   private volatile int exitCode;
 
-  Supervisor(@Nullable Path configuration) {
+  /// @param tierBytes the tier's capacity, for which the data plane keeps checksums in memory
+  Supervisor(@Nullable Path configuration, long tierBytes) {
     this.configuration = configuration;
+    this.tierBytes = tierBytes;
   }
 
   /// Runs until it is told to stop, or a plane cannot start.
   ///
   /// @return the exit code
   int run() throws InterruptedException {
+    // Replies that wait may take 96 MiB (NbdLimits). Checksums take 1 MiB for each GiB of the tier,
+    // twice that where extents lie far apart. Outside of the heap are the buffers of 256
+    // connections,
+    // up to 1.25 MiB each, and those of fetches, 1 MiB each.
+    long heapMib = 288 + 2 * (tierBytes >> 30);
     // The data plane's heap is small and steady; the serial collector has no threads that compete
     // with demand for two cores.
-    Plane data = new Plane("data-plane", List.of("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"));
+    Plane data =
+        new Plane(
+            "data-plane",
+            List.of(
+                "-Xms64m",
+                "-Xmx" + heapMib + "m",
+                "-XX:MaxDirectMemorySize=640m",
+                "-XX:+UseSerialGC"));
     Plane control = new Plane("control-plane", List.of("-Xmx1g", "-XX:+UseG1GC"));
     Thread watcherOfData = data.watch();
     Thread watcherOfControl = control.watch();
@@ -97,6 +112,7 @@ final class Supervisor {
 
     private void keepRunning() {
       Duration pause = FIRST_PAUSE;
+      boolean first = true;
       try {
         while (stopping.getCount() > 0) {
           long started = System.nanoTime();
@@ -104,11 +120,12 @@ final class Supervisor {
           if (stopping.getCount() == 0) {
             return;
           }
-          if (code == CANNOT_START) {
+          if (code == CANNOT_START && first) {
             exitCode = code;
             stopping.countDown();
             return;
           }
+          first = false;
           boolean steady = System.nanoTime() - started > STEADY.toNanos();
           pause = steady ? FIRST_PAUSE : pause.multipliedBy(2);
           pause = pause.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause;

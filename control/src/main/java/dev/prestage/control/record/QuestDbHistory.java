@@ -139,7 +139,8 @@ public final class QuestDbHistory implements AccessHistory {
               + folder
               + " cannot be opened ("
               + reason(e)
-              + "); if the folder is damaged, move it away and restart: a new history begins",
+              + "); free space if its disk is full; if the folder is damaged, move it away and restart: a"
+              + " new history begins",
           e);
     }
   }

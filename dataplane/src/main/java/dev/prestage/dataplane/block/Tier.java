@@ -286,6 +286,10 @@ public final class Tier implements AutoCloseable {
   void refused(TierFile file, IOException e) {
     long pause;
     synchronized (this) {
+      // Writes that were under way when the first one failed say nothing new.
+      if (!accepts()) {
+        return;
+      }
       pauseNanos =
           Math.min(LONGEST_PAUSE_NANOS, pauseNanos == 0 ? FIRST_PAUSE_NANOS : 2 * pauseNanos);
       pausedUntilNanos = clock.nanos() + pauseNanos;

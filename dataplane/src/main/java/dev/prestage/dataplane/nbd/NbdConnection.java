@@ -48,6 +48,7 @@ final class NbdConnection implements Runnable {
   private final SocketChannel channel;
   private final Exports exports;
   private final NbdLimits limits;
+  private final ReplyMemory memory;
   private final Clock clock;
   private final Consumer<NbdConnection> ended;
   private final long beganNanos;
@@ -65,17 +66,22 @@ final class NbdConnection implements Runnable {
   private @Nullable Thread lateWriter;
   private int requestsInFlight;
   private long bytesInFlight;
-  private boolean closed;
+  private volatile boolean closed;
+
+  // When the client last took something of what is being written; 0 while nothing is.
+  private volatile long writingSinceNanos;
 
   NbdConnection(
       SocketChannel channel,
       Exports exports,
       NbdLimits limits,
+      ReplyMemory memory,
       Clock clock,
       Consumer<NbdConnection> ended) {
     this.channel = channel;
     this.exports = exports;
     this.limits = limits;
+    this.memory = memory;
     this.clock = clock;
     this.ended = ended;
     this.beganNanos = clock.nanos();
@@ -97,10 +103,12 @@ final class NbdConnection implements Runnable {
         if (!closed) {
           answered.add(this);
           lateChanged.signalAll();
+          return;
         }
       } finally {
         late.unlock();
       }
+      memory.giveBack(length());
     }
   }
 
@@ -131,6 +139,9 @@ final class NbdConnection implements Runnable {
       LOG.log(Level.INFO, "closing a connection whose client {0}", e.getMessage());
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "connection lost", e);
+    } catch (OutOfMemoryError e) {
+      LOG.log(
+          Level.WARNING, "closing a connection, there is no memory for it: {0}", e.getMessage());
     } finally {
       close();
       ended.accept(this);
@@ -145,15 +156,33 @@ final class NbdConnection implements Runnable {
     return disk == null && beganNanos < nanos;
   }
 
+  /// Whether it holds memory for replies and its client has taken nothing since.
+  boolean isStuckSince(long nanos) {
+    long since = writingSinceNanos;
+    late.lock();
+    try {
+      return since != 0 && since < nanos && bytesInFlight > 0;
+    } finally {
+      late.unlock();
+    }
+  }
+
   /// Ends the connection; its threads end soon.
   void close() {
+    int unsent = 0;
     late.lock();
     try {
       closed = true;
+      for (LateRead read : answered) {
+        unsent += read.length();
+      }
       answered.clear();
       lateChanged.signalAll();
     } finally {
       late.unlock();
+    }
+    if (unsent > 0) {
+      memory.giveBack(unsent);
     }
     try {
       channel.close();
@@ -444,9 +473,25 @@ final class NbdConnection implements Runnable {
   }
 
   private void readLater(Disk chosen, long cookie, long offset, int length) throws IOException {
-    var read = new LateRead(cookie, offset, length, clock.nanos());
+    long arrivedNanos = clock.nanos();
     // What is answered already must not wait behind what takes long.
     flush();
+    awaitShare(chosen, length);
+    if (!memory.take(length, () -> closed)) {
+      throw new ClosedChannelException();
+    }
+    LateRead read;
+    try {
+      read = new LateRead(cookie, offset, length, arrivedNanos);
+    } catch (OutOfMemoryError e) {
+      memory.giveBack(length);
+      throw e;
+    }
+    chosen.readLater(read, reader);
+  }
+
+  /// Waits until this connection may hold so much more, and counts it.
+  private void awaitShare(Disk chosen, int length) throws IOException {
     late.lock();
     try {
       while (!closed
@@ -466,7 +511,6 @@ final class NbdConnection implements Runnable {
     } finally {
       late.unlock();
     }
-    chosen.readLater(read, reader);
   }
 
   private void writeLate() {
@@ -474,7 +518,11 @@ final class NbdConnection implements Runnable {
     try {
       LateRead read = nextAnswered();
       while (read != null) {
-        write(read, buffer);
+        try {
+          write(read, buffer);
+        } finally {
+          memory.giveBack(read.length());
+        }
         late.lock();
         try {
           requestsInFlight--;
@@ -540,8 +588,13 @@ final class NbdConnection implements Runnable {
   }
 
   private void writeAll(ByteBuffer bytes) throws IOException {
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
+    try {
+      while (bytes.hasRemaining()) {
+        writingSinceNanos = clock.nanos();
+        channel.write(bytes);
+      }
+    } finally {
+      writingSinceNanos = 0;
     }
   }
 

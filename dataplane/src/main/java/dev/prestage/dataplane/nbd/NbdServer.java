@@ -1,6 +1,7 @@
 package dev.prestage.dataplane.nbd;
 
 import dev.prestage.dataplane.block.Disk;
+import dev.prestage.dataplane.block.Trouble;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.UnixSockets;
 import java.io.IOException;
@@ -41,16 +42,21 @@ public final class NbdServer implements AutoCloseable {
   private final List<ServerSocketChannel> listeners = new ArrayList<>();
   private final Map<NbdConnection, Thread> connections = new ConcurrentHashMap<>();
   private final Path socket;
+  private final ReplyMemory memory;
+  private final Trouble trouble;
   private volatile boolean closed;
 
   /// Listens on a unix socket.
   ///
   /// @throws IOException with one line that says what is wrong with the path
-  public NbdServer(Exports exports, NbdLimits limits, Clock clock, Path socket) throws IOException {
+  public NbdServer(Exports exports, NbdLimits limits, Clock clock, Trouble trouble, Path socket)
+      throws IOException {
     this.exports = exports;
     this.limits = limits;
     this.clock = clock;
     this.socket = socket;
+    this.trouble = trouble;
+    this.memory = new ReplyMemory(limits.bytesInAll(), this::turnOutStuck);
     // Virtual machine monitors often run as a user of their own: the socket's group may connect.
     listen(UnixSockets.listen(socket, "rw-rw----"), socket.toString());
   }
@@ -84,6 +90,10 @@ public final class NbdServer implements AutoCloseable {
       } catch (IOException e) {
         LOG.log(Level.WARNING, "cannot accept NBD clients: {0}", e.getMessage());
         LockSupport.parkNanos(ACCEPT_PAUSE_NANOS);
+      } catch (OutOfMemoryError e) {
+        // No memory or no thread for one more client must not be the end of all that follow.
+        trouble.report("nbd-connections", "turned an NBD client away: " + e.getMessage());
+        LockSupport.parkNanos(ACCEPT_PAUSE_NANOS);
       }
     }
   }
@@ -96,23 +106,51 @@ public final class NbdServer implements AutoCloseable {
           .forEach(NbdConnection::close);
     }
     if (connections.size() >= limits.connections()) {
-      LOG.log(
-          Level.WARNING,
-          "turned an NBD client away: all {0} connections are in use",
-          limits.connections());
+      trouble.report(
+          "nbd-connections",
+          "turned an NBD client away: all " + limits.connections() + " connections are in use");
       channel.close();
       return;
     }
+    try {
+      serve(channel);
+    } catch (IOException | OutOfMemoryError e) {
+      channel.close();
+      throw e;
+    }
+  }
+
+  private void serve(SocketChannel channel) throws IOException {
     if (channel.supportedOptions().contains(StandardSocketOptions.TCP_NODELAY)) {
       channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
       channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
-    var connection = new NbdConnection(channel, exports, limits, clock, connections::remove);
+    var connection =
+        new NbdConnection(channel, exports, limits, memory, clock, connections::remove);
     Thread thread = Thread.ofPlatform().daemon().name("nbd").unstarted(connection);
     connections.put(connection, thread);
-    thread.start();
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) {
+      connections.remove(connection);
+      throw e;
+    }
     if (closed) {
       connection.close();
+    }
+  }
+
+  private void turnOutStuck() {
+    long before = clock.nanos() - limits.patience().toNanos();
+    for (NbdConnection connection : connections.keySet()) {
+      if (connection.isStuckSince(before)) {
+        trouble.report(
+            "nbd-stuck",
+            "an NBD client has not read its replies for "
+                + limits.patience().toSeconds()
+                + " s while others wait for their memory: its connection is closed");
+        connection.close();
+      }
     }
   }
 

@@ -12,11 +12,15 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /// Holds that one process at a time plays a part on a state folder. The kernel lets go when the
 /// process ends, however it ends.
 public final class StateLock implements AutoCloseable {
+  // A plane that lost its supervisor closes its history and its tier, which takes seconds.
+  private static final long ORPHAN_NANOS = TimeUnit.SECONDS.toNanos(30);
+
   private final FileChannel channel;
 
   private StateLock(FileChannel channel) {
@@ -65,6 +69,27 @@ public final class StateLock implements AutoCloseable {
       return channel.tryLock();
     } catch (OverlappingFileLockException _) {
       return null;
+    }
+  }
+
+  /// Waits until nobody plays this part any more, or for as long as a process that lost its
+  /// supervisor may take to end.
+  public static void awaitFree(Path folder, String part) throws IOException, InterruptedException {
+    Path file = folder.resolve(part + ".lock");
+    if (!Files.exists(file)) {
+      return;
+    }
+    long end = System.nanoTime() + ORPHAN_NANOS;
+    try (FileChannel channel = FileChannel.open(file, READ, WRITE)) {
+      boolean free = false;
+      while (!free && System.nanoTime() < end) {
+        try (FileLock lock = tryLock(channel)) {
+          free = lock != null;
+        }
+        if (!free) {
+          TimeUnit.MILLISECONDS.sleep(50);
+        }
+      }
     }
   }
 

@@ -21,6 +21,10 @@ public final class UnixSockets {
   /// The kernel's `sun_path` has 108 bytes, the last of them a zero.
   private static final int MAX_PATH_BYTES = 107;
 
+  // A host's VMs may all come back at once; whoever does not fit is refused by the kernel. What is
+  // beyond net.core.somaxconn counts as that.
+  private static final int WAITING_CLIENTS = 1024;
+
   private UnixSockets() {}
 
   /// Listens on a path, after [#prepare].
@@ -31,7 +35,7 @@ public final class UnixSockets {
     prepare(path);
     ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {
-      server.bind(UnixDomainSocketAddress.of(path));
+      server.bind(UnixDomainSocketAddress.of(path), WAITING_CLIENTS);
       guard(path, permissions);
       return server;
     } catch (IOException e) {
