@@ -32,10 +32,7 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     }
   }
 
-  private int run(Configuration checked) throws InterruptedException, IOException {
-    // The planes of a supervisor that was killed are about to end.
-    StateLock.awaitFree(checked.state().resolve("lock"));
-    StateLock.awaitFree(checked.state().resolve("control-plane.lock"));
+  private int run(Configuration checked) throws InterruptedException {
     System.err.printf(
         "prestage: serving disks on %s, the API on %s%n", checked.nbdSocket(), checked.apiSocket());
     return new Supervisor(configuration, checked.tier().capacityBytes()).run();

@@ -59,7 +59,9 @@ final class StateLock implements AutoCloseable {
     return new StateLock(channel);
   }
 
-  /// Waits until nobody holds a lock, or for as long as an orphan may take to end.
+  /// Waits until nobody holds a plane's lock, or for as long as an orphan may take to end. The
+  /// supervisor holds a lock of its own, so whoever else has a plane's is the plane of one that was
+  /// killed. The plane waits itself: an orphan may have been starting when the supervisor looked.
   static void awaitFree(Path file) throws IOException, InterruptedException {
     if (!Files.exists(file)) {
       return;
