@@ -43,13 +43,20 @@ final class RunningHost implements AutoCloseable {
 
   /// Writes an image and a configuration and starts; `more` is added to the configuration.
   static RunningHost start(Path folder, String more) throws IOException {
+    return start(folder, "latency: 2ms", more);
+  }
+
+  /// The same with an origin that has these faults.
+  static RunningHost start(Path folder, String faults, String more) throws IOException {
     Path images = Files.createDirectories(folder.resolve("images"));
     byte[] image = new byte[EXTENTS * EXTENT];
     new Random(4711).nextBytes(image);
     Files.write(images.resolve(IMAGE), image);
     Files.writeString(
         folder.resolve("prestage.yaml"),
-        "state: state\norigins:\n  - {name: nas, directory: images, faults: {latency: 2ms}}\n"
+        "state: state\norigins:\n  - {name: nas, directory: images, faults: {"
+            + faults
+            + "}}\n"
             + more);
     return restart(folder, image);
   }
@@ -156,6 +163,17 @@ final class RunningHost implements AutoCloseable {
 
   String log() throws IOException {
     return Files.readString(folder.resolve("log"));
+  }
+
+  /// Ends the supervisor as a crash would, and nothing else.
+  void kill() {
+    process.destroyForcibly();
+    process.onExit().join();
+  }
+
+  /// A signal that the JDK has no word for.
+  static void signal(ProcessHandle plane, String name) throws IOException {
+    new ProcessBuilder("kill", "-" + name, Long.toString(plane.pid())).start().onExit().join();
   }
 
   @Override

@@ -345,4 +345,37 @@ final class NbdProtocolTest {
     assertStillServing();
     clients.removeLast().close();
   }
+
+  @Test
+  void clientsThatReadNothingAreTurnedOutWhenOthersNeedTheirMemory() throws Exception {
+    // Nothing stays in the tier, so each read is one that waits.
+    site.capacityBytes = EXTENT;
+    site.limits = new NbdLimits(64, 16, 64L << 20, 4L << 20, Duration.ofMillis(300));
+    reopen();
+    List<RawClient> lazy = new ArrayList<>();
+    try {
+      for (int i = 0; i < 8; i++) {
+        var client = new RawClient(site.nbdSocket()).flags(3);
+        lazy.add(client);
+        client.option(1, "vm1".getBytes(StandardCharsets.UTF_8));
+        client.receive(10);
+        for (int j = 0; j < 8; j++) {
+          client.request(0, 0, j, 0, 2 * Site.MIB);
+        }
+      }
+      try (NbdClient client = site.client("vm1")) {
+        for (int i = 0; i < 4; i++) {
+          int from = i * Site.MIB;
+          assertThat(client.read(from, 2 * Site.MIB))
+              .isEqualTo(Arrays.copyOfRange(image, from, from + 2 * Site.MIB));
+        }
+      }
+    } finally {
+      for (RawClient client : lazy) {
+        client.close();
+      }
+    }
+    await(() -> Site.counter(plane, "connections", "") == 0, "their threads end");
+    assertStillServing();
+  }
 }

@@ -41,8 +41,10 @@ public final class ControlPlaneCommand implements Callable<Integer> {
     return PlaneProcess.run("control plane", () -> open(checked));
   }
 
-  private static AutoCloseable open(Configuration configuration) throws IOException {
+  private static AutoCloseable open(Configuration configuration)
+      throws IOException, InterruptedException {
     Clock clock = new HostClock();
+    StateLock.awaitFree(configuration.state().resolve("control-plane.lock"));
     StateLock lock = StateLock.take(configuration.state(), "control-plane");
     NoticeHub notices = new NoticeHub(clock);
     HistoryWriter history =

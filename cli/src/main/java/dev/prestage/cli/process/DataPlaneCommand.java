@@ -28,10 +28,12 @@ public final class DataPlaneCommand implements Callable<Integer> {
     return PlaneProcess.run("data plane", () -> open(checked));
   }
 
-  private static AutoCloseable open(Configuration configuration) throws IOException {
+  private static AutoCloseable open(Configuration configuration)
+      throws IOException, InterruptedException {
     Configuration.Tier tier = configuration.tier();
     Configuration.Fetch fetch = configuration.fetch();
     Files.createDirectories(configuration.sockets());
+    StateLock.awaitFree(configuration.state().resolve("lock"));
     return DataPlane.start(
         new Options(
             configuration.state(),

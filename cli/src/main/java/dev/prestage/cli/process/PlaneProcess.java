@@ -14,7 +14,7 @@ final class PlaneProcess {
 
   /// Opens a plane.
   interface Opener {
-    AutoCloseable open() throws IOException;
+    AutoCloseable open() throws IOException, InterruptedException;
   }
 
   /// Runs a plane until the supervisor is gone.

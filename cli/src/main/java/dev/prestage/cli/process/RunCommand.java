@@ -33,10 +33,14 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     }
   }
 
+<<<<<<< HEAD
   private int run(Configuration checked) throws InterruptedException, IOException {
     // The planes of a supervisor that was killed are about to end.
     StateLock.awaitFree(checked.state(), "data-plane");
     StateLock.awaitFree(checked.state(), "control-plane");
+=======
+  private int run(Configuration checked) throws InterruptedException {
+>>>>>>> adversary
     System.err.printf(
         "prestage: serving disks on %s, the API on %s%n", checked.nbdSocket(), checked.apiSocket());
     return new Supervisor(configuration, checked.tier().capacityBytes()).run();

@@ -168,4 +168,16 @@ final class TierTest {
         .hasSize(2)
         .allMatch(t -> t.startsWith("tier-write") && t.contains("No space left on device"));
   }
+
+  @Test
+  void writesThatFailTogetherPauseOnce() throws Exception {
+    Tier tier = tier(storage, 4);
+    TierFile file = tier.open("t", "disk", IDENTITY);
+    for (int i = 0; i < 8; i++) {
+      tier.refused(file, new IOException("No space left on device"));
+    }
+    now.addAndGet(1_000_000_000L);
+    assertThat(tier.accepts()).isTrue();
+    assertThat(troubles).hasSize(1);
+  }
 }
