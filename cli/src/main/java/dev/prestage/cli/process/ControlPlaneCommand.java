@@ -44,7 +44,7 @@ public final class ControlPlaneCommand implements Callable<Integer> {
   private static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {
     Clock clock = new HostClock();
-    StateLock.awaitFree(configuration.state().resolve("control-plane.lock"));
+    StateLock.awaitFree(configuration.state(), "control-plane");
     StateLock lock = StateLock.take(configuration.state(), "control-plane");
     NoticeHub notices = new NoticeHub(clock);
     HistoryWriter history =
