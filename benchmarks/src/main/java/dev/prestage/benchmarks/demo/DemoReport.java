@@ -82,7 +82,8 @@ public record DemoReport(List<Row> rows) {
   /// The first two columns are words, the others numbers.
   private static String aligned(List<List<String>> cells) {
     StringBuilder table = new StringBuilder();
-    for (List<String> row : cells) {
+    for (int line = 0; line < cells.size(); line++) {
+      List<String> row = cells.get(line);
       StringBuilder rule = new StringBuilder("\n|");
       table.append('|');
       for (int column = 0; column < row.size(); column++) {
@@ -95,7 +96,7 @@ public record DemoReport(List<Row> rows) {
             .append(" |");
         rule.append('-').append("-".repeat(width)).append(word ? "-|" : ":|");
       }
-      if (row == cells.getFirst()) {
+      if (line == 0) {
         table.append(rule);
       }
       table.append('\n');
