@@ -19,7 +19,6 @@ final class Health {
   private final Clock clock;
   private final Notices notices;
   private final Map<String, Trouble> troubles = new ConcurrentHashMap<>();
-  private final AtomicLong usefulExtents = new AtomicLong();
   private final AtomicLong leadNanos = new AtomicLong();
 
   private record Trouble(String text, long timeNanos) {}
@@ -51,7 +50,6 @@ final class Health {
 
   void outcome(StagingOutcome outcome) {
     if (outcome instanceof StagingOutcome.Useful useful) {
-      usefulExtents.addAndGet(useful.extents());
       leadNanos.addAndGet(useful.lead().toNanos() * useful.extents());
     }
   }

@@ -18,7 +18,7 @@ import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.link.Frame;
-import dev.prestage.link.HostClock;
+import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;

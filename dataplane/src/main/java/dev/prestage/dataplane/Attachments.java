@@ -1,15 +1,12 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.link.host.AtomicFile;
 import java.io.IOException;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -19,8 +16,8 @@ import java.util.stream.Collectors;
 /// them before any control plane comes.
 ///
 /// Its first line is `prestage-attachments` and the version; then one line for each VM with the
-/// fields of [Attachment], separated by spaces, texts URL-encoded. It is replaced as a whole by a
-/// rename, so a crash leaves the old or the new one.
+/// fields of [Attachment], separated by spaces, texts URL-encoded. A crash leaves the old file or
+/// the new one.
 final class Attachments {
   private static final String TITLE = "prestage-attachments ";
   private static final int VERSION = 1;
@@ -109,20 +106,7 @@ final class Attachments {
                     encode(a.tenant()),
                     encode(a.image())))
             .collect(Collectors.joining("\n", TITLE + VERSION + "\n", "\n"));
-    Path next = file.resolveSibling("attachments.new");
-    try (FileChannel channel =
-        FileChannel.open(
-            next,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.WRITE,
-            StandardOpenOption.TRUNCATE_EXISTING)) {
-      ByteBuffer bytes = ByteBuffer.wrap(text.stripTrailing().getBytes(StandardCharsets.UTF_8));
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
-      }
-      channel.force(true);
-    }
-    Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    AtomicFile.write(file, text.stripTrailing().getBytes(StandardCharsets.UTF_8));
   }
 
   private static String encode(String text) {

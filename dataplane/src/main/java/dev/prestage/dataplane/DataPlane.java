@@ -9,13 +9,14 @@ import dev.prestage.dataplane.block.Disk;
 import dev.prestage.dataplane.block.Doorbell;
 import dev.prestage.dataplane.block.FaultyOrigin;
 import dev.prestage.dataplane.block.FileStorage;
-import dev.prestage.dataplane.block.IoProblem;
 import dev.prestage.dataplane.block.Origin;
 import dev.prestage.dataplane.block.Tier;
 import dev.prestage.dataplane.nbd.Exports;
 import dev.prestage.dataplane.nbd.NbdServer;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
+import dev.prestage.link.host.IoProblem;
+import dev.prestage.link.host.StateLock;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -76,7 +77,7 @@ public final class DataPlane implements AutoCloseable {
     this.troubles = new Troubles(clock);
     this.attachments = new Attachments(options.stateDirectory());
     try {
-      own(StateLock.take(options.stateDirectory()));
+      own(StateLock.take(options.stateDirectory(), "data-plane"));
       this.tier =
           new Tier(
               options.tier().name(),

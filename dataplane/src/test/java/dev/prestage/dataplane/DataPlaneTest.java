@@ -106,7 +106,7 @@ final class DataPlaneTest {
       assertThat(control.attach(1, "vm1", SPACE, "disk.rw").error())
           .isEqualTo(
               "image 'disk.rw' is not in origin 'nas' (" + site.origin() + "); it holds disk.raw");
-      for (String escape : List.of("../state/lock", "/etc/passwd", "", ".", "a/../..")) {
+      for (String escape : List.of("../state/data-plane.lock", "/etc/passwd", "", ".", "a/../..")) {
         assertThat(control.attach(1, "vm1", SPACE, escape).error())
             .contains("is not the name of an image in " + site.origin());
       }
@@ -116,7 +116,7 @@ final class DataPlaneTest {
 
   @Test
   void aVmThatCannotBeRememberedIsRefusedAndNotServedAndMayBeAskedForAgain() throws Exception {
-    Path inTheWay = site.state().resolve("attachments.new");
+    Path inTheWay = site.state().resolve("attachments.next");
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {
       Files.createDirectories(inTheWay);

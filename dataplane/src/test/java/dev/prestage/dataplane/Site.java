@@ -5,7 +5,7 @@ import dev.prestage.dataplane.nbd.NbdClient;
 import dev.prestage.dataplane.nbd.NbdLimits;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.link.Frame;
-import dev.prestage.link.HostClock;
+import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;

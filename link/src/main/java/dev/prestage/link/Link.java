@@ -1,16 +1,15 @@
 package dev.prestage.link;
 
 import com.sun.security.auth.module.UnixSystem;
+import dev.prestage.link.host.UnixSockets;
 import java.io.EOFException;
 import java.io.IOException;
-import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.locks.ReentrantLock;
 import jdk.net.ExtendedSocketOptions;
 
@@ -45,16 +44,7 @@ public final class Link implements AutoCloseable {
 
   /// Opens the data plane's end: a unix socket that only this user can use.
   public static ServerSocketChannel listen(Path socket) throws IOException {
-    Files.deleteIfExists(socket);
-    var server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-    try {
-      server.bind(UnixDomainSocketAddress.of(socket));
-      Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
-      return server;
-    } catch (IOException e) {
-      server.close();
-      throw e;
-    }
+    return UnixSockets.listen(socket, UnixSockets.OWNER_ONLY);
   }
 
   /// Waits for a control plane and exchanges greetings with it.

@@ -3,18 +3,14 @@ package dev.prestage.benchmarks.demo;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
-import org.jspecify.annotations.Nullable;
 
 /// The main job, shown: a program's boots are learnt on one host, carried to hosts that have the
 /// model but not the bytes, and a boot that was never seen runs there in each of five modes.
@@ -216,30 +212,10 @@ public final class Demo {
   }
 
   private static void deleteQuietly(Path folder) {
-    if (!Files.exists(folder)) {
-      return;
-    }
     try {
-      Files.walkFileTree(
-          folder,
-          new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-                throws IOException {
-              Files.deleteIfExists(file);
-              return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException e)
-                throws IOException {
-              Files.deleteIfExists(directory);
-              return FileVisitResult.CONTINUE;
-            }
-          });
+      Folders.delete(folder);
     } catch (IOException e) {
-      // Temporary files: the system removes what this could not.
-      System.err.println("prestage: " + folder + " could not be removed: " + e.getMessage());
+      System.err.println("prestage: " + folder + " could not be removed: " + e);
     }
   }
 }

@@ -6,6 +6,8 @@ import dev.prestage.benchmarks.demo.DemoReport;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -14,25 +16,39 @@ import picocli.CommandLine.Parameters;
 /// them.
 @Command(name = "bench", description = "Measure, and hold what was reached.")
 public final class BenchCommand {
+  /// Demos to run when one missed a limit: their median says whether it was the machine's mood.
+  private static final int RUNS_AFTER_A_MISS = 3;
+
   @Command(description = "The demo's boots: prediction against the other modes.")
   int demo(
-      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate,
       @Option(
-              names = "--runs",
-              defaultValue = "1",
-              description = "Demos to run; each is checked. Default: 1.")
+              names = "--gate",
+              description =
+                  "Exit with 1 when a limit is missed. After a miss two more demos run, and the median counts.")
+          boolean gate,
+      @Option(names = "--runs", defaultValue = "1", description = "Demos to run. Default: 1.")
           int runs)
       throws IOException, InterruptedException {
-    boolean missed = false;
-    for (int run = 1; run <= runs; run++) {
+    List<DemoReport> reports = new ArrayList<>();
+    boolean holds = run(reports, Math.max(1, runs));
+    if (gate && !holds && reports.size() < RUNS_AFTER_A_MISS) {
+      holds = run(reports, RUNS_AFTER_A_MISS);
+    }
+    return gate && !holds ? 1 : 0;
+  }
+
+  /// Runs demos until there are so many, and prints them and how they stand against the limits.
+  private static boolean run(List<DemoReport> reports, int runs)
+      throws IOException, InterruptedException {
+    while (reports.size() < runs) {
       DemoReport report = DemoCommand.run();
       System.out.println(report.table());
-      for (DemoGate.Check check : DemoGate.check(report)) {
-        System.out.println(check);
-        missed |= !check.holds();
-      }
+      reports.add(report);
     }
-    return gate && missed ? 1 : 0;
+    List<DemoGate.Check> checks = DemoGate.check(reports);
+    System.out.printf("%nmedian of %d:%n", reports.size());
+    checks.forEach(System.out::println);
+    return checks.stream().allMatch(DemoGate.Check::holds);
   }
 
   @Command(

@@ -15,7 +15,8 @@ import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
-import dev.prestage.link.HostClock;
+import dev.prestage.link.host.HostClock;
+import dev.prestage.link.host.StateLock;
 import dev.prestage.simulator.policy.LastRunReplay;
 import dev.prestage.simulator.policy.Readahead;
 import java.io.IOException;
@@ -43,7 +44,7 @@ public final class ControlPlaneCommand implements Callable<Integer> {
   private static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {
     Clock clock = new HostClock();
-    StateLock.awaitFree(configuration.state().resolve("control-plane.lock"));
+    StateLock.awaitFree(configuration.state(), "control-plane");
     StateLock lock = StateLock.take(configuration.state(), "control-plane");
     NoticeHub notices = new NoticeHub(clock);
     HistoryWriter history =

@@ -7,7 +7,8 @@ import dev.prestage.dataplane.Options.OriginOptions;
 import dev.prestage.dataplane.Options.TierOptions;
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.nbd.NbdLimits;
-import dev.prestage.link.HostClock;
+import dev.prestage.link.host.HostClock;
+import dev.prestage.link.host.StateLock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,7 +34,7 @@ public final class DataPlaneCommand implements Callable<Integer> {
     Configuration.Tier tier = configuration.tier();
     Configuration.Fetch fetch = configuration.fetch();
     Files.createDirectories(configuration.sockets());
-    StateLock.awaitFree(configuration.state().resolve("lock"));
+    StateLock.awaitFree(configuration.state(), "data-plane");
     return DataPlane.start(
         new Options(
             configuration.state(),

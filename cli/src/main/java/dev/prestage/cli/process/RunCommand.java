@@ -2,6 +2,7 @@ package dev.prestage.cli.process;
 
 import dev.prestage.cli.config.Configuration;
 import dev.prestage.cli.config.ConfigurationException;
+import dev.prestage.link.host.StateLock;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;

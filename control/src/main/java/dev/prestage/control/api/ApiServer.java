@@ -4,6 +4,7 @@ import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.engine.time.Clock;
+import dev.prestage.link.host.UnixSockets;
 import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.ServerResponseHeaders;
@@ -87,9 +88,9 @@ public final class ApiServer implements AutoCloseable {
     }
     InetSocketAddress tcp = options.tcp();
     byte[] token = tcp == null ? new byte[0] : token(tcp, options.tokenFile());
-    SocketFile.prepare(options.socket());
+    UnixSockets.prepare(options.socket());
     this.events = new EventStreams(hub, keepAlive);
-    this.peers = new PeerCheck(SocketFile.allowed());
+    this.peers = new PeerCheck(PeerCheck.allowed());
     Routes routes = new Routes(commands, events, clock);
 
     HttpRouting.Builder onSocket = HttpRouting.builder();
@@ -130,7 +131,7 @@ public final class ApiServer implements AutoCloseable {
           "the API cannot listen on " + options.socket() + "; the log above has the reason");
     }
     try {
-      SocketFile.guard(options.socket());
+      UnixSockets.guard(options.socket(), UnixSockets.OWNER_ONLY);
     } catch (IOException e) {
       server.stop();
       throw new IOException(

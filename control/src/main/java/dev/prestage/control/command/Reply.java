@@ -35,8 +35,8 @@ public sealed interface Reply {
   /// @param granted of these, leased so far
   /// @param ready of these, resident (or ended since)
   /// @param queued of these, waiting for capacity
-  /// @param state `staging`, `available` when all that was granted is ready and nothing waits, or
-  ///   `partial` when the rest was given up
+  /// @param state `staging`; then `available` when all that was planned is here, or `partial` when
+  ///   the rest was given up
   record Allocation(
       long allocation,
       String vm,
@@ -69,7 +69,7 @@ public sealed interface Reply {
   ///
   /// @param outcomes extents by outcome: useful, late, unused, redundant, failed, cancelled,
   ///   unobserved
-  /// @param queued extents that wait for capacity
+  /// @param queued ranges that wait for capacity
   record Account(long granted, long live, Map<String, Long> outcomes, long queued) {}
 
   /// What a VM is expected to touch next, soonest first.

@@ -2,7 +2,6 @@ package dev.prestage.control.model;
 
 import static java.lang.System.Logger.Level.WARNING;
 
-import dev.prestage.control.registry.AtomicFile;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
@@ -10,6 +9,7 @@ import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Spaces;
+import dev.prestage.link.host.AtomicFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;

@@ -8,6 +8,7 @@ import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
+import dev.prestage.link.host.AtomicFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -531,7 +531,7 @@ final class ApiServerTest {
 
   @Test
   void aSocketInUseIsOneClearError() {
-    assertCannotStart(new ApiServer.Options(socket), "in use by another process");
+    assertCannotStart(new ApiServer.Options(socket), "in use by a running server");
     assertThat(socket).exists();
   }
 
@@ -559,7 +559,7 @@ final class ApiServerTest {
   @Test
   void aPathThatTheKernelDoesNotTakeIsOneClearError() {
     Path longPath = folder.resolve("x".repeat(108 - folder.toString().length()));
-    assertCannotStart(new ApiServer.Options(longPath), "at most 107");
+    assertCannotStart(new ApiServer.Options(longPath), "unix sockets allow 107");
   }
 
   @Test

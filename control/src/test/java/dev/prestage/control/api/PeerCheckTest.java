@@ -49,7 +49,7 @@ final class PeerCheckTest {
 
   @Test
   void thisUserIsAllowed() throws IOException {
-    PeerCheck check = new PeerCheck(SocketFile.allowed());
+    PeerCheck check = new PeerCheck(PeerCheck.allowed());
     Path socket = folder.resolve("s");
     try (ServerSocketChannel server = listen(socket);
         SocketChannel _ = SocketChannel.open(UnixDomainSocketAddress.of(socket));

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.link.host.IoProblem;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;

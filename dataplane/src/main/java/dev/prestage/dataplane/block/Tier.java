@@ -1,6 +1,7 @@
 package dev.prestage.dataplane.block;
 
 import dev.prestage.engine.time.Clock;
+import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseState;
-import dev.prestage.link.HostClock;
+import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;

@@ -25,9 +25,4 @@ public record Space(
     long start = first * unitBytes;
     return Math.min((long) count * unitBytes, sizeBytes - start);
   }
-
-  /// The readable name of one resource, such as `file-block:debian12/4711`.
-  public String nameOf(long index) {
-    return type.text() + ":" + name + "/" + index;
-  }
 }

@@ -20,7 +20,7 @@ public sealed interface Notice {
       long bytes)
       implements Notice {}
 
-  /// Everything that a requested allocation was granted is resident or has ended.
+  /// A requested allocation is settled: all that it was granted is resident or has ended.
   ///
   /// @param allocation the request's id
   record Available(
@@ -30,7 +30,7 @@ public sealed interface Notice {
   /// A forecast resource cannot be had now.
   ///
   /// @param first the first extent
-  /// @param reason one word: `capacity`, `in-flight`, `failed` or `stale`
+  /// @param reason one word: `capacity`, `failed`, or `stale` when it waited too long
   record Unavailable(
       long timeNanos,
       String vm,

@@ -1,4 +1,4 @@
-package dev.prestage.dataplane.block;
+package dev.prestage.link.host;
 
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;

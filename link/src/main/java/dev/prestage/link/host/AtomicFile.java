@@ -1,4 +1,4 @@
-package dev.prestage.control.registry;
+package dev.prestage.link.host;
 
 import static java.nio.file.StandardOpenOption.CREATE;
 import static java.nio.file.StandardOpenOption.TRUNCATE_EXISTING;

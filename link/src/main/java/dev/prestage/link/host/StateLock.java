@@ -1,4 +1,4 @@
-package dev.prestage.cli.process;
+package dev.prestage.link.host;
 
 import static java.nio.file.StandardOpenOption.CREATE;
 import static java.nio.file.StandardOpenOption.READ;
@@ -8,14 +8,16 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /// Holds that one process at a time plays a part on a state folder. The kernel lets go when the
 /// process ends, however it ends.
-final class StateLock implements AutoCloseable {
+public final class StateLock implements AutoCloseable {
   // A plane that lost its supervisor closes its history and its tier, which takes seconds.
   private static final long ORPHAN_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -25,44 +27,56 @@ final class StateLock implements AutoCloseable {
     this.channel = channel;
   }
 
-  /// Takes the lock, or says who has it.
-  static StateLock take(Path state, String part) throws IOException {
-    Path file = state.resolve(part + ".lock");
+  /// Takes the lock, which is the file `PART.lock`; makes the folder if it is missing.
+  ///
+  /// @param part such as `data-plane`
+  /// @throws IOException one line that names the holder, if somebody has it
+  public static StateLock take(Path folder, String part) throws IOException {
+    Path file = folder.resolve(part + ".lock");
     FileChannel channel;
     try {
-      Files.createDirectories(state);
+      Files.createDirectories(folder);
       channel = FileChannel.open(file, CREATE, READ, WRITE);
     } catch (IOException e) {
-      throw new IOException(
-          "the state folder " + state + " cannot be used (" + e + "); set 'state' to one that can",
-          e);
+      throw IoProblem.in(
+          "the state folder " + folder + " cannot be used (set 'state' to one that can)", e);
     }
-    FileLock lock = channel.tryLock();
-    if (lock == null) {
-      ByteBuffer pid = ByteBuffer.allocate(32);
-      channel.read(pid, 0);
+    try {
+      if (tryLock(channel) == null) {
+        throw new IOException(
+            "another "
+                + part
+                + " (pid "
+                + Files.readString(file).strip()
+                + ") works in "
+                + folder
+                + ": stop it, or give this one another 'state'");
+      }
+      channel.truncate(0);
+      channel.write(
+          ByteBuffer.wrap(
+              (ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.US_ASCII)));
+      return new StateLock(channel);
+    } catch (IOException e) {
       channel.close();
-      throw new IOException(
-          "another "
-              + part
-              + " (pid "
-              + StandardCharsets.US_ASCII.decode(pid.flip()).toString().strip()
-              + ") uses "
-              + state
-              + "; stop it, or give this one another 'state'");
+      throw e;
     }
-    channel.truncate(0);
-    channel.write(
-        ByteBuffer.wrap(
-            Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)),
-        0);
-    return new StateLock(channel);
+  }
+
+  /// Null if somebody has it, in this process or in another.
+  private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
+    try {
+      return channel.tryLock();
+    } catch (OverlappingFileLockException _) {
+      return null;
+    }
   }
 
   /// Waits until nobody holds a plane's lock, or for as long as an orphan may take to end. The
   /// supervisor holds a lock of its own, so whoever else has a plane's is the plane of one that was
   /// killed. The plane waits itself: an orphan may have been starting when the supervisor looked.
-  static void awaitFree(Path file) throws IOException, InterruptedException {
+  public static void awaitFree(Path folder, String part) throws IOException, InterruptedException {
+    Path file = folder.resolve(part + ".lock");
     if (!Files.exists(file)) {
       return;
     }
@@ -70,7 +84,7 @@ final class StateLock implements AutoCloseable {
     try (FileChannel channel = FileChannel.open(file, READ, WRITE)) {
       boolean free = false;
       while (!free && System.nanoTime() < end) {
-        try (FileLock lock = channel.tryLock()) {
+        try (FileLock lock = tryLock(channel)) {
           free = lock != null;
         }
         if (!free) {

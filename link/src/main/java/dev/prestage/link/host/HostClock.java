@@ -1,4 +1,4 @@
-package dev.prestage.link;
+package dev.prestage.link.host;
 
 import dev.prestage.engine.time.Clock;
 import java.time.Instant;

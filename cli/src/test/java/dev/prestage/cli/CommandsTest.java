@@ -1,0 +1,153 @@
+package dev.prestage.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.prestage.cli.process.SelfCommand;
+import dev.prestage.dataplane.nbd.NbdClient;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// The command as its users run it, against one running host.
+class CommandsTest {
+  private static Path folder = Path.of("");
+  private static RunningHost host;
+
+  /// What a command printed.
+  private record Printed(int code, String out, String err) {}
+
+  @BeforeAll
+  static void startHost() throws IOException {
+    folder = Files.createTempDirectory("pscmd");
+    host = RunningHost.start(folder, "").awaitOk();
+    prestage("vm", "add", "vm-0", "--program", "shop", "--image", RunningHost.IMAGE);
+    prestage("vm", "start", "vm-0");
+    try (NbdClient disk = host.disk("vm-0")) {
+      for (int extent = 0; extent < 100; extent++) {
+        host.readExtent(disk, extent);
+      }
+    }
+    prestage("vm", "stop", "vm-0");
+  }
+
+  @AfterAll
+  static void stopHost() throws IOException {
+    host.close();
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  private static Printed prestage(String... arguments) throws IOException {
+    List<String> command = new ArrayList<>(SelfCommand.line());
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().put("PRESTAGE_API", host.api().toString());
+    Path err = Files.createTempFile(folder, "err", "");
+    Process process = builder.redirectError(err.toFile()).start();
+    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    try {
+      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return new Printed(process.exitValue(), out, Files.readString(err));
+  }
+
+  @Test
+  void addPrintsWhereTheDiskIsAndListShowsIt() throws IOException {
+    Printed added =
+        prestage("vm", "add", "vm-1", "--program", "shop", "--image", RunningHost.IMAGE);
+    assertThat(added.out()).startsWith("nbd+unix:///vm-1?socket=");
+    assertThat(prestage("vm", "list").out()).contains("vm-1", "shop", RunningHost.IMAGE);
+    assertThat(prestage("vm", "remove", "vm-1").code()).isZero();
+    assertThat(prestage("vm", "list").out()).doesNotContain("vm-1");
+  }
+
+  @Test
+  void aMissingImageIsOneLineThatNamesItAndTheFolder() throws IOException {
+    Printed refused = prestage("vm", "add", "vm-2", "--program", "shop", "--image", "none.raw");
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err().strip()).startsWith("prestage: ").hasLineCount(1);
+    assertThat(refused.err()).contains("none.raw", folder.resolve("images").toString());
+  }
+
+  @Test
+  void whatWasLearntIsForecastAndAllocatedAheadOfTheStart() throws IOException {
+    assertThat(prestage("forecast", "vm-0").out()).contains(RunningHost.IMAGE + "/0", "run-set");
+    assertThat(prestage("allocate", "vm-0").out()).contains("0 extents planned");
+  }
+
+  @Test
+  void leasesAddUp() throws IOException {
+    assertThat(prestage("leases").out()).containsPattern("granted [0-9]+ extents = [0-9]+ live");
+  }
+
+  @Test
+  void theSwitchIsSeenInHealth() throws IOException {
+    assertThat(prestage("predict", "off").code()).isZero();
+    assertThat(prestage("health").out()).containsPattern("predicting +off");
+    assertThat(prestage("predict", "on").code()).isZero();
+    assertThat(prestage("health").out()).containsPattern("predicting +on");
+    assertThat(prestage("predict", "sideways").code()).isEqualTo(2);
+  }
+
+  @Test
+  void aModelGoesOutAndComesBack() throws IOException {
+    Path file = folder.resolve("shop.model");
+    assertThat(prestage("model", "export", "shop", file.toString()).code()).isZero();
+    assertThat(prestage("model", "import", file.toString()).out()).contains("1 runs, 100 extents");
+    Files.writeString(file, "not a model");
+    Printed refused = prestage("model", "import", file.toString());
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err()).contains("not a Prestage model");
+  }
+
+  @Test
+  void historyIsATable() throws IOException {
+    host.await(
+        "accesses are kept",
+        () -> {
+          try {
+            return host.get("/v1/history?vm=vm-0&limit=1000").path("rows").size() == 100;
+          } catch (IOException e) {
+            return false;
+          }
+        });
+    assertThat(prestage("history", "--vm", "vm-0", "--limit", "3").out().lines()).hasSize(4);
+  }
+
+  @Test
+  void tiersAndMetricsTellWhatIsThere() throws IOException {
+    assertThat(prestage("tiers").out()).contains("local");
+    assertThat(prestage("metrics").out()).contains("prestage_demand_reads_total{vm=\"vm-0\"}");
+  }
+
+  @Test
+  void withoutAHostThereIsOneLineThatNamesTheSocket() throws IOException {
+    Path nowhere = folder.resolve("nowhere.sock");
+    Printed refused = prestage("health", "--api", nowhere.toString());
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err().strip()).startsWith("prestage: ").hasLineCount(1);
+    assertThat(refused.err()).contains(nowhere.toString());
+  }
+
+  @Test
+  void aWrongConfigurationEndsTheStartWithItsPlace() throws IOException {
+    Path file = Files.writeString(folder.resolve("wrong.yaml"), "tier:\n  colour: red\n");
+    Printed refused = prestage("run", "--config", file.toString());
+    assertThat(refused.code()).isEqualTo(2);
+    assertThat(refused.err()).contains("wrong.yaml:2:3: unknown key 'tier.colour'");
+  }
+}

@@ -1,0 +1,149 @@
+package dev.prestage.cli.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.resource.ResourceType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ConfigurationTest {
+  private static final Path MANUAL =
+      Path.of(System.getProperty("prestage.home"), "docs", "configuration.md");
+
+  @TempDir Path folder;
+
+  private Configuration read(String yaml) throws Exception {
+    return Configuration.read(Files.writeString(folder.resolve("prestage.yaml"), yaml));
+  }
+
+  @Test
+  void withoutAFileEverythingIsAsByDefault() throws ConfigurationException {
+    Configuration configuration = Configuration.read(null);
+    assertThat(configuration.thresholds()).isEqualTo(Thresholds.all(Thresholds.DEFAULT));
+    assertThat(configuration.tier().capacityBytes()).isEqualTo(8L << 30);
+    assertThat(configuration.limits().stagedBytes()).isEqualTo(2L << 30);
+    assertThat(configuration.predicting()).isTrue();
+    assertThat(configuration.nbdTcp()).isEmpty();
+    assertThat(configuration.apiTcp()).isEmpty();
+  }
+
+  @Test
+  void anEmptyFileIsAsNone() throws Exception {
+    assertThat(read("").tier().capacityBytes()).isEqualTo(8L << 30);
+  }
+
+  @Test
+  void relativePathsAreRelativeToTheFile() throws Exception {
+    Configuration configuration = read("state: here\norigins: [{name: nas, directory: images}]\n");
+    assertThat(configuration.state()).isEqualTo(folder.resolve("here"));
+    assertThat(configuration.apiSocket()).isEqualTo(folder.resolve("here/sockets/api.sock"));
+    assertThat(configuration.origins().getFirst().directory()).isEqualTo(folder.resolve("images"));
+  }
+
+  @Test
+  void quantitiesAreReadAsPeopleWriteThem() throws Exception {
+    Configuration configuration =
+        read(
+            """
+            origins:
+              - name: nas
+                directory: images
+                faults: {latency: 10ms, bandwidth: 200MB/s, errors: 0.5}
+            tier: {capacity: 3GiB}
+            stage: {capacity: 1.5GiB, reclaimAfter: 2h}
+            predict: {threshold: 0.4, typeThresholds: {memory-page: 0.5}, programThresholds: {web: 0.1}}
+            """);
+    assertThat(configuration.origins().getFirst().faults().latency())
+        .isEqualTo(Duration.ofMillis(10));
+    assertThat(configuration.origins().getFirst().faults().bytesPerSecond()).isEqualTo(200_000_000);
+    assertThat(configuration.limits().stagedBytes()).isEqualTo(3L << 29);
+    assertThat(configuration.limits().reclaimAfter()).isEqualTo(Duration.ofHours(2));
+    assertThat(configuration.thresholds().byType()).containsEntry(ResourceType.MEMORY_PAGE, 0.5);
+    assertThat(configuration.thresholds().byProgram()).containsEntry("web", 0.1);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      textBlock =
+          """
+          tiers: {}                                | :1:1: | unknown key 'tiers'
+          tier: {size: 1GiB}                       | :1:8: | unknown key 'tier.size'
+          tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
+          tier: {capacity: -1}                     | :1:18: | '-1' is not a size
+          tier: {kind: tape}                       | :1:14: | none of ram, ssd, hdd
+          predict: {threshold: 1.5}                | :1:22: | not between 0 and 1
+          predict: {threshold: NaN}                | :1:22: | not between 0 and 1
+          predict: {threshold: x}                  | :1:22: | 'x' is not a number
+          predict: {enabled: maybe}                | :1:20: | neither true nor false
+          predict: {typeThresholds: {disk: 0.1}}   | :1:28: | unknown resource type 'disk'
+          predict: {forecaster: oracle}            | :1:23: | none of prestage, readahead, replay
+          stage: {inFlight: 0}                     | :1:19: | not between 1 and 65536
+          stage: {reclaimAfter: 5}                 | :1:23: | is not a duration
+          stage: {capacity: 9GiB}                  | :1:9: | more than 'tier.capacity'
+          origins: nas                             | :1:10: | must be a list
+          origins: [{name: nas}]                   | : | 'origins[0].directory' is missing
+          api: {tcp: 'localhost:1'}                | :1:7: | needs 'api.tokenFile'
+          tier: [                                  | :1:8: | expected
+          tier: {capacity: 1GiB, capacity: 2GiB}   | :1: | capacity
+          [1, 2]                                   | :1:1: | must be a mapping
+          """)
+  void aMistakeIsOneLineWithItsPlace(String yaml, String place, String why) {
+    assertThatThrownBy(() -> read(yaml))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining("prestage.yaml" + place)
+        .hasMessageContaining(why)
+        .extracting(Throwable::getMessage)
+        .asString()
+        .doesNotContain("\n");
+  }
+
+  @Test
+  void aFileThatIsNotThereIsNamed() {
+    assertThatThrownBy(() -> Configuration.read(folder.resolve("none.yaml")))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining("none.yaml");
+  }
+
+  @Test
+  void theManualsExampleIsRight() throws Exception {
+    Matcher example = Pattern.compile("```yaml\n(.*?)```", Pattern.DOTALL).matcher(manual());
+    assertThat(example.find()).isTrue();
+    assertThat(read(example.group(1)).tier().capacityBytes()).isEqualTo(200L << 30);
+  }
+
+  @Test
+  void theManualNamesEveryKeyThatIsKnown() throws Exception {
+    String manual = manual();
+    for (String section :
+        new String[] {"", "tier", "nbd", "api", "predict", "stage", "fetch", "history"}) {
+      String yaml = section.isEmpty() ? "no-such-key: 1\n" : section + ": {no-such-key: 1}\n";
+      String message = "";
+      try {
+        read(yaml);
+      } catch (ConfigurationException e) {
+        message = "" + e.getMessage();
+      }
+      String known = message.substring(message.indexOf("known here: ") + "known here: ".length());
+      for (String key : known.split(", ", -1)) {
+        String name = section.isEmpty() ? key : section + "." + key;
+        assertThat(manual).contains("`" + name);
+      }
+    }
+  }
+
+  private static String manual() throws IOException {
+    return Files.readString(MANUAL);
+  }
+}
