@@ -7,34 +7,25 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
-import dev.prestage.engine.allocate.LeaseLedger;
-import dev.prestage.engine.predict.Expert;
-import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Program;
-import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
-import dev.prestage.link.Frame;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// Carries out commands on the engine thread.
+/// Carries out commands on the engine thread. What is only shown comes from [Views].
 final class CommandExecutor {
   private static final String DEFAULT_TENANT = "default";
 
@@ -45,7 +36,7 @@ final class CommandExecutor {
   private final Registry registry;
   private final Engine engine;
   private final ModelStore models;
-  private final Clock clock;
+  private final Views views;
 
   private final Map<String, Registration> registrations = new HashMap<>();
 
@@ -65,7 +56,7 @@ final class CommandExecutor {
     this.registry = registry;
     this.engine = engine;
     this.models = models;
-    this.clock = clock;
+    this.views = new Views(plane, registry, engine, clock);
   }
 
   /// Executes a command; the reply may come later, when the data plane has answered.
@@ -88,20 +79,22 @@ final class CommandExecutor {
 
   private Reply answer(Command command) throws Refusal {
     return switch (command) {
-      case Command.ShowVms(String name) -> vms(name);
+      case Command.ShowVms(String name) ->
+          views.vms(name == null ? registry.vms() : List.of(known(name)));
       case Command.StartProgram(String name) -> {
         engine.started(known(name).id());
-        yield view(known(name));
+        yield views.of(known(name));
       }
       case Command.StopProgram(String name) -> {
         engine.stopped(known(name).id());
-        yield view(known(name));
+        yield views.of(known(name));
       }
       case Command.Allocate(String name) -> allocate(known(name));
       case Command.ShowAllocation(long id) -> allocation(id);
-      case Command.ShowLeases(String name, int limit) -> leases(name, limit);
-      case Command.ShowForecast(String name, int limit) -> forecast(known(name), limit);
-      case Command.ShowTiers _ -> tiers();
+      case Command.ShowLeases(String name, int limit) ->
+          views.leases(name == null ? null : known(name), limit);
+      case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
+      case Command.ShowTiers _ -> views.tiers();
       case Command.SetPredicting(boolean on) -> {
         registry.keepPredicting(on);
         engine.predicting(on);
@@ -109,7 +102,7 @@ final class CommandExecutor {
       }
       case Command.ExportModel(String program, String tenant) -> export(program, tenant);
       case Command.ImportModel(ByteBuffer model) -> importModel(model);
-      case Command.ShowHealth _ -> health();
+      case Command.ShowHealth _ -> views.health();
       case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine).all());
       case Command.RegisterVm _, Command.RemoveVm _, Command.ShowHistory _ ->
           throw new IllegalArgumentException("not answered here: " + command);
@@ -126,7 +119,7 @@ final class CommandExecutor {
     Vm before = registry.vm(name);
     if (before != null) {
       refuseOther(before, tenant, program, image);
-      reply.complete(view(before));
+      reply.complete(views.of(before));
       return;
     }
     Registration asked = registrations.get(name);
@@ -177,7 +170,7 @@ final class CommandExecutor {
       Vm vm = new Vm(asked.id(), asked.name(), asked.program(), space);
       refusal = keep(vm, registration);
       if (refusal == null) {
-        registration.replies.forEach(reply -> reply.complete(view(vm)));
+        registration.replies.forEach(reply -> reply.complete(views.of(vm)));
         return;
       }
       plane.detach(vm, _ -> {});
@@ -218,25 +211,6 @@ final class CommandExecutor {
     plane.detach(vm, _ -> reply.complete(new Reply.Done()));
   }
 
-  private Reply vms(@Nullable String name) throws Refusal {
-    Collection<Vm> chosen = name == null ? registry.vms() : List.of(known(name));
-    return new Reply.Vms(chosen.stream().map(this::view).toList());
-  }
-
-  private Reply.VmView view(Vm vm) {
-    ControlPlane.Options options = plane.options();
-    String tcp = options.nbdTcp().isEmpty() ? null : "nbd://" + options.nbdTcp() + "/" + vm.name();
-    return new Reply.VmView(
-        vm.name(),
-        vm.program().tenant(),
-        vm.program().name(),
-        vm.space().name(),
-        vm.space().sizeBytes(),
-        "nbd+unix:///" + vm.name() + "?socket=" + options.nbdSocket(),
-        tcp,
-        engine.isRunning(vm.id()));
-  }
-
   private Vm known(String name) throws Refusal {
     Vm vm = registry.vm(name);
     if (vm == null) {
@@ -257,14 +231,14 @@ final class CommandExecutor {
     return value;
   }
 
-  // ---- allocations, leases, forecasts
+  // ---- allocations
 
   private Reply allocate(Vm vm) throws Refusal {
     Engine.AllocationState state = engine.allocate(vm.id());
     if (state == null) {
       throw new Refusal(Reason.UNAVAILABLE, "VM " + vm.name() + " is not attached yet; try again");
     }
-    return view(state);
+    return Views.of(state);
   }
 
   private Reply allocation(long id) throws Refusal {
@@ -276,109 +250,10 @@ final class CommandExecutor {
               + id
               + ": it never was, a newer one replaced it, or its VM's program stopped");
     }
-    return view(state);
+    return Views.of(state);
   }
 
-  private static Reply.Allocation view(Engine.AllocationState state) {
-    String word = "staging";
-    if (state.settled()) {
-      word = state.ready() == state.planned() ? "available" : "partial";
-    }
-    return new Reply.Allocation(
-        state.id(),
-        state.vm().name(),
-        state.vm().program().name(),
-        state.planned(),
-        state.ready() + state.leased(),
-        state.ready(),
-        state.waiting(),
-        word);
-  }
-
-  private Reply leases(@Nullable String name, int limit) throws Refusal {
-    Integer only = name == null ? null : known(name).id();
-    List<LeaseLedger.Entry> entries = new ArrayList<>(engine.leases(only));
-    entries.sort(Comparator.comparingLong((LeaseLedger.Entry e) -> e.lease().id()).reversed());
-    List<Reply.LeaseView> views = new ArrayList<>();
-    for (LeaseLedger.Entry entry : entries.subList(0, Math.clamp(limit, 0, entries.size()))) {
-      Vm vm = registry.vm(entry.lease().vm());
-      views.add(
-          new Reply.LeaseView(
-              entry.lease().id(),
-              vm == null ? "" : vm.name(),
-              vm == null ? "" : vm.program().name(),
-              registry.name(entry.lease().space()).name(),
-              entry.lease().first(),
-              entry.lease().extents(),
-              Long.bitCount(entry.state().ready()),
-              Long.bitCount(entry.state().ended()),
-              time(entry.lease().dueNanos())));
-    }
-    return new Reply.Leases(views, account());
-  }
-
-  private Reply.Account account() {
-    LeaseLedger.Totals totals = engine.ledger().totals();
-    Map<String, Long> outcomes = new LinkedHashMap<>();
-    outcomes.put("useful", totals.useful());
-    outcomes.put("late", totals.late());
-    outcomes.put("unused", totals.unused());
-    outcomes.put("redundant", totals.redundant());
-    outcomes.put("failed", totals.failed());
-    outcomes.put("cancelled", totals.cancelled());
-    outcomes.put("unobserved", totals.unobserved());
-    return new Reply.Account(totals.granted(), totals.live(), outcomes, engine.waitingRanges());
-  }
-
-  private Reply forecast(Vm vm, int limit) {
-    Forecast forecast = new Forecast();
-    engine.expect(vm.id(), forecast);
-    long now = clock.nanos();
-    List<Integer> rows = new ArrayList<>();
-    for (int row = 0; row < forecast.size(); row++) {
-      if (exists(forecast.resource(row), vm.space())) {
-        rows.add(row);
-      }
-    }
-    rows.sort(Comparator.comparingLong(forecast::dueNanos));
-    List<Reply.Expected> expected = new ArrayList<>();
-    for (int row : rows.subList(0, Math.clamp(limit, 0, rows.size()))) {
-      long resource = forecast.resource(row);
-      Spaces.Name space = registry.name(Resource.space(resource));
-      expected.add(
-          new Reply.Expected(
-              space.type().text() + ":" + space.name() + "/" + Resource.index(resource),
-              forecast.probability(row),
-              (forecast.dueNanos(row) - now) / 1e6,
-              Expert.of(forecast.experts(row)).stream().map(Expert::text).toList()));
-    }
-    return new Reply.ForecastView(vm.name(), vm.program().name(), expected);
-  }
-
-  /// A sequence is continued beyond the end of its space by who does not know where that is.
-  private static boolean exists(long resource, Space space) {
-    return Resource.space(resource) != space.id() || Resource.index(resource) < space.units();
-  }
-
-  private Reply tiers() {
-    Map<String, long[]> levels = new LinkedHashMap<>();
-    for (Frame.Counter counter : plane.dataPlaneCounters()) {
-      int slot =
-          switch (counter.name()) {
-            case "tier_capacity_bytes" -> 0;
-            case "tier_used_bytes" -> 1;
-            default -> -1;
-          };
-      if (slot >= 0) {
-        levels.computeIfAbsent(counter.label(), _ -> new long[2])[slot] = counter.value();
-      }
-    }
-    List<Reply.TierView> views = new ArrayList<>();
-    levels.forEach((name, level) -> views.add(new Reply.TierView(name, level[0], level[1])));
-    return new Reply.Tiers(views);
-  }
-
-  // ---- models and health
+  // ---- models
 
   private Reply export(String program, @Nullable String tenant) throws Refusal {
     Program known =
@@ -407,15 +282,5 @@ final class CommandExecutor {
     models.replace(program, model.forecaster());
     return new Reply.Imported(
         model.tenant(), model.program(), model.forecaster().runs(), model.forecaster().resources());
-  }
-
-  private Reply health() {
-    Map<String, String> parts = plane.parts();
-    boolean ok = parts.values().stream().allMatch("ok"::equals);
-    return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), parts);
-  }
-
-  private static String time(long nanos) {
-    return Instant.ofEpochSecond(nanos / 1_000_000_000, nanos % 1_000_000_000).toString();
   }
 }

@@ -28,13 +28,7 @@ final class Counters {
     LeaseLedger.Totals totals = engine.ledger().totals();
     rises("extents_granted", totals.granted());
     level("extents_live", totals.live());
-    outcome("useful", totals.useful());
-    outcome("late", totals.late());
-    outcome("unused", totals.unused());
-    outcome("redundant", totals.redundant());
-    outcome("failed", totals.failed());
-    outcome("cancelled", totals.cancelled());
-    outcome("unobserved", totals.unobserved());
+    totals.outcomes().forEach(this::outcome);
     level("extents_in_flight", engine.inFlightExtents());
     level("ranges_waiting", engine.waitingRanges());
     level("staged_bytes", engine.stagedBytes());

@@ -5,6 +5,10 @@
 /// credentials. Each frame is `u32 length, u8 kind, payload`, big-endian; the first in each
 /// direction is [dev.prestage.link.Frame.Hello] with the protocol's version, and another version is
 /// refused with both numbers.
+///
+/// Any thread may send, one receives, and both block; who opened a [dev.prestage.link.Link] owns
+/// it. Nothing is retried or kept: what is sent on a link that broke is lost, and after the next
+/// greeting both sides say anew what they hold and want.
 @NullMarked
 package dev.prestage.link;
 

@@ -28,22 +28,14 @@ import org.jspecify.annotations.Nullable;
 final class NbdConnection implements Runnable {
   private static final Logger LOG = System.getLogger(NbdConnection.class.getName());
 
-  // Holds over 2,000 requests.
-  private static final int IN_BYTES = 64 * 1024;
   // The largest read that is answered from one buffer; larger ones are rare and get memory of their
   // own. 1 MiB is what Linux asks for at most by default.
   private static final int MAX_INLINE_BYTES = 1 << 20;
-  private static final int FIRST_OUT_BYTES = 128 * 1024;
   // Replies are not held back beyond this, so that the client works while the server reads on.
   private static final int BATCH_BYTES = 128 * 1024;
   private static final int LATE_BYTES = 64 * 1024;
   private static final int REPLY_ROOM =
       Nbd.STRUCTURED_REPLY_BYTES + Long.BYTES; // header and offset
-  // Names are at most 4,096 bytes; larger options are refused, much larger ones end the connection.
-  private static final int MAX_OPTION_BYTES = 64 * 1024;
-  private static final int MAX_SKIPPED_BYTES = 1 << 20;
-  private static final int MAX_OPTIONS = 1024;
-  private static final int EXPORT_NAME_ZEROES = 124;
 
   private final SocketChannel channel;
   private final Exports exports;
@@ -53,9 +45,7 @@ final class NbdConnection implements Runnable {
   private final Consumer<NbdConnection> ended;
   private final long beganNanos;
   private final VerifiedReader reader = new VerifiedReader();
-  private final ByteBuffer in = ByteBuffer.allocateDirect(IN_BYTES).flip();
-  private final ReentrantLock writing = new ReentrantLock();
-  private ByteBuffer out = ByteBuffer.allocateDirect(FIRST_OUT_BYTES);
+  private final Wire wire;
   private boolean structured;
   private volatile @Nullable Disk disk;
 
@@ -68,9 +58,6 @@ final class NbdConnection implements Runnable {
   private long bytesInFlight;
   private volatile boolean closed;
 
-  // When the client last took something of what is being written; 0 while nothing is.
-  private volatile long writingSinceNanos;
-
   NbdConnection(
       SocketChannel channel,
       Exports exports,
@@ -79,6 +66,7 @@ final class NbdConnection implements Runnable {
       Clock clock,
       Consumer<NbdConnection> ended) {
     this.channel = channel;
+    this.wire = new Wire(channel, clock, MAX_INLINE_BYTES + REPLY_ROOM);
     this.exports = exports;
     this.limits = limits;
     this.memory = memory;
@@ -112,19 +100,12 @@ final class NbdConnection implements Runnable {
     }
   }
 
-  /// The client broke the protocol in a way that leaves nothing to answer.
-  private static final class BrokenProtocol extends IOException {
-    private static final long serialVersionUID = 1;
-
-    BrokenProtocol(String message) {
-      super(message);
-    }
-  }
-
   @Override
   public void run() {
     try {
-      Disk chosen = negotiate();
+      var handshake = new Handshake(wire, exports);
+      Disk chosen = handshake.negotiate();
+      structured = handshake.isStructured();
       if (chosen != null) {
         disk = chosen;
         // It may have been detached in between, when this connection could not be found yet.
@@ -158,7 +139,7 @@ final class NbdConnection implements Runnable {
 
   /// Whether it holds memory for replies and its client has taken nothing since.
   boolean isStuckSince(long nanos) {
-    long since = writingSinceNanos;
+    long since = wire.writingSinceNanos();
     late.lock();
     try {
       return since != 0 && since < nanos && bytesInFlight > 0;
@@ -191,195 +172,12 @@ final class NbdConnection implements Runnable {
     }
   }
 
-  // ---- handshake
-
-  /// The disk that the client chose, or null if it went away in peace.
-  private @Nullable Disk negotiate() throws IOException {
-    out.putLong(Nbd.MAGIC).putLong(Nbd.OPTION_MAGIC);
-    out.putShort((short) (Nbd.HANDSHAKE_FIXED_NEWSTYLE | Nbd.HANDSHAKE_NO_ZEROES));
-    flush();
-    need(Integer.BYTES);
-    int clientFlags = in.getInt();
-    int known = Nbd.HANDSHAKE_FIXED_NEWSTYLE | Nbd.HANDSHAKE_NO_ZEROES;
-    if ((clientFlags & ~known) != 0) {
-      throw new BrokenProtocol("sent unknown handshake flags " + clientFlags);
-    }
-    boolean zeroes = (clientFlags & Nbd.HANDSHAKE_NO_ZEROES) == 0;
-    for (int i = 0; i < MAX_OPTIONS; i++) {
-      need(Long.BYTES + 2 * Integer.BYTES);
-      if (in.getLong() != Nbd.OPTION_MAGIC) {
-        throw new BrokenProtocol("sent an option without its magic");
-      }
-      int option = in.getInt();
-      int length = in.getInt();
-      if (length < 0 || length > MAX_OPTION_BYTES) {
-        refuseLong(option, length);
-        continue;
-      }
-      byte[] data = new byte[length];
-      take(data);
-      ByteBuffer payload = ByteBuffer.wrap(data);
-      switch (option) {
-        case Nbd.OPTION_EXPORT_NAME -> {
-          return exportName(new String(data, StandardCharsets.UTF_8), zeroes);
-        }
-        case Nbd.OPTION_ABORT -> {
-          reply(option, Nbd.REPLY_ACK, new byte[0]);
-          flush();
-          return null;
-        }
-        case Nbd.OPTION_LIST -> list(option, length);
-        case Nbd.OPTION_INFO, Nbd.OPTION_GO -> {
-          Disk found = info(option, payload);
-          if (found != null && option == Nbd.OPTION_GO) {
-            flush();
-            return found;
-          }
-        }
-        case Nbd.OPTION_STRUCTURED_REPLY -> {
-          if (length != 0) {
-            refuse(option, Nbd.REPLY_ERROR_INVALID, "this option has no data");
-          } else {
-            structured = true;
-            reply(option, Nbd.REPLY_ACK, new byte[0]);
-          }
-        }
-        default -> refuse(option, Nbd.REPLY_ERROR_UNSUPPORTED, "option not supported");
-      }
-      flush();
-    }
-    throw new BrokenProtocol("sent more than " + MAX_OPTIONS + " options");
-  }
-
-  private void refuseLong(int option, int length) throws IOException {
-    if (length < 0 || length > MAX_SKIPPED_BYTES) {
-      throw new BrokenProtocol(
-          "announced an option of " + Integer.toUnsignedString(length) + " bytes");
-    }
-    skip(length);
-    if (option == Nbd.OPTION_EXPORT_NAME) {
-      throw new BrokenProtocol("asked for an export with a name of " + length + " bytes");
-    }
-    refuse(
-        option, Nbd.REPLY_ERROR_TOO_BIG, "at most " + MAX_OPTION_BYTES + " bytes of option data");
-    flush();
-  }
-
-  private @Nullable Disk find(String name) {
-    if (!name.isEmpty()) {
-      return exports.find(name);
-    }
-    var names = exports.names();
-    return names.size() == 1 ? exports.find(names.getFirst()) : null;
-  }
-
-  private String explainMissing(String name) {
-    return name.isEmpty()
-        ? "name an export: exactly one disk must be attached to leave it out, and there are "
-            + exports.names().size()
-        : "no disk is attached under the name '" + name + "'";
-  }
-
-  /// The oldest way to choose: it has no way to say no but to hang up.
-  private Disk exportName(String name, boolean zeroes) throws IOException {
-    Disk found = find(name);
-    if (found == null) {
-      throw new BrokenProtocol("asked for an export that is not there: " + explainMissing(name));
-    }
-    out.putLong(found.sizeBytes()).putShort(exportFlags());
-    if (zeroes) {
-      out.put(new byte[EXPORT_NAME_ZEROES]);
-    }
-    flush();
-    return found;
-  }
-
-  private short exportFlags() {
-    int flags = Nbd.FLAG_HAS_FLAGS | Nbd.FLAG_READ_ONLY | Nbd.FLAG_CAN_MULTI_CONN;
-    return (short) (structured ? flags | Nbd.FLAG_SEND_DF : flags);
-  }
-
-  private void list(int option, int length) throws IOException {
-    if (length != 0) {
-      refuse(option, Nbd.REPLY_ERROR_INVALID, "this option has no data");
-      return;
-    }
-    for (String name : exports.names()) {
-      byte[] utf8 = name.getBytes(StandardCharsets.UTF_8);
-      reply(
-          option,
-          Nbd.REPLY_SERVER,
-          ByteBuffer.allocate(Integer.BYTES + utf8.length).putInt(utf8.length).put(utf8).array());
-    }
-    reply(option, Nbd.REPLY_ACK, new byte[0]);
-  }
-
-  private @Nullable Disk info(int option, ByteBuffer payload) throws IOException {
-    if (payload.remaining() < Integer.BYTES + Short.BYTES) {
-      refuse(option, Nbd.REPLY_ERROR_INVALID, "the option is cut short");
-      return null;
-    }
-    int nameBytes = payload.getInt();
-    if (nameBytes < 0 || nameBytes > payload.remaining() - Short.BYTES) {
-      refuse(option, Nbd.REPLY_ERROR_INVALID, "the name is longer than the option");
-      return null;
-    }
-    byte[] utf8 = new byte[nameBytes];
-    payload.get(utf8);
-    String name = new String(utf8, StandardCharsets.UTF_8);
-    int requests = Short.toUnsignedInt(payload.getShort());
-    if (payload.remaining() != requests * Short.BYTES) {
-      refuse(option, Nbd.REPLY_ERROR_INVALID, "the list of requests has another length");
-      return null;
-    }
-    Disk found = find(name);
-    if (found == null) {
-      refuse(option, Nbd.REPLY_ERROR_UNKNOWN, explainMissing(name));
-      return null;
-    }
-    ByteBuffer export = ByteBuffer.allocate(2 * Short.BYTES + Long.BYTES);
-    export.putShort((short) Nbd.INFO_EXPORT).putLong(found.sizeBytes()).putShort(exportFlags());
-    reply(option, Nbd.REPLY_INFO, export.array());
-    while (payload.hasRemaining()) {
-      switch (payload.getShort()) {
-        case Nbd.INFO_NAME -> {
-          byte[] own = found.name().getBytes(StandardCharsets.UTF_8);
-          ByteBuffer info = ByteBuffer.allocate(Short.BYTES + own.length);
-          reply(option, Nbd.REPLY_INFO, info.putShort((short) Nbd.INFO_NAME).put(own).array());
-        }
-        case Nbd.INFO_BLOCK_SIZE -> {
-          ByteBuffer info = ByteBuffer.allocate(Short.BYTES + 3 * Integer.BYTES);
-          info.putShort((short) Nbd.INFO_BLOCK_SIZE).putInt(1);
-          info.putInt(Nbd.PREFERRED_BLOCK_BYTES).putInt(Nbd.MAX_REQUEST_BYTES);
-          reply(option, Nbd.REPLY_INFO, info.array());
-        }
-        default -> {
-          // Other requests are hints that may stay unanswered.
-        }
-      }
-    }
-    reply(option, Nbd.REPLY_ACK, new byte[0]);
-    return found;
-  }
-
-  private void refuse(int option, int error, String why) throws IOException {
-    reply(option, error, why.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private void reply(int option, int kind, byte[] data) throws IOException {
-    if (out.remaining() < Long.BYTES + 3 * Integer.BYTES + data.length) {
-      flush();
-    }
-    out.putLong(Nbd.OPTION_REPLY_MAGIC).putInt(option).putInt(kind).putInt(data.length).put(data);
-  }
-
-  // ---- transmission
-
   private void serve(Disk chosen) throws IOException {
+    ByteBuffer in = wire.in();
     while (true) {
       if (in.remaining() < Nbd.REQUEST_BYTES) {
-        flush();
-        need(Nbd.REQUEST_BYTES);
+        wire.flush();
+        wire.need(Nbd.REQUEST_BYTES);
       }
       int magic = in.getInt();
       if (magic != Nbd.REQUEST_MAGIC) {
@@ -396,13 +194,13 @@ final class NbdConnection implements Runnable {
           if (length < 0 || length > Nbd.MAX_REQUEST_BYTES) {
             throw new BrokenProtocol("announced a write that is too long to skip");
           }
-          skip(length);
+          wire.skip(length);
           error(cookie, Nbd.EPERM, "this disk is read-only");
         }
         case Nbd.COMMAND_TRIM, Nbd.COMMAND_WRITE_ZEROES ->
             error(cookie, Nbd.EPERM, "this disk is read-only");
         case Nbd.COMMAND_DISCONNECT -> {
-          flush();
+          wire.flush();
           return;
         }
         default -> error(cookie, Nbd.EINVAL, "unknown command");
@@ -425,12 +223,7 @@ final class NbdConnection implements Runnable {
   }
 
   private boolean readNow(Disk chosen, long cookie, long offset, int length) throws IOException {
-    if (out.remaining() < REPLY_ROOM + length) {
-      flush();
-      if (out.capacity() < REPLY_ROOM + length) {
-        out = ByteBuffer.allocateDirect(MAX_INLINE_BYTES + REPLY_ROOM);
-      }
-    }
+    ByteBuffer out = wire.out(REPLY_ROOM + length);
     int start = out.position();
     header(out, cookie, offset, length);
     if (!chosen.readNow(offset, length, out, reader)) {
@@ -438,7 +231,7 @@ final class NbdConnection implements Runnable {
       return false;
     }
     if (out.position() >= BATCH_BYTES) {
-      flush();
+      wire.flush();
     }
     return true;
   }
@@ -454,10 +247,7 @@ final class NbdConnection implements Runnable {
   }
 
   private void error(long cookie, int error, String why) throws IOException {
-    if (out.remaining() < REPLY_ROOM + why.length()) {
-      flush();
-    }
-    error(out, cookie, error, why);
+    error(wire.out(REPLY_ROOM + why.length()), cookie, error, why);
   }
 
   private void error(ByteBuffer into, long cookie, int error, String why) {
@@ -475,7 +265,7 @@ final class NbdConnection implements Runnable {
   private void readLater(Disk chosen, long cookie, long offset, int length) throws IOException {
     long arrivedNanos = clock.nanos();
     // What is answered already must not wait behind what takes long.
-    flush();
+    wire.flush();
     awaitShare(chosen, length);
     if (!memory.take(length, () -> closed)) {
       throw new ClosedChannelException();
@@ -559,78 +349,7 @@ final class NbdConnection implements Runnable {
     } else {
       header(buffer, read.cookie, read.offset(), read.length());
     }
-    int sent = failure != null ? read.length() : 0;
-    writing.lock();
-    try {
-      do {
-        int count = Math.min(buffer.remaining(), read.length() - sent);
-        writeAll(buffer.put(read.bytes(), sent, count).flip());
-        buffer.clear();
-        sent += count;
-      } while (sent < read.length());
-    } finally {
-      writing.unlock();
-    }
-  }
-
-  // ---- bytes
-
-  private void flush() throws IOException {
-    if (out.position() > 0) {
-      writing.lock();
-      try {
-        writeAll(out.flip());
-      } finally {
-        writing.unlock();
-        out.clear();
-      }
-    }
-  }
-
-  private void writeAll(ByteBuffer bytes) throws IOException {
-    try {
-      while (bytes.hasRemaining()) {
-        writingSinceNanos = clock.nanos();
-        channel.write(bytes);
-      }
-    } finally {
-      writingSinceNanos = 0;
-    }
-  }
-
-  /// Waits until so many bytes lie in the buffer.
-  private void need(int bytes) throws IOException {
-    if (in.remaining() >= bytes) {
-      return;
-    }
-    in.compact();
-    try {
-      while (in.position() < bytes) {
-        if (channel.read(in) < 0) {
-          throw new EOFException();
-        }
-      }
-    } finally {
-      in.flip();
-    }
-  }
-
-  private void take(byte[] into) throws IOException {
-    for (int at = 0; at < into.length; ) {
-      need(1);
-      int count = Math.min(in.remaining(), into.length - at);
-      in.get(into, at, count);
-      at += count;
-    }
-  }
-
-  private void skip(int bytes) throws IOException {
-    for (int left = bytes; left > 0; ) {
-      flush();
-      need(1);
-      int count = Math.min(in.remaining(), left);
-      in.position(in.position() + count);
-      left -= count;
-    }
+    int from = failure != null ? read.length() : 0;
+    wire.send(buffer, read.bytes(), from, read.length());
   }
 }

@@ -34,7 +34,20 @@ public final class LeaseLedger {
       long redundant,
       long failed,
       long cancelled,
-      long unobserved) {}
+      long unobserved) {
+    /// Extents by how they ended, each outcome under its name.
+    public Map<String, Long> outcomes() {
+      Map<String, Long> outcomes = new LinkedHashMap<>();
+      outcomes.put("useful", useful);
+      outcomes.put("late", late);
+      outcomes.put("unused", unused);
+      outcomes.put("redundant", redundant);
+      outcomes.put("failed", failed);
+      outcomes.put("cancelled", cancelled);
+      outcomes.put("unobserved", unobserved);
+      return outcomes;
+    }
+  }
 
   /// A live lease and what is known of it.
   public static final class Entry {

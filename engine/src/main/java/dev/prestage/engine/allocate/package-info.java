@@ -1,7 +1,11 @@
 /// Turns forecasts into leases within hard limits, and keeps the account of how each leased extent
 /// ended.
 ///
-/// Does nothing while predicting is switched off; live leases then still end and are still counted.
+/// Confined to the engine thread. Owns the leases, the capacity that they hold, and what is
+/// believed about residency; [dev.prestage.engine.allocate.Decisions] carries out what it decides.
+///
+/// Does nothing while predicting is switched off or the stager is not connected; live leases then
+/// still end and are still counted.
 @NullMarked
 package dev.prestage.engine.allocate;
 

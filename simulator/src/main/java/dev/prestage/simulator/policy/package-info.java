@@ -2,7 +2,8 @@
 /// interface.
 ///
 /// They are here to be compared with, in one run, on the same host or in the simulator; the product
-/// does not use them.
+/// uses one only where `predict.forecaster` names it. Confined to one thread, as every forecaster.
+/// They keep nothing over a restart.
 @NullMarked
 package dev.prestage.simulator.policy;
 

@@ -1,0 +1,158 @@
+package dev.prestage.control;
+
+import dev.prestage.control.command.Reply;
+import dev.prestage.control.registry.Registry;
+import dev.prestage.engine.Engine;
+import dev.prestage.engine.allocate.LeaseLedger;
+import dev.prestage.engine.predict.Expert;
+import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Spaces;
+import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.time.Clock;
+import dev.prestage.link.Frame;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// What there is to see, in the words of the API. Read on the engine thread; changes nothing.
+final class Views {
+  private final ControlPlane plane;
+  private final Registry registry;
+  private final Engine engine;
+  private final Clock clock;
+
+  Views(ControlPlane plane, Registry registry, Engine engine, Clock clock) {
+    this.plane = plane;
+    this.registry = registry;
+    this.engine = engine;
+    this.clock = clock;
+  }
+
+  Reply vms(Collection<Vm> vms) {
+    return new Reply.Vms(vms.stream().map(this::of).toList());
+  }
+
+  Reply.VmView of(Vm vm) {
+    ControlPlane.Options options = plane.options();
+    String tcp = options.nbdTcp().isEmpty() ? null : "nbd://" + options.nbdTcp() + "/" + vm.name();
+    return new Reply.VmView(
+        vm.name(),
+        vm.program().tenant(),
+        vm.program().name(),
+        vm.space().name(),
+        vm.space().sizeBytes(),
+        "nbd+unix:///" + vm.name() + "?socket=" + options.nbdSocket(),
+        tcp,
+        engine.isRunning(vm.id()));
+  }
+
+  static Reply.Allocation of(Engine.AllocationState state) {
+    String word = "staging";
+    if (state.settled()) {
+      word = state.ready() == state.planned() ? "available" : "partial";
+    }
+    return new Reply.Allocation(
+        state.id(),
+        state.vm().name(),
+        state.vm().program().name(),
+        state.planned(),
+        state.ready() + state.leased(),
+        state.ready(),
+        state.waiting(),
+        word);
+  }
+
+  /// Live leases of one VM, or of all, newest first.
+  Reply leases(@Nullable Vm only, int limit) {
+    List<LeaseLedger.Entry> entries =
+        new ArrayList<>(engine.leases(only == null ? null : only.id()));
+    entries.sort(Comparator.comparingLong((LeaseLedger.Entry e) -> e.lease().id()).reversed());
+    List<Reply.LeaseView> views = new ArrayList<>();
+    for (LeaseLedger.Entry entry : entries.subList(0, Math.clamp(limit, 0, entries.size()))) {
+      Vm vm = registry.vm(entry.lease().vm());
+      views.add(
+          new Reply.LeaseView(
+              entry.lease().id(),
+              vm == null ? "" : vm.name(),
+              vm == null ? "" : vm.program().name(),
+              registry.name(entry.lease().space()).name(),
+              entry.lease().first(),
+              entry.lease().extents(),
+              Long.bitCount(entry.state().ready()),
+              Long.bitCount(entry.state().ended()),
+              time(entry.lease().dueNanos())));
+    }
+    return new Reply.Leases(views, account());
+  }
+
+  private Reply.Account account() {
+    LeaseLedger.Totals totals = engine.ledger().totals();
+    return new Reply.Account(
+        totals.granted(), totals.live(), totals.outcomes(), engine.waitingRanges());
+  }
+
+  Reply forecast(Vm vm, int limit) {
+    Forecast forecast = new Forecast();
+    engine.expect(vm.id(), forecast);
+    long now = clock.nanos();
+    List<Integer> rows = new ArrayList<>();
+    for (int row = 0; row < forecast.size(); row++) {
+      if (exists(forecast.resource(row), vm.space())) {
+        rows.add(row);
+      }
+    }
+    rows.sort(Comparator.comparingLong(forecast::dueNanos));
+    List<Reply.Expected> expected = new ArrayList<>();
+    for (int row : rows.subList(0, Math.clamp(limit, 0, rows.size()))) {
+      long resource = forecast.resource(row);
+      Spaces.Name space = registry.name(Resource.space(resource));
+      expected.add(
+          new Reply.Expected(
+              space.type().text() + ":" + space.name() + "/" + Resource.index(resource),
+              forecast.probability(row),
+              (forecast.dueNanos(row) - now) / 1e6,
+              Expert.of(forecast.experts(row)).stream().map(Expert::text).toList()));
+    }
+    return new Reply.ForecastView(vm.name(), vm.program().name(), expected);
+  }
+
+  /// A sequence is continued beyond the end of its space by who does not know where that is.
+  private static boolean exists(long resource, Space space) {
+    return Resource.space(resource) != space.id() || Resource.index(resource) < space.units();
+  }
+
+  Reply tiers() {
+    Map<String, long[]> levels = new LinkedHashMap<>();
+    for (Frame.Counter counter : plane.dataPlaneCounters()) {
+      int slot =
+          switch (counter.name()) {
+            case "tier_capacity_bytes" -> 0;
+            case "tier_used_bytes" -> 1;
+            default -> -1;
+          };
+      if (slot >= 0) {
+        levels.computeIfAbsent(counter.label(), _ -> new long[2])[slot] = counter.value();
+      }
+    }
+    List<Reply.TierView> views = new ArrayList<>();
+    levels.forEach((name, level) -> views.add(new Reply.TierView(name, level[0], level[1])));
+    return new Reply.Tiers(views);
+  }
+
+  Reply health() {
+    Map<String, String> parts = plane.parts();
+    boolean ok = parts.values().stream().allMatch("ok"::equals);
+    return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), parts);
+  }
+
+  private static String time(long nanos) {
+    return Instant.ofEpochSecond(nanos / 1_000_000_000, nanos % 1_000_000_000).toString();
+  }
+}
