@@ -116,7 +116,7 @@ final class DataPlaneTest {
 
   @Test
   void aVmThatCannotBeRememberedIsRefusedAndNotServedAndMayBeAskedForAgain() throws Exception {
-    Path inTheWay = site.state().resolve("attachments.new");
+    Path inTheWay = site.state().resolve("attachments.next");
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {
       Files.createDirectories(inTheWay);

@@ -50,7 +50,9 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     Files.createDirectories(folder);
     try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
       for (Path file : files) {
-        Files.deleteIfExists(file);
+        if (Files.isRegularFile(file)) {
+          Files.deleteIfExists(file);
+        }
       }
     }
     return folder;
