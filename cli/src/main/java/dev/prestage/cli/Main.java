@@ -7,6 +7,10 @@ import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
 import java.util.logging.LogManager;
 import picocli.CommandLine;
 
@@ -32,11 +36,27 @@ public final class Main {
       System.err.println("prestage: " + cause.getMessage());
       return 2;
     }
+    if (cause instanceof FileSystemException file) {
+      System.err.println("prestage: " + reason(file));
+      return 1;
+    }
     if (cause instanceof IOException) {
       System.err.println("prestage: " + cause.getMessage());
       return 1;
     }
     throw e;
+  }
+
+  /// The JDK's own messages name the file and leave the trouble to the exception's name.
+  private static String reason(FileSystemException e) {
+    String why =
+        switch (e) {
+          case NoSuchFileException _ -> "there is no such file or folder";
+          case AccessDeniedException _ -> "this user may not use it";
+          case FileAlreadyExistsException _ -> "it is there already";
+          default -> e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
+        };
+    return e.getFile() + ": " + why;
   }
 
   private static void configureLogging() {

@@ -126,6 +126,24 @@ class CommandsTest {
           }
         });
     assertThat(prestage("history", "--vm", "vm-0", "--limit", "3").out().lines()).hasSize(4);
+    assertThat(prestage("history", "--vm", "vm-0", "--limit", "3").out())
+        .containsPattern("20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]T.*" + RunningHost.IMAGE);
+  }
+
+  @Test
+  void aFileThatIsNotThereIsOneLineWithTheReason() throws IOException {
+    Printed refused = prestage("model", "import", folder.resolve("none").toString());
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err().strip()).endsWith("there is no such file or folder").hasLineCount(1);
+  }
+
+  @Test
+  void anAllocationIsRefusedWhilePredictingIsOff() throws IOException {
+    prestage("predict", "off");
+    Printed refused = prestage("allocate", "vm-0");
+    prestage("predict", "on");
+    assertThat(refused.code()).isEqualTo(1);
+    assertThat(refused.err()).contains("predicting is off");
   }
 
   @Test

@@ -234,6 +234,10 @@ final class CommandExecutor {
   // ---- allocations
 
   private Reply allocate(Vm vm) throws Refusal {
+    if (!engine.isPredicting()) {
+      throw new Refusal(
+          Reason.CONFLICT, "predicting is off, so nothing is staged; switch it on first");
+    }
     Engine.AllocationState state = engine.allocate(vm.id());
     if (state == null) {
       throw new Refusal(Reason.UNAVAILABLE, "VM " + vm.name() + " is not attached yet; try again");

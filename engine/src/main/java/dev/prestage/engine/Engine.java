@@ -181,10 +181,10 @@ public final class Engine {
     }
   }
 
-  /// Whether a copy runs in the VM.
+  /// Whether a copy is known to run in the VM: its start was seen and its end was not.
   public boolean isRunning(int vm) {
     Copy copy = copies.get(vm);
-    return copy != null && copy.cursor != null;
+    return copy != null && copy.cursor != null && copy.startSeen;
   }
 
   /// Ends all runs, so that they are learnt.

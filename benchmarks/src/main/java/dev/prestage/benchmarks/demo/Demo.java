@@ -64,7 +64,14 @@ public final class Demo {
     // Sockets need short paths, so the hosts' folders are where temporary files are.
     Path work = Files.createTempDirectory("prestage-demo");
     Progress progress = new Progress(err, terminal, steps);
-    Thread cleaning = new Thread(() -> deleteQuietly(work), "clean");
+    // Whoever ends this process by a signal leaves no host behind.
+    Thread cleaning =
+        new Thread(
+            () -> {
+              Host.endAll();
+              deleteQuietly(work);
+            },
+            "clean");
     Runtime.getRuntime().addShutdownHook(cleaning);
     try {
       return new Demo(prestage, folder, work, progress).run();

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /// The demo's outcome, a row for each mode and role.
 ///
@@ -46,28 +47,69 @@ public record DemoReport(List<Row> rows) {
     new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), this);
   }
 
-  /// The rows as a table.
+  /// The rows as a table in Markdown, aligned for a terminal.
   public String table() {
-    List<String> lines = new ArrayList<>();
-    lines.add(
-        "| role | mode | reads | waited | stall s | run s | fetched MiB | useful MiB | unused MiB | verified MiB |");
-    lines.add("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    List<List<String>> cells = new ArrayList<>();
+    cells.add(
+        List.of(
+            "role",
+            "mode",
+            "reads",
+            "waited",
+            "stall s",
+            "run s",
+            "fetched MiB",
+            "useful MiB",
+            "unused MiB",
+            "verified MiB"));
     for (Row row : rows) {
-      lines.add(
-          "| %s | %s | %d | %d | %.2f | %.2f | %.1f | %.1f | %.1f | %.1f |"
-              .formatted(
-                  row.role(),
-                  row.mode(),
-                  row.demandReads(),
-                  row.demandWaits(),
-                  row.stallSeconds(),
-                  row.runSeconds(),
-                  mebibytes(row.bytesFetched()),
-                  mebibytes(row.usefulBytes()),
-                  mebibytes(row.unusedBytes()),
-                  mebibytes(row.bytesVerified())));
+      cells.add(
+          List.of(
+              row.role(),
+              row.mode(),
+              Integer.toString(row.demandReads()),
+              Long.toString(row.demandWaits()),
+              decimal("%.2f", row.stallSeconds()),
+              decimal("%.2f", row.runSeconds()),
+              decimal("%.1f", mebibytes(row.bytesFetched())),
+              decimal("%.1f", mebibytes(row.usefulBytes())),
+              decimal("%.1f", mebibytes(row.unusedBytes())),
+              decimal("%.1f", mebibytes(row.bytesVerified()))));
     }
-    return String.join("\n", lines);
+    return aligned(cells);
+  }
+
+  /// The first two columns are words, the others numbers.
+  private static String aligned(List<List<String>> cells) {
+    StringBuilder table = new StringBuilder();
+    for (int line = 0; line < cells.size(); line++) {
+      List<String> row = cells.get(line);
+      StringBuilder rule = new StringBuilder("\n|");
+      table.append('|');
+      for (int column = 0; column < row.size(); column++) {
+        int width = width(cells, column);
+        boolean word = column < 2;
+        String padding = " ".repeat(width - row.get(column).length());
+        table
+            .append(' ')
+            .append(word ? row.get(column) + padding : padding + row.get(column))
+            .append(" |");
+        rule.append('-').append("-".repeat(width)).append(word ? "-|" : ":|");
+      }
+      if (line == 0) {
+        table.append(rule);
+      }
+      table.append('\n');
+    }
+    return table.toString().stripTrailing();
+  }
+
+  private static int width(List<List<String>> cells, int column) {
+    return cells.stream().mapToInt(row -> row.get(column).length()).max().orElse(0);
+  }
+
+  private static String decimal(String format, double value) {
+    return String.format(Locale.ROOT, format, value);
   }
 
   private static double mebibytes(long bytes) {

@@ -18,6 +18,7 @@ final class Host implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long START_SECONDS = 60;
   private static final long SETTLE_SECONDS = 10;
+  private static final long STOP_SECONDS = 20;
 
   private final Process process;
   private final PrestageClient client;
@@ -151,6 +152,17 @@ final class Host implements AutoCloseable {
     }
   }
 
+  /// Ends every host that this process started and that still runs, also one that begins meanwhile.
+  static void endAll() {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_SECONDS);
+    List<ProcessHandle> hosts = ProcessHandle.current().children().toList();
+    while (!hosts.isEmpty() && System.nanoTime() < end) {
+      hosts.forEach(ProcessHandle::destroy);
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
+      hosts = ProcessHandle.current().children().toList();
+    }
+  }
+
   /// Tells the processes to stop, without waiting.
   void askToStop() {
     process.destroy();
@@ -162,7 +174,7 @@ final class Host implements AutoCloseable {
     client.close();
     process.destroy();
     try {
-      if (!process.waitFor(20, TimeUnit.SECONDS)) {
+      if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
         process.destroyForcibly();
       }
     } catch (InterruptedException e) {

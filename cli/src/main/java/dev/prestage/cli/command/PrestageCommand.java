@@ -6,6 +6,7 @@ import dev.prestage.cli.process.DataPlaneCommand;
 import dev.prestage.cli.process.RunCommand;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -152,6 +153,10 @@ public final class PrestageCommand {
     return 0;
   }
 
+  private static String time(long nanos) {
+    return Instant.ofEpochSecond(nanos / 1_000_000_000, nanos % 1_000_000_000).toString();
+  }
+
   private static String words(JsonNode list) {
     StringBuilder words = new StringBuilder();
     for (JsonNode word : list) {
@@ -214,7 +219,7 @@ public final class PrestageCommand {
                 "LATENCY");
         for (JsonNode row : answer.path("rows")) {
           table.row(
-              row.path("time").asText(),
+              time(row.path("timeNanos").asLong()),
               row.path("program").asText(),
               row.path("vm").asText(),
               row.path("type").asText(),

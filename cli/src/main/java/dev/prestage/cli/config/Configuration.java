@@ -59,6 +59,9 @@ public record Configuration(
   /// @param deadline how long a guest's read may wait before it fails
   public record Fetch(int inFlight, Duration deadline) {}
 
+  // Two ranges of staging and what a few guests demand meanwhile.
+  private static final long LEAST_TIER_BYTES = 16L << 20;
+
   /// Who predicts: Prestage, or a peer to compare with.
   public enum ForecasterKind {
     PRESTAGE,
@@ -148,10 +151,10 @@ public record Configuration(
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
-    String nbdTcp = nbd.text("tcp", "");
+    String nbdTcp = nbd.value("tcp", "", Configuration::address);
     nbd.close();
     Section api = root.section("api");
-    String apiTcp = api.text("tcp", "");
+    String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.text("tokenFile", "");
     Path token = tokenFile.isEmpty() ? null : folder.resolve(tokenFile);
     if (!apiTcp.isEmpty() && token == null) {
@@ -218,7 +221,7 @@ public record Configuration(
             section.text("name", "local"),
             section.value("kind", "ssd", Configuration::tierKind),
             section.value("directory", state.resolve("tier"), folder::resolve).toAbsolutePath(),
-            section.value("capacity", 8L << 30, Quantities::bytes));
+            section.value("capacity", 8L << 30, Configuration::tierBytes));
     section.close();
     return tier;
   }
@@ -269,6 +272,26 @@ public record Configuration(
       case "false" -> false;
       default -> throw new IllegalArgumentException("'" + text + "' is neither true nor false");
     };
+  }
+
+  private static String address(String text) {
+    int colon = text.lastIndexOf(':');
+    if (colon < 1 || !text.substring(colon + 1).matches("[0-9]{1,5}")) {
+      throw new IllegalArgumentException("'" + text + "' is not of the form host:port");
+    }
+    int port = Integer.parseInt(text.substring(colon + 1));
+    if (port > 65_535) {
+      throw new IllegalArgumentException("port " + port + " is above 65535");
+    }
+    return text;
+  }
+
+  private static long tierBytes(String text) {
+    long bytes = Quantities.bytes(text);
+    if (bytes < LEAST_TIER_BYTES) {
+      throw new IllegalArgumentException("'" + text + "' is less than 16MiB, which keeps nothing");
+    }
+    return bytes;
   }
 
   private static double share(String text) {

@@ -4,6 +4,8 @@ import dev.prestage.cli.config.Configuration;
 import dev.prestage.cli.config.ConfigurationException;
 import dev.prestage.link.host.StateLock;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -33,9 +35,24 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     }
   }
 
-  private int run(Configuration checked) throws InterruptedException {
+  private int run(Configuration checked) throws InterruptedException, IOException {
     System.err.printf(
-        "prestage: serving disks on %s, the API on %s%n", checked.nbdSocket(), checked.apiSocket());
-    return new Supervisor(configuration, checked.tier().capacityBytes()).run();
+        "prestage: starting; disks will be served on %s, the API on %s%n",
+        checked.nbdSocket(), checked.apiSocket());
+    return new Supervisor(
+            configuration, emptied(checked.state().resolve("tmp")), checked.tier().capacityBytes())
+        .run();
+  }
+
+  /// The database unpacks its library into the folder for temporary files; what a killed plane left
+  /// there goes.
+  private static Path emptied(Path folder) throws IOException {
+    Files.createDirectories(folder);
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+      for (Path file : files) {
+        Files.deleteIfExists(file);
+      }
+    }
+    return folder;
   }
 }

@@ -31,12 +31,14 @@ final class Supervisor {
   private static final Duration STEADY = Duration.ofSeconds(30);
 
   private final @Nullable Path configuration;
+  private final Path temporary;
   private final long tierBytes;
   private final CountDownLatch stopping = new CountDownLatch(1);
   private volatile int exitCode;
 
   /// @param tierBytes the tier's capacity, for which the data plane keeps checksums in memory
-  Supervisor(@Nullable Path configuration, long tierBytes) {
+  Supervisor(@Nullable Path configuration, Path temporary, long tierBytes) {
+    this.temporary = temporary;
     this.configuration = configuration;
     this.tierBytes = tierBytes;
   }
@@ -60,7 +62,9 @@ final class Supervisor {
                 "-Xmx" + heapMib + "m",
                 "-XX:MaxDirectMemorySize=640m",
                 "-XX:+UseSerialGC"));
-    Plane control = new Plane("control-plane", List.of("-Xmx1g", "-XX:+UseG1GC"));
+    Plane control =
+        new Plane(
+            "control-plane", List.of("-Xmx1g", "-XX:+UseG1GC", "-Djava.io.tmpdir=" + temporary));
     Thread watcherOfData = data.watch();
     Thread watcherOfControl = control.watch();
     Runtime.getRuntime()

@@ -82,6 +82,9 @@ class ConfigurationTest {
           tier: {size: 1GiB}                       | :1:8: | unknown key 'tier.size'
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
           tier: {capacity: -1}                     | :1:18: | '-1' is not a size
+          tier: {capacity: 1KiB}                   | :1:18: | less than 16MiB
+          nbd: {tcp: nonsense}                     | :1:12: | not of the form host:port
+          nbd: {tcp: 'localhost:99999'}            | :1:12: | above 65535
           tier: {kind: tape}                       | :1:14: | none of ram, ssd, hdd
           predict: {threshold: 1.5}                | :1:22: | not between 0 and 1
           predict: {threshold: NaN}                | :1:22: | not between 0 and 1

@@ -49,6 +49,10 @@ public final class DirectoryOrigin implements Origin {
               + "); "
               + present());
     }
+    if (!file.toRealPath().startsWith(directory.toRealPath())) {
+      throw new IOException(
+          "image '" + image + "' of origin '" + name + "' is a link out of " + directory);
+    }
     if (!Files.isRegularFile(file)) {
       throw new IOException(
           "image '" + image + "' of origin '" + name + "' is not a file: " + file);

@@ -72,9 +72,9 @@ public final class StateLock implements AutoCloseable {
     }
   }
 
-  /// Waits until nobody holds a plane's lock, or for as long as an orphan may take to end. The
-  /// supervisor holds a lock of its own, so whoever else has a plane's is the plane of one that was
-  /// killed. The plane waits itself: an orphan may have been starting when the supervisor looked.
+  /// Waits until nobody plays this part any more, or for as long as an orphan may take to end. A
+  /// plane does so before it starts: the supervisor holds a lock of its own, so whoever else plays
+  /// a plane's part lost its supervisor and is about to end.
   public static void awaitFree(Path folder, String part) throws IOException, InterruptedException {
     Path file = folder.resolve(part + ".lock");
     if (!Files.exists(file)) {
