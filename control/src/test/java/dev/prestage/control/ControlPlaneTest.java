@@ -2,7 +2,6 @@ package dev.prestage.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
@@ -23,7 +22,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -408,20 +406,6 @@ class ControlPlaneTest {
     assertThat(data.received(Frame.Detach.class)).isEmpty();
     Files.delete(next);
     ask(plane, register("vm2", "web", "debian"));
-  }
-
-  @Test
-  void folderWithoutPermissionRefuses() throws Exception {
-    assumeFalse("root".equals(System.getProperty("user.name")), "root may write everywhere");
-    dataPlane();
-    ControlPlane plane = controlPlane();
-    awaitLinked(plane);
-    Files.setPosixFilePermissions(state, PosixFilePermissions.fromString("r-x------"));
-    try {
-      assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "cannot keep");
-    } finally {
-      Files.setPosixFilePermissions(state, PosixFilePermissions.fromString("rwx------"));
-    }
   }
 
   @Test

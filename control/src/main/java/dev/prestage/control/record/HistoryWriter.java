@@ -206,6 +206,11 @@ public final class HistoryWriter implements AutoCloseable {
     return all;
   }
 
+  /// How often the history failed to open or to write.
+  long failures() {
+    return failures.get();
+  }
+
   /// Writes what was offered, commits and closes; gives up after ten seconds.
   @Override
   public void close() {
@@ -344,8 +349,8 @@ public final class HistoryWriter implements AutoCloseable {
                     .findFirst()
                     .orElse("")
                 + "); check the space and the permissions of its folder";
-    failures.incrementAndGet();
     retryAt = clock.nanos() + retryNanos;
+    failures.incrementAndGet(); // last: who has seen it knows when it is tried again
     retryNanos = Math.min(retryNanos * 2, LAST_RETRY_NANOS);
     if (!text.equals(health)) {
       health = text;
