@@ -1,0 +1,16 @@
+package dev.prestage.simulator.policy;
+
+/// What a policy asks of its host: bring pages ahead of demand.
+public interface Fetches {
+  /// Asks for a page.
+  ///
+  /// @return whether it will be brought; not if it is here or on its way, or if no more may be
+  ///   asked for now
+  boolean fetch(long page);
+
+  /// Whether the page is here or on its way.
+  boolean isHere(long page);
+
+  /// Whether no more may be asked for until the next request.
+  boolean isFull();
+}
