@@ -265,7 +265,12 @@ class EngineTest {
     SimulatedHost small =
         new SimulatedHost(
             new Limits(
-                64L * Space.EXTENT_BYTES, 32, Duration.ofSeconds(30), Duration.ofSeconds(60), 16));
+                64L * Space.EXTENT_BYTES,
+                32,
+                Duration.ofSeconds(30),
+                Duration.ofSeconds(60),
+                16,
+                Double.POSITIVE_INFINITY));
     Vm other = new Vm(2, "vm2", WEB, IMAGE);
     small.engine.attached(VM);
     small.engine.attached(other);

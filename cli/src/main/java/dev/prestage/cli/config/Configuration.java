@@ -257,8 +257,8 @@ public record Configuration(
                 "inFlight", Limits.DEFAULT.inFlightExtents(), text -> whole(text, 1, 65_536)),
             horizon,
             stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration),
-            stage.value(
-                "waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)));
+            stage.value("waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)),
+            Limits.DEFAULT.uselessPerDemand());
     if (limits.stagedBytes() > tier.capacityBytes()) {
       throw stage.refused("capacity", "is more than 'tier.capacity'");
     }

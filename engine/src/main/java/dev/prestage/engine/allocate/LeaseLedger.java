@@ -221,6 +221,12 @@ public final class LeaseLedger {
     entry.returning = false;
   }
 
+  /// Extents that were staged in vain, or still may turn out to be: a budget that counts these is
+  /// kept whatever comes.
+  long uselessAtWorst() {
+    return granted - useful - redundant - failed - cancelled;
+  }
+
   private void check() {
     long ended = useful + late + unused + redundant + failed + cancelled + unobserved;
     if (granted != ended + liveExtents) {

@@ -9,15 +9,24 @@ import java.time.Duration;
 /// @param horizon how far ahead of now a forecast is asked for
 /// @param reclaimAfter how long a ready extent may wait for its demand after it was due
 /// @param waitingRanges how many ranges may wait for capacity
+/// @param uselessPerDemand how many extents may be staged in vain for each extent that is demanded;
+///   infinite if that does not matter
 public record Limits(
     long stagedBytes,
     int inFlightExtents,
     Duration horizon,
     Duration reclaimAfter,
-    int waitingRanges) {
+    int waitingRanges,
+    double uselessPerDemand) {
   /// A quarter of a tier of 8 GiB may be unproven; 256 extents are 16 MiB, 80 ms of a 200 MB/s
   /// link, so that a report from the data plane always finds work queued behind the 32 fetches that
   /// a slow link needs in flight.
   public static final Limits DEFAULT =
-      new Limits(2L << 30, 256, Duration.ofSeconds(30), Duration.ofMinutes(10), 4096);
+      new Limits(
+          2L << 30,
+          256,
+          Duration.ofSeconds(30),
+          Duration.ofMinutes(10),
+          4096,
+          Double.POSITIVE_INFINITY);
 }

@@ -46,6 +46,7 @@ public final class Planner {
       new PriorityQueue<>(Comparator.comparingLong(Range::dueNanos));
   private long nextLease;
   private int inFlight;
+  private long demanded;
   private boolean overflowing;
   private long retriedNanos;
 
@@ -89,7 +90,7 @@ public final class Planner {
 
   /// Whether anything may be granted before extents in flight have landed.
   public boolean hasRoom() {
-    return inFlight < limits.inFlightExtents();
+    return inFlight < limits.inFlightExtents() && budgetLeft() > 0;
   }
 
   /// Grants what a forecast asks for, as far as the limits allow.
@@ -149,10 +150,18 @@ public final class Planner {
         && residency.isOpen(Resource.index(resource));
   }
 
-  /// How many extents both limits leave room for.
+  /// How many extents all limits leave room for.
   private int affordable(Residency residency) {
     long byBytes = pool.free() / residency.space().unitBytes();
-    return (int) Math.min(byBytes, limits.inFlightExtents() - inFlight);
+    int inFlightRoom = limits.inFlightExtents() - inFlight;
+    return (int) Math.min(Math.min(byBytes, inFlightRoom), budgetLeft());
+  }
+
+  /// How many extents may still be staged in vain. The worst is assumed of what is live, so the
+  /// budget is never overdrawn.
+  private long budgetLeft() {
+    double budget = limits.uselessPerDemand() * demanded;
+    return (long) Math.max(0, Math.min(Integer.MAX_VALUE, budget - ledger.uselessAtWorst()));
   }
 
   /// The candidates next to `seed` that are due about when it is: those behind it first, because
@@ -288,6 +297,7 @@ public final class Planner {
 
   /// A guest demanded an extent: it is here, or comes by demand.
   public void demanded(long resource) {
+    demanded++;
     Residency residency = spaces.get(Resource.space(resource));
     if (residency != null) {
       residency.resident(Resource.index(resource), 1, true);

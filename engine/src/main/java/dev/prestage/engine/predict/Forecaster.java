@@ -22,6 +22,10 @@ public interface Forecaster {
     /// @param horizonNanos how far to look ahead of now
     void forecast(long nowNanos, long horizonNanos, Forecast into);
 
+    /// Adds what the very next touch may be, repeats of the last one aside; the probabilities add
+    /// up to at most 1. Asking changes nothing.
+    void next(long nowNanos, Forecast into);
+
     /// The run ends, and is learnt as a whole.
     void stop(long nowNanos);
   }

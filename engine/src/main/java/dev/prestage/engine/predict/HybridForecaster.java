@@ -104,6 +104,17 @@ public final class HybridForecaster implements Forecaster {
       streak.forecast(nowNanos, gap, horizonNanos, into);
     }
 
+    /// The Markov model knows what came next; where it is silent, the sequential run is believed.
+    @Override
+    public void next(long nowNanos, Forecast into) {
+      long due = nowNanos + Math.max(1, (long) gapNanos);
+      int before = into.size();
+      position.next(due, into);
+      if (into.size() == before) {
+        streak.next(due, into);
+      }
+    }
+
     @Override
     public void stop(long nowNanos) {
       run.stop();

@@ -188,6 +188,16 @@ final class MarkovChain {
       last = resource;
     }
 
+    /// Adds the successors of the last touch.
+    void next(long dueNanos, Forecast into) {
+      State state = last == null ? null : states.get(last);
+      for (int i = 0; state != null && i < SUCCESSORS; i++) {
+        if (state.counts[i] > 0) {
+          into.add(state.next[i], state.probability(i), dueNanos, Expert.MARKOV);
+        }
+      }
+    }
+
     void forecast(long nowNanos, long gapNanos, long horizonNanos, Forecast into) {
       Long at = last;
       if (at != null) {

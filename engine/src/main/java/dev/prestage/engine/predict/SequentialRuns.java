@@ -90,6 +90,13 @@ final class SequentialRuns {
       return last + 1;
     }
 
+    /// Adds the one resource with which the run would go on.
+    void next(long dueNanos, Forecast into) {
+      if (length > 0) {
+        into.add(next(), counts.continuation(length), dueNanos, Expert.SEQUENTIAL);
+      }
+    }
+
     /// @param foretold whether something else foretold that the run goes on
     void observe(long resource, boolean foretold) {
       if (resource == last) {

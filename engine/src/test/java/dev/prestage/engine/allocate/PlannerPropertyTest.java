@@ -87,7 +87,8 @@ class PlannerPropertyTest {
               1 + random.nextInt(40),
               Duration.ofSeconds(5),
               Duration.ofSeconds(20),
-              random.nextInt(8));
+              random.nextInt(8),
+              Double.POSITIVE_INFINITY);
       for (int vm = 0; vm < 4; vm++) {
         vms.add(new Vm(vm, "vm" + vm, program, spaces.get(vm % spaces.size())));
       }

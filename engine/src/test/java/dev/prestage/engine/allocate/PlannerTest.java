@@ -73,7 +73,8 @@ class PlannerTest {
             inFlight,
             Duration.ofSeconds(30),
             Duration.ofMinutes(1),
-            waiting);
+            waiting,
+            Double.POSITIVE_INFINITY);
     Planner planner = new Planner(thresholds, limits, decided, _ -> {}, 100);
     planner.open(SPACE);
     return planner;

@@ -56,6 +56,9 @@ public final class LastRunReplay implements Forecaster {
     }
 
     @Override
+    public void next(long nowNanos, Forecast into) {}
+
+    @Override
     public void stop(long nowNanos) {
       if (!touched.isEmpty()) {
         recorded = List.copyOf(touched);

@@ -70,6 +70,9 @@ public final class Readahead implements Forecaster {
     }
 
     @Override
+    public void next(long nowNanos, Forecast into) {}
+
+    @Override
     public void stop(long nowNanos) {}
   }
 }
