@@ -11,6 +11,9 @@ public interface Fetches {
   /// Whether the page is here or on its way.
   boolean isHere(long page);
 
+  /// The host, by a number: runs with the same one share a cache.
+  int host();
+
   /// Whether no more may be asked for until the next request.
   boolean isFull();
 }

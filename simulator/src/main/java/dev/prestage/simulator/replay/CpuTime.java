@@ -3,6 +3,7 @@ package dev.prestage.simulator.replay;
 import it.unimi.dsi.fastutil.longs.LongArrayList;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
+import java.util.Arrays;
 
 /// The processor time of the thread that made it, and the spread of single steps.
 final class CpuTime {
@@ -27,7 +28,7 @@ final class CpuTime {
       return 0;
     }
     long[] sorted = samples.toLongArray();
-    java.util.Arrays.sort(sorted);
+    Arrays.sort(sorted);
     return sorted[(int) (sorted.length * 0.99)] / 1e3;
   }
 }

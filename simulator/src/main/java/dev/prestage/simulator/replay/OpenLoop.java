@@ -8,6 +8,7 @@ import dev.prestage.simulator.trace.Trace;
 import it.unimi.dsi.fastutil.ints.IntArrayFIFOQueue;
 import it.unimi.dsi.fastutil.longs.Long2IntOpenHashMap;
 import it.unimi.dsi.fastutil.longs.LongArrayFIFOQueue;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /// A trace replayed at its own order, whatever misses: what a policy does to the miss ratio of one
@@ -95,7 +96,7 @@ public final class OpenLoop {
   /// Replays the trace.
   public Result run() {
     long[] lastToken = new long[copies.length];
-    java.util.Arrays.fill(lastToken, -1);
+    Arrays.fill(lastToken, -1);
     for (int request = 0; request < trace.requests(); request++) {
       arrive(request);
       int run = trace.run(request);
@@ -229,6 +230,11 @@ public final class OpenLoop {
     @Override
     public boolean isHere(long page) {
       return cache.contains(page) || dueRequest.containsKey(page);
+    }
+
+    @Override
+    public int host() {
+      return 0;
     }
 
     @Override
