@@ -445,6 +445,15 @@ public final class Engine {
     }
   }
 
+  /// Adds what a VM's very next touch may be; nothing if no copy runs in it.
+  public void next(int vm, Forecast into) {
+    Copy copy = copies.get(vm);
+    Forecaster.Cursor cursor = copy == null ? null : copy.cursor;
+    if (cursor != null) {
+      cursor.next(clock.nanos(), into);
+    }
+  }
+
   /// Whether forecasts are made and staged. Without, accesses are still learnt from.
   public void predicting(boolean on) {
     predicting = on;

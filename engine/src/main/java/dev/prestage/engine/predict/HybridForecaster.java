@@ -47,9 +47,9 @@ public final class HybridForecaster implements Forecaster {
     return runSet.size();
   }
 
-  /// The memory that holds what was learnt, in bytes, about: a state of the Markov model is an entry
-  /// of a linked map (64 bytes), its key (16) and an object with two arrays of four (112); a resource
-  /// of the launch profile is an entry (48), two keys (32) and an object (48).
+  /// The memory that holds what was learnt, in bytes, about: a state of the Markov model is an
+  /// entry of a linked map (64 bytes), its key (16) and an object with two arrays of four (112); a
+  /// resource of the launch profile is an entry (48), two keys (32) and an object (48).
   public long memoryBytes() {
     return 192L * markov.size() + 128L * runSet.size();
   }

@@ -3,7 +3,9 @@ package dev.prestage.simulator.policy;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
+import it.unimi.dsi.fastutil.floats.FloatArrayList;
 import it.unimi.dsi.fastutil.longs.Long2LongOpenHashMap;
+import it.unimi.dsi.fastutil.longs.LongArrayList;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -13,7 +15,8 @@ import java.util.List;
 ///
 /// It stands between forecaster and engine and keeps each candidate of at least [#LEAST] until its
 /// horizon has passed or its run has ended. Beside the expected calibration error stand the
-/// logarithmic loss and the Brier skill, so that a flood of small probabilities cannot hide an error.
+/// logarithmic loss and the Brier skill, so that a flood of small probabilities cannot hide an
+/// error.
 public final class Calibration {
   /// Candidates below this are not judged.
   public static final double LEAST = 0.05;
@@ -40,8 +43,8 @@ public final class Calibration {
   ///
   /// @param ece expected calibration error over the bins, weighted by count
   /// @param logLoss mean logarithmic loss, natural logarithm
-  /// @param brierSkill 1 less the Brier score's share of that of a forecast that always says the base
-  ///   rate; 1 is perfect, 0 no better than the base rate
+  /// @param brierSkill 1 less the Brier score's share of that of a forecast that always says the
+  ///   base rate; 1 is perfect, 0 no better than the base rate
   /// @param bins those that are not empty
   public record Summary(double ece, double logLoss, double brierSkill, List<Bin> bins) {}
 
@@ -90,13 +93,22 @@ public final class Calibration {
   }
 
   /// One forecast, until it is known what came of it.
-  private record Pending(long atNanos, long untilNanos, long[] resources, float[] probabilities) {}
+  private static final class Pending {
+    final long atNanos;
+    final long untilNanos;
+    final LongArrayList resources = new LongArrayList();
+    final FloatArrayList probabilities = new FloatArrayList();
+
+    Pending(long atNanos, long untilNanos) {
+      this.atNanos = atNanos;
+      this.untilNanos = untilNanos;
+    }
+  }
 
   private final class Watched implements Forecaster.Cursor {
     private final Forecaster.Cursor cursor;
     private final Long2LongOpenHashMap lastTouch = new Long2LongOpenHashMap();
     private final Deque<Pending> pending = new ArrayDeque<>();
-    private long touches;
 
     private Watched(Forecaster.Cursor cursor) {
       this.cursor = cursor;
@@ -107,29 +119,21 @@ public final class Calibration {
     public void observe(Access access) {
       judgeThose(access.timeNanos());
       lastTouch.put(access.resource(), access.timeNanos());
-      touches++;
       cursor.observe(access);
     }
 
     @Override
     public void forecast(long nowNanos, long horizonNanos, Forecast into) {
       cursor.forecast(nowNanos, horizonNanos, into);
-      int judged = 0;
-      long[] resources = new long[into.size()];
-      float[] probabilities = new float[into.size()];
+      Pending judged = new Pending(nowNanos, nowNanos + horizonNanos);
       for (int row = 0; row < into.size(); row++) {
         if (into.probability(row) >= LEAST) {
-          resources[judged] = into.resource(row);
-          probabilities[judged++] = (float) into.probability(row);
+          judged.resources.add(into.resource(row));
+          judged.probabilities.add((float) into.probability(row));
         }
       }
-      if (judged > 0) {
-        pending.add(
-            new Pending(
-                nowNanos,
-                nowNanos + Math.min(horizonNanos, Long.MAX_VALUE / 4),
-                java.util.Arrays.copyOf(resources, judged),
-                java.util.Arrays.copyOf(probabilities, judged)));
+      if (!judged.resources.isEmpty()) {
+        pending.add(judged);
       }
     }
 
@@ -146,11 +150,12 @@ public final class Calibration {
 
     private void judgeThose(long dueNanos) {
       for (Pending head = pending.peek();
-          head != null && head.untilNanos() < dueNanos;
+          head != null && head.untilNanos < dueNanos;
           head = pending.peek()) {
         pending.remove();
-        for (int i = 0; i < head.resources().length; i++) {
-          judge(head.probabilities()[i], lastTouch.get(head.resources()[i]) > head.atNanos());
+        for (int i = 0; i < head.resources.size(); i++) {
+          long touched = lastTouch.get(head.resources.getLong(i));
+          judge(head.probabilities.getFloat(i), touched > head.atNanos);
         }
       }
     }

@@ -11,11 +11,15 @@ public interface Policy {
   /// @param fetches the run's host
   Prefetcher.Copy start(int number, Trace.Run run, long nowNanos, Fetches fetches);
 
-  /// A page that this policy fetched ahead is here now.
-  default void arrived(long page) {}
+  /// A page that this policy asked for has come.
+  default void arrived(int host, long page) {}
 
-  /// A page left the cache, whoever brought it.
-  default void evicted(long page) {}
+  /// What was asked for has come, and the way to the origin has room: more may be asked for between
+  /// two requests. In open loop there is no such time.
+  default void hasRoom(int host, long nowNanos) {}
+
+  /// A page left a host's cache, whoever brought it.
+  default void evicted(int host, long page) {}
 
   /// The memory that holds what was learnt, in bytes.
   long modelBytes();

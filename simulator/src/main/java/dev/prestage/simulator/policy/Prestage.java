@@ -5,7 +5,6 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.allocate.Lease;
-import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.Forecast;
@@ -24,6 +23,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /// The product: its engine with forecaster, planner and ledger, on the simulated clock. What a data
@@ -37,9 +37,6 @@ public final class Prestage implements Policy {
   /// From one look at what stayed unused to the next.
   private static final long TICK_NANOS = 1_000_000_000;
 
-  /// So many pages must have come before the engine is asked for more between two requests.
-  private static final int LANDED_PER_PLAN = 32;
-
   private final Thresholds thresholds;
   private final Limits limits;
   private final Space space;
@@ -48,7 +45,6 @@ public final class Prestage implements Policy {
   private final Map<Integer, Host> hosts = new HashMap<>();
   private final Calibration calibration = new Calibration();
   private final Models models = new SharedModels();
-  private @Nullable Host active;
   private long nowNanos;
 
   /// @param unitBytes the size of a page
@@ -58,7 +54,7 @@ public final class Prestage implements Policy {
     this.limits = limits;
     long units = Math.min(Trace.MAX_PAGE, Integer.MAX_VALUE);
     this.space =
-        new Space(SPACE, ResourceType.BLOCK, "default", "trace", unitBytes, units * unitBytes);
+        new Space(SPACE, ResourceType.FILE_BLOCK, "default", "trace", unitBytes, units * unitBytes);
   }
 
   /// How its probabilities compare with what came.
@@ -84,6 +80,12 @@ public final class Prestage implements Policy {
   }
 
   @Override
+  public void hasRoom(int host, long now) {
+    nowNanos = now;
+    hostOf(host).plan();
+  }
+
+  @Override
   public void evicted(int host, long page) {
     hostOf(host).evicted(page);
   }
@@ -101,6 +103,184 @@ public final class Prestage implements Policy {
     return forecasters.values().stream().mapToLong(HybridForecaster::memoryBytes).sum();
   }
 
+  /// One simulated host: the engine, and the state of its leases that a data plane would keep.
+  private final class Host {
+    private final Engine engine;
+    private final Map<Long, LeaseAccount> leases = new HashMap<>();
+    private final Long2LongOpenHashMap leaseOf = new Long2LongOpenHashMap();
+    private final Map<Integer, Fetches> fetches = new HashMap<>();
+    private final List<LeaseAccount> news = new ArrayList<>();
+    private long tickedNanos = nowNanos;
+
+    private Host() {
+      leaseOf.defaultReturnValue(-1);
+      engine =
+          new Engine(thresholds, limits, () -> nowNanos, models, new Edge(), _ -> {}, _ -> {}, 1);
+      engine.confirmed();
+    }
+
+    private Prefetcher.Copy start(Vm vm, Fetches way) {
+      fetches.put(vm.id(), way);
+      engine.attached(vm);
+      engine.started(vm.id());
+      report();
+      return new RunningCopy(this, vm);
+    }
+
+    private void demanded(Vm vm, Request request) {
+      nowNanos = request.timeNanos();
+      AccessType type = request.write() ? AccessType.WRITE : AccessType.READ;
+      boolean waited = request.missed() > 0;
+      for (int i = 0; i < request.count(); i++) {
+        long page = request.first() + i;
+        touched(page);
+        engine.accessed(
+            new Access(
+                vm.program().id(),
+                vm.id(),
+                Resource.of(SPACE, page),
+                nowNanos,
+                type,
+                space.unitBytes(),
+                Cause.DEMAND,
+                waited,
+                Access.PENDING));
+      }
+      report();
+      if (nowNanos - tickedNanos >= TICK_NANOS) {
+        tickedNanos = nowNanos;
+        engine.tick();
+        report();
+      } else {
+        plan();
+      }
+    }
+
+    private void plan() {
+      report();
+      engine.planTouched();
+      report();
+    }
+
+    /// Demand for a leased page ends its part of the lease.
+    private void touched(long page) {
+      LeaseAccount lease = accountOf(page);
+      if (lease != null) {
+        lease.demanded(page);
+        end(lease, page);
+      }
+    }
+
+    private void arrived(long page) {
+      LeaseAccount lease = accountOf(page);
+      if (lease != null) {
+        lease.ready(page);
+        news.add(lease);
+      }
+    }
+
+    private void evicted(long page) {
+      engine.evicted(SPACE, page, 1);
+      LeaseAccount lease = accountOf(page);
+      if (lease != null) {
+        lease.unused(page);
+        end(lease, page);
+      }
+    }
+
+    private @Nullable LeaseAccount accountOf(long page) {
+      long id = leaseOf.get(page);
+      return id < 0 ? null : leases.get(id);
+    }
+
+    private void end(LeaseAccount lease, long page) {
+      leaseOf.remove(page);
+      news.add(lease);
+    }
+
+    /// Tells the engine how its leases stand.
+    private void report() {
+      while (!news.isEmpty()) {
+        List<LeaseAccount> changed = List.copyOf(news);
+        news.clear();
+        for (LeaseAccount lease : changed) {
+          if (leases.containsKey(lease.id())) {
+            engine.reported(lease.state());
+            if (lease.hasEnded()) {
+              leases.remove(lease.id());
+            }
+          }
+        }
+      }
+    }
+
+    private void stopped(Vm vm) {
+      engine.detached(vm.id());
+      report();
+      fetches.remove(vm.id());
+    }
+
+    /// The simulated data plane: the way to the origin takes the pages in the order of the leases.
+    private final class Edge implements Stager {
+      @Override
+      public void stage(Lease lease) {
+        LeaseAccount account = new LeaseAccount(lease);
+        leases.put(lease.id(), account);
+        news.add(account);
+        Fetches way = fetches.get(lease.vm());
+        for (long page = lease.first(); page < lease.first() + lease.extents(); page++) {
+          if (way != null && way.fetch(page)) {
+            leaseOf.put(page, lease.id());
+          } else if (way != null && way.isHere(page)) {
+            account.redundant(page);
+          } else {
+            account.cancelled(page);
+          }
+        }
+      }
+
+      @Override
+      public void cancel(long leaseId) {
+        giveBack(leaseId, LeaseAccount::inFlight);
+      }
+
+      @Override
+      public void reclaim(long leaseId) {
+        giveBack(leaseId, LeaseAccount::live);
+      }
+
+      private void giveBack(long leaseId, ToLongFunction<LeaseAccount> which) {
+        LeaseAccount account = leases.get(leaseId);
+        if (account == null) {
+          return;
+        }
+        for (long left = which.applyAsLong(account); left != 0; left &= left - 1) {
+          long page = account.first() + Long.numberOfTrailingZeros(left);
+          account.givenBack(page);
+          end(account, page);
+        }
+      }
+    }
+  }
+
+  /// One copy on a host.
+  private record RunningCopy(Host host, Vm vm) implements Prefetcher.Copy {
+    @Override
+    public void demanded(Request request, Fetches fetches) {
+      host.demanded(vm, request);
+    }
+
+    @Override
+    public void next(Forecast into) {
+      host.engine.next(vm.id(), into);
+    }
+
+    @Override
+    public void stop() {
+      host.stopped(vm);
+    }
+  }
+
   private final class SharedModels implements Models {
     private final Map<String, Forecaster> watched = new HashMap<>();
 
@@ -109,8 +289,7 @@ public final class Prestage implements Policy {
       return watched.computeIfAbsent(
           program.name(),
           name ->
-              calibration.watch(
-                  forecasters.computeIfAbsent(name, _ -> new HybridForecaster())));
+              calibration.watch(forecasters.computeIfAbsent(name, _ -> new HybridForecaster())));
     }
 
     @Override

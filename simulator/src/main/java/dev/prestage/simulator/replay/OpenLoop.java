@@ -25,6 +25,10 @@ public final class OpenLoop {
   /// From one request to the next on the simulated clock.
   public static final long REQUEST_NANOS = 1_000_000;
 
+  /// There is one host.
+  private static final int HOST = 0;
+
+  /// One step in so many is timed by itself.
   private static final int SAMPLED = 8;
 
   private final Trace trace;
@@ -129,7 +133,7 @@ public final class OpenLoop {
       if (dueRequest.get(page) == due) {
         dueRequest.remove(page);
         cache.insert(page, run);
-        policy.arrived(page);
+        policy.arrived(HOST, page);
       }
     }
   }
@@ -161,7 +165,7 @@ public final class OpenLoop {
   }
 
   private void evicted(long page, int run) {
-    policy.evicted(page);
+    policy.evicted(HOST, page);
     if (run != HostCache.PROVEN) {
       Prefetcher.Copy copy = copies[run];
       if (copy != null) {
@@ -234,7 +238,7 @@ public final class OpenLoop {
 
     @Override
     public int host() {
-      return 0;
+      return HOST;
     }
 
     @Override
