@@ -4,6 +4,7 @@ import it.unimi.dsi.fastutil.longs.LongOpenHashSet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntToLongFunction;
 
 /// Recorded accesses in the order in which they were asked for, in columns: one row a request.
 ///
@@ -189,6 +190,14 @@ public final class Trace {
       this.stream[requests] = stream;
       this.write[requests] = write;
       requests++;
+    }
+
+    /// Moves each request by so many pages: a format that knows several devices learns only at its
+    /// end where they lie.
+    void moveBy(IntToLongFunction pages) {
+      for (int request = 0; request < requests; request++) {
+        first[request] += pages.applyAsLong(request);
+      }
     }
 
     private void grow() {
