@@ -37,7 +37,7 @@ final class AccessCsvFormat implements TraceFormat {
 
   @Override
   public boolean recognises(Head head) {
-    return head.startsWithLine(HEADERS);
+    return HEADERS.stream().anyMatch(header -> head.startsWithLine(header));
   }
 
   @Override

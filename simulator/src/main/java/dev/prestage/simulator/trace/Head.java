@@ -1,14 +1,12 @@
 package dev.prestage.simulator.trace;
 
 import java.nio.charset.StandardCharsets;
-import java.util.List;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /// The beginning of a decompressed trace file, to recognise its format by.
 final class Head {
   static final int BYTES = 1 << 16;
-
-  private static final int LINES = 8;
 
   private final byte[] bytes;
 
@@ -22,26 +20,21 @@ final class Head {
     return bytes;
   }
 
-  /// The first lines that say something: neither empty nor a comment, and not the last, which may
-  /// be cut off, unless the file ends with it.
-  List<String> lines() {
-    String text = new String(bytes, StandardCharsets.ISO_8859_1);
-    int end = bytes.length < BYTES ? text.length() : text.lastIndexOf('\n') + 1;
-    return text.substring(0, end)
+  /// Whether the first line that is neither empty nor a comment looks so. The first alone, so that
+  /// a malformed one behind it is reported as that.
+  boolean startsWithLine(Pattern shape) {
+    return firstLine().filter(line -> shape.matcher(line).matches()).isPresent();
+  }
+
+  /// Whether that line is this.
+  boolean startsWithLine(String header) {
+    return firstLine().filter(header::equals).isPresent();
+  }
+
+  private Optional<String> firstLine() {
+    return new String(bytes, StandardCharsets.ISO_8859_1)
         .lines()
         .filter(line -> !line.isBlank() && !line.startsWith("#"))
-        .limit(LINES)
-        .toList();
-  }
-
-  /// Whether all first lines look so, and there is one.
-  boolean eachLineIs(Pattern shape) {
-    List<String> lines = lines();
-    return !lines.isEmpty() && lines.stream().allMatch(line -> shape.matcher(line).matches());
-  }
-
-  /// Whether the first line is one of these.
-  boolean startsWithLine(List<String> headers) {
-    return lines().stream().limit(1).anyMatch(headers::contains);
+        .findFirst();
   }
 }

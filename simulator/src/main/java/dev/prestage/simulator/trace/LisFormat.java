@@ -21,7 +21,7 @@ final class LisFormat implements TraceFormat {
 
   @Override
   public boolean recognises(Head head) {
-    return head.eachLineIs(LINE);
+    return head.startsWithLine(LINE);
   }
 
   @Override

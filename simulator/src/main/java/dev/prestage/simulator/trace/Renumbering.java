@@ -25,7 +25,7 @@ final class Renumbering {
   /// each other; 32 pages are the largest window of usual readahead.
   private static final int MIN_JUMP = 32;
 
-  /// The share of pages that must be jumped back to while new ones still come.
+  /// How many places must be jumped back to while new pages still come, as a share of the pages.
   private static final double JUMP_SHARE = 0.02;
 
   private Renumbering() {}
@@ -37,21 +37,24 @@ final class Renumbering {
     if (distinct < MIN_DISTINCT) {
       return false;
     }
-    LongOpenHashSet jumpedTo = new LongOpenHashSet();
+    LongOpenHashSet again = new LongOpenHashSet();
     long largest = trace.first(0) - 1;
     long expected = trace.first(0);
     long next = 0;
+    int jumps = 0;
     int jumpsBeforeLastNew = 0;
     for (int request = 0; request < trace.requests(); request++) {
       long first = trace.first(request);
       long end = first + trace.count(request);
-      if (first <= largest - MIN_JUMP && first != expected) {
-        jumpedTo.add(first);
+      if (first <= largest - MIN_JUMP && first != expected && again.add(first)) {
+        // Who follows what was read again is one reader behind another, and jumped once.
+        jumps += again.contains(first - 1) ? 0 : 1;
+        again.add(end - 1);
       }
       if (end > largest + 1) {
         next += end - Math.max(first, largest + 1) - (first > largest + 1 ? 1 : 0);
         largest = end - 1;
-        jumpsBeforeLastNew = jumpedTo.size();
+        jumpsBeforeLastNew = jumps;
       }
       expected = end;
     }

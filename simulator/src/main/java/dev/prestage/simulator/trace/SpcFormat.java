@@ -22,7 +22,7 @@ final class SpcFormat implements TraceFormat {
 
   @Override
   public boolean recognises(Head head) {
-    return head.eachLineIs(LINE);
+    return head.startsWithLine(LINE);
   }
 
   @Override

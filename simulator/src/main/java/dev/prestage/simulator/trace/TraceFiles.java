@@ -16,7 +16,17 @@ public final class TraceFiles {
   public static final String AUTO = "auto";
 
   private static final List<TraceFormat> FORMATS =
-      List.of(new VscsiFormat(), new LisFormat(), new SpcFormat(), new AccessCsvFormat());
+      List.of(
+          new VscsiFormat(),
+          new OverlaybdFormat(),
+          new OracleGeneralFormat(),
+          new AccessCsvFormat(),
+          new LisFormat(),
+          new DiskSimFormat(),
+          new SpcFormat(),
+          new MsrFormat(),
+          new BlkparseFormat(),
+          new NbdkitLogFormat());
 
   /// Ends of file names that name no format and yet are no part of a trace's name.
   private static final List<String> NEUTRAL_SUFFIXES =

@@ -77,13 +77,10 @@ final class VscsiFormat implements TraceFormat {
         throw records.wrong(Long.toUnsignedString(micros) + " is too large (microseconds)");
       }
       long block = records.i64(layout.block);
-      if (block < 0) {
+      if (block < 0 || block > Long.MAX_VALUE >> 9) {
         throw records.wrong("block " + Long.toUnsignedString(block) + " is beyond every device");
       }
-      // The first sector in bytes; the length need not be whole sectors.
-      if (block > Long.MAX_VALUE >> 9) {
-        throw records.wrong("block " + block + " is beyond every device");
-      }
+      // The length need not be whole blocks.
       requests.bytes(1000 * micros, run, 0, device, block << 9, records.u32(layout.length), write);
     }
     return requests.toTrace();
