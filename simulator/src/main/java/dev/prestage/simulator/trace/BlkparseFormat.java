@@ -8,7 +8,8 @@ import java.util.regex.Pattern;
 /// reading.
 ///
 /// Only queue events (`Q`) of reads and writes are accesses, read-ahead included, because what the
-/// kernel fetched ahead the disk had to bring. Each device is a device, each process a stream.
+/// kernel fetched ahead the disk had to bring. Each device is a device, each process a stream. A
+/// recording of stacked devices, such as dm-0 on sda, has each access once for each of them.
 final class BlkparseFormat implements TraceFormat {
   private static final String SHAPE =
       "major,minor cpu sequence seconds pid action RWBS sector + sectors [command]";

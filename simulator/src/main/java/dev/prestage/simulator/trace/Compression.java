@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.zip.GZIPInputStream;
 import org.tukaani.xz.XZInputStream;
 
@@ -173,7 +174,7 @@ final class Compression {
                   + " of "
                   + raw.total
                   + " bytes ("
-                  + cause.getMessage()
+                  + Objects.requireNonNullElse(cause.getMessage(), cause.getClass().getSimpleName())
                   + ")");
       explained.initCause(cause);
       return explained;

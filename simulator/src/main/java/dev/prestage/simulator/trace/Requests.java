@@ -193,10 +193,10 @@ final class Requests {
       throw new TraceException(source.fileName() + ": no accesses; expected at least one");
     }
     if (empty > 0) {
-      builder.warn(empty + (empty == 1 ? " request" : " requests") + " of no bytes left out.");
+      builder.warn("Left out, requests of no bytes: " + empty + ".");
     }
     if (skipped > 0) {
-      builder.warn(skipped + " " + skippedAs + " left out.");
+      builder.warn("Left out, " + skippedAs + ": " + skipped + ".");
     }
     if (deviceList.size() > 1) {
       long[] bases = bases();

@@ -82,7 +82,7 @@ class FormatsTest {
     Trace first = read("a.vscsi", bytes(one));
     assertThat(rows(first)).containsExactly("0 0 w 1+2", "7000 0 r 1+1");
     assertThat(first.warnings())
-        .containsExactly("1 commands that neither read nor write left out.");
+        .containsExactly("Left out, commands that neither read nor write: 1.");
     assertThat(rows(read("named-otherwise", bytes(two)))).isEqualTo(rows(first));
   }
 
@@ -127,7 +127,7 @@ class FormatsTest {
     assertThat(rows(trace)).containsExactly("0 0 r 0+1", "0 0 r 0+2", "0 0 r 2+1");
     assertThat(trace.isTimed()).isFalse();
     assertThat(trace.runs()).containsExactly(new Trace.Run("a", 1, 0));
-    assertThat(trace.warnings()).containsExactly("1 request of no bytes left out.");
+    assertThat(trace.warnings()).containsExactly("Left out, requests of no bytes: 1.");
   }
 
   @Test
@@ -171,6 +171,17 @@ class FormatsTest {
     refused(
         () -> read("a.lis", "0 2097153 0 0\n"),
         "a.lis, line 1: a request of 2097153 blocks cannot be meant; expected at most 1 GiB");
+  }
+
+  @Test
+  void distinctPagesAreCountedNearAndFar() throws IOException {
+    String near = "0 80 0 0\n40 80 0 1\n0 8 0 2\n";
+    Trace dense = read("near.lis", near);
+    assertThat(dense.pages()).isEqualTo(21);
+    assertThat(dense.distinctPages()).isEqualTo(15);
+    Trace sparse = read("far.lis", near + "8796093022184 8 0 3\n");
+    assertThat(sparse.first(3)).isEqualTo(Trace.MAX_PAGE - 2);
+    assertThat(sparse.distinctPages()).isEqualTo(16);
   }
 
   // disksim, spc, msr: several devices

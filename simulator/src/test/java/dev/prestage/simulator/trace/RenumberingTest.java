@@ -2,11 +2,15 @@ package dev.prestage.simulator.trace;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.LongUnaryOperator;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class RenumberingTest {
   private static final long SEED = 5;
@@ -55,6 +59,20 @@ class RenumberingTest {
     assertThat(
             Renumbering.isLikely(trace(8000, i -> i % 2 == 0 ? i / 2 : Math.max(0, i / 2 - 500))))
         .isFalse();
+  }
+
+  @Test
+  void aFileWithRenumberedIdsHasAWarning(@TempDir Path folder) throws IOException {
+    LongUnaryOperator pages = skewed(new Random(SEED));
+    Map<Long, Integer> numbers = new HashMap<>();
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < 8000; i++) {
+      int number = numbers.computeIfAbsent(pages.applyAsLong(i), _ -> numbers.size());
+      text.append(8 * number).append(" 8 0 ").append(i).append('\n');
+    }
+    Path file = Files.writeString(folder.resolve("oltp.lis"), text);
+    assertThat(TraceFiles.read(file, TraceFiles.AUTO, Progress.NONE).warnings())
+        .containsExactly(Renumbering.WARNING);
   }
 
   @Test
