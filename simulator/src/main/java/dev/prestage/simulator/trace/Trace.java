@@ -3,7 +3,9 @@ package dev.prestage.simulator.trace;
 import it.unimi.dsi.fastutil.longs.LongOpenHashSet;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
+import java.util.function.IntToLongFunction;
 
 /// Recorded accesses in the order in which they were asked for, in columns: one row a request.
 ///
@@ -50,16 +52,36 @@ public final class Trace {
     this.run = Arrays.copyOf(builder.run, requests);
     this.stream = Arrays.copyOf(builder.stream, requests);
     this.write = Arrays.copyOf(builder.write, requests);
-    LongOpenHashSet distinct = new LongOpenHashSet();
-    long sum = 0;
-    for (int request = 0; request < requests; request++) {
-      sum += count[request];
+    this.pages = Arrays.stream(count).asLongStream().sum();
+    this.distinctPages = countDistinct();
+  }
+
+  private int countDistinct() {
+    long end = 0;
+    for (int request = 0; request < first.length; request++) {
+      end = Math.max(end, first[request] + count[request]);
+    }
+    // A hash set takes some hundred bits for a page that was touched, a bit set one for each there
+    // is.
+    return end <= Math.min(Integer.MAX_VALUE, 64 * pages) ? countInBits() : countInHashSet();
+  }
+
+  private int countInBits() {
+    BitSet touched = new BitSet();
+    for (int request = 0; request < first.length; request++) {
+      touched.set((int) first[request], (int) first[request] + count[request]);
+    }
+    return touched.cardinality();
+  }
+
+  private int countInHashSet() {
+    LongOpenHashSet touched = new LongOpenHashSet();
+    for (int request = 0; request < first.length; request++) {
       for (int page = 0; page < count[request]; page++) {
-        distinct.add(first[request] + page);
+        touched.add(first[request] + page);
       }
     }
-    this.pages = sum;
-    this.distinctPages = distinct.size();
+    return touched.size();
   }
 
   /// The trace's name: its file's, without what names the format or the compression.
@@ -189,6 +211,14 @@ public final class Trace {
       this.stream[requests] = stream;
       this.write[requests] = write;
       requests++;
+    }
+
+    /// Moves each request by so many pages: a format that knows several devices learns only at its
+    /// end where they lie.
+    void moveBy(IntToLongFunction pages) {
+      for (int request = 0; request < requests; request++) {
+        first[request] += pages.applyAsLong(request);
+      }
     }
 
     private void grow() {
