@@ -3,7 +3,6 @@ package dev.prestage.simulator.policy;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import it.unimi.dsi.fastutil.longs.Long2ObjectOpenHashMap;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -15,14 +14,14 @@ import org.jspecify.annotations.Nullable;
 /// The first-order table of Joseph and Grunwald ("Prefetching using Markov Predictors", ISCA 1997),
 /// kept once for each distance, so that what is fetched is not only the next request but also what
 /// a slow origin must be asked for early. The nearest distance is the first request for which a
-/// fetch can be in time. Tables are unbounded, which flatters it.
+/// fetch can be in time. A request is its first page where it is looked up, and first page and
+/// length where it is foretold. Tables are unbounded, which flatters it.
 public final class MarkovLag implements Prefetcher {
   private final int nearest;
   private final int lags;
   private final int leastCount;
   private final List<Long2ObjectOpenHashMap<State>> tables;
   private final Long2ObjectOpenHashMap<State> nextRequest = new Long2ObjectOpenHashMap<>();
-  private long successors;
 
   /// @param lead requests until a fetched page is usable; the distances are lead + 1 to lead + lags
   /// @param leastCount how often a request must have come at a distance to be fetched
@@ -33,43 +32,57 @@ public final class MarkovLag implements Prefetcher {
     this.tables = Stream.generate(Long2ObjectOpenHashMap<State>::new).limit(lags).toList();
   }
 
-  /// What came after one request at one distance: requests by first page, each with its length when
-  /// last seen.
+  /// What came most often after one request at one distance. A request that is none of the
+  /// candidates costs each of them one count and takes the place of the weakest once that has none
+  /// left, so what was frequent long ago gives way (Misra and Gries, "Finding Repeated Elements",
+  /// Science of Computer Programming 2, 1982).
   private static final class State {
-    long[] first = new long[1];
-    int[] length = new int[1];
-    int[] count = new int[1];
-    int size;
-    int total;
+    private static final int CANDIDATES = 3;
 
-    boolean add(long page, int pages) {
-      total++;
+    final long[] first = new long[CANDIDATES];
+    final int[] length = new int[CANDIDATES];
+    final int[] count = new int[CANDIDATES];
+    int size;
+
+    void add(long page, int pages) {
       for (int i = 0; i < size; i++) {
         if (first[i] == page && length[i] == pages) {
           count[i]++;
-          return false;
+          return;
         }
       }
-      if (size == first.length) {
-        first = Arrays.copyOf(first, 2 * size);
-        length = Arrays.copyOf(length, 2 * size);
-        count = Arrays.copyOf(count, 2 * size);
+      int place = size < CANDIDATES ? size++ : weakened();
+      if (count[place] == 0) {
+        first[place] = page;
+        length[place] = pages;
+        count[place] = 1;
       }
-      first[size] = page;
-      length[size] = pages;
-      count[size++] = 1;
-      return true;
+    }
+
+    private int weakened() {
+      int weakest = 0;
+      for (int i = 0; i < CANDIDATES; i++) {
+        count[i] = Math.max(0, count[i] - 1);
+        weakest = count[i] <= count[weakest] ? i : weakest;
+      }
+      return weakest;
     }
 
     /// The most frequent; of equals the earliest.
     int best() {
       int best = 0;
       for (int i = 1; i < size; i++) {
-        if (count[i] > count[best]) {
-          best = i;
-        }
+        best = count[i] > count[best] ? i : best;
       }
       return best;
+    }
+
+    int total() {
+      int total = 0;
+      for (int i = 0; i < size; i++) {
+        total += count[i];
+      }
+      return total;
     }
   }
 
@@ -78,12 +91,10 @@ public final class MarkovLag implements Prefetcher {
     return new Position();
   }
 
-  /// A state is an object with three arrays (some 96 bytes) and a slot in its table (16); a
-  /// successor takes 16 bytes.
+  /// A state is an object (40 bytes) with three arrays (40, 32, 32) and a slot in its table (16).
   @Override
   public long modelBytes() {
-    long states = nextRequest.size() + tables.stream().mapToLong(Map::size).sum();
-    return 112 * states + 16 * successors;
+    return 160L * (nextRequest.size() + tables.stream().mapToLong(Map::size).sum());
   }
 
   private final class Position implements Copy {
@@ -106,7 +117,7 @@ public final class MarkovLag implements Prefetcher {
       if (seen >= distance) {
         long from = recent[(seen - distance) % recent.length];
         State state = table.computeIfAbsent(from, _ -> new State());
-        successors += state.add(request.first(), request.count()) ? 1 : 0;
+        state.add(request.first(), request.count());
       }
     }
 
@@ -126,7 +137,8 @@ public final class MarkovLag implements Prefetcher {
     public void next(Forecast into) {
       State state = seen == 0 ? null : nextRequest.get(recent[(seen - 1) % recent.length]);
       for (int i = 0; state != null && i < state.size; i++) {
-        into.add(state.first[i], state.count[i] / (state.total + 0.5), 0, Expert.PEER);
+        double share = state.count[i] / (state.total() + 0.5);
+        into.add(state.first[i], share, 0, Expert.PEER);
       }
     }
   }

@@ -32,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 /// Each simulated host has an engine of its own; what was learnt of a program is shared by all of
 /// them, as a model that is carried to a new host would be.
 public final class Prestage implements Policy {
-  private static final int SPACE = 1;
+  /// The only space: number 0, so that a page and its resource are the same number.
+  private static final int SPACE = 0;
 
   /// From one look at what stayed unused to the next.
   private static final long TICK_NANOS = 1_000_000_000;
@@ -55,6 +56,11 @@ public final class Prestage implements Policy {
     long units = Math.min(Trace.MAX_PAGE, Integer.MAX_VALUE);
     this.space =
         new Space(SPACE, ResourceType.FILE_BLOCK, "default", "trace", unitBytes, units * unitBytes);
+  }
+
+  /// The product as it is configured for a place.
+  static Prestage at(Place place) {
+    return new Prestage(place.thresholds(), place.limits(), place.trace().unitBytes());
   }
 
   /// How its probabilities compare with what came.

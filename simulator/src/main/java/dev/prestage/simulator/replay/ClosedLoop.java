@@ -32,7 +32,6 @@ public final class ClosedLoop {
   private final Policy policy;
   private final Setup setup;
   private final CpuTime cpu = new CpuTime();
-  private final NextAccess next = new NextAccess();
   private final Map<Integer, SimulatedHost> hosts = new HashMap<>();
   private final List<RunResult> results = new ArrayList<>();
 
@@ -50,23 +49,34 @@ public final class ClosedLoop {
   /// @param reads pages demanded
   /// @param waited of these, those that were waited for
   /// @param fetched pages that came from the origin for it, by demand or ahead of it
-  public record RunResult(Trace.Run run, long stallNanos, long reads, long waited, long fetched) {}
+  /// @param useless of these, those that were fetched ahead and not demanded before they left or
+  ///   the run ended
+  /// @param bitsPerAccess loss of the policy's forecast of the next access, or NaN if it makes none
+  /// @param nextAccuracy how often its favourite was the next access, or NaN
+  public record RunResult(
+      Trace.Run run,
+      long stallNanos,
+      long reads,
+      long waited,
+      long fetched,
+      long useless,
+      double bitsPerAccess,
+      double nextAccuracy) {}
 
   /// What came of all runs, in the order in which they ended.
   ///
   /// @param cpuMicrosPerRequest processor time of policy and simulated host together
-  /// @param bitsPerAccess loss of the policy's forecast of the next access, or NaN if it makes none
-  /// @param nextAccuracy how often its favourite was the next access, or NaN
   public record Result(
-      List<RunResult> runs,
-      double cpuMicrosPerRequest,
-      double policyP99Micros,
-      long modelBytes,
-      double bitsPerAccess,
-      double nextAccuracy) {
+      List<RunResult> runs, double cpuMicrosPerRequest, double policyP99Micros, long modelBytes) {
     /// The stall of all runs.
     public long stallNanos() {
       return runs.stream().mapToLong(RunResult::stallNanos).sum();
+    }
+
+    /// Pages fetched ahead in vain, per demanded page.
+    public double uselessPerDemandPage() {
+      double useless = runs.stream().mapToLong(RunResult::useless).sum();
+      return useless / runs.stream().mapToLong(RunResult::reads).sum();
     }
   }
 
@@ -91,9 +101,7 @@ public final class ClosedLoop {
         List.copyOf(results),
         cpu.micros() / trace.requests(),
         cpu.p99Micros(),
-        policy.modelBytes(),
-        next.hasOpinion() ? next.bitsPerAccess() : Double.NaN,
-        next.hasOpinion() ? next.accuracy() : Double.NaN);
+        policy.modelBytes());
   }
 
   private List<Stream> streams() {
@@ -169,6 +177,7 @@ public final class ClosedLoop {
     private final SimulatedHost host;
     private final Fetches way;
     private final Prefetcher.Copy copy;
+    private final NextAccess next = new NextAccess();
     private int position;
     private long lastPage = -1;
     private long stallNanos;
@@ -232,8 +241,17 @@ public final class ClosedLoop {
 
     void stop() {
       copy.stop();
-      long fetched = host.stopped(run);
-      results.add(new RunResult(trace.runs().get(run), stallNanos, reads, waited, fetched));
+      SimulatedHost.Account account = host.stopped(run);
+      results.add(
+          new RunResult(
+              trace.runs().get(run),
+              stallNanos,
+              reads,
+              waited,
+              account.fetched(),
+              account.useless(),
+              next.bitsPerAccess(),
+              next.accuracy()));
       if (setup.cold()) {
         hosts.remove(run);
       }

@@ -41,18 +41,13 @@ final class NextAccess {
     return best;
   }
 
-  /// Whether the policy ever said anything.
-  boolean hasOpinion() {
-    return opinions > 0;
-  }
-
-  /// The mean loss, in bits.
+  /// The mean loss, in bits; NaN if the policy never said anything.
   double bitsPerAccess() {
-    return bits / accesses;
+    return opinions == 0 ? Double.NaN : bits / accesses;
   }
 
-  /// The share of accesses that were its favourite.
+  /// The share of accesses that were its favourite; NaN if the policy never said anything.
   double accuracy() {
-    return (double) right / accesses;
+    return opinions == 0 ? Double.NaN : (double) right / accesses;
   }
 }

@@ -27,10 +27,27 @@ final class SimulatedHost {
   private final Deque<Fetch> queue = new ArrayDeque<>();
   private final PriorityQueue<Fetch> underWay = new PriorityQueue<>();
   private final Map<Integer, Prefetcher.Copy> copies = new HashMap<>();
-  private final Map<Integer, Long> fetched = new HashMap<>();
+  private final Map<Integer, Account> accounts = new HashMap<>();
   private long nowNanos;
   private int ahead;
   private long sequence;
+
+  /// What came from the origin for one run.
+  static final class Account {
+    private long fetched;
+    private long ahead;
+    private long used;
+
+    /// Pages, by demand or ahead of it.
+    long fetched() {
+      return fetched;
+    }
+
+    /// Of these, those that were fetched ahead and not demanded, or demanded before they were here.
+    long useless() {
+      return ahead - used;
+    }
+  }
 
   /// One page on its way, or waiting for it.
   private static final class Fetch implements Comparable<Fetch> {
@@ -76,8 +93,8 @@ final class SimulatedHost {
 
   /// The run is over: what it asked for and is not under way is forgotten.
   ///
-  /// @return how many pages came from the origin for it
-  long stopped(int run) {
+  /// @return what came for it
+  Account stopped(int run) {
     copies.remove(run);
     for (Fetch fetch : queue) {
       if (fetch.run == run && !fetch.dropped) {
@@ -85,8 +102,7 @@ final class SimulatedHost {
         fetches.remove(fetch.page);
       }
     }
-    Long pages = fetched.remove(run);
-    return pages == null ? 0 : pages;
+    return account(run);
   }
 
   /// Time passes: pages come, and others take their place on the way.
@@ -131,7 +147,13 @@ final class SimulatedHost {
   private void depart(Fetch fetch) {
     fetch.dueNanos = nowNanos + setup.latencyNanos();
     underWay.add(fetch);
-    fetched.merge(fetch.run, 1L, Long::sum);
+    Account account = account(fetch.run);
+    account.fetched++;
+    account.ahead += fetch.ahead ? 1 : 0;
+  }
+
+  private Account account(int run) {
+    return accounts.computeIfAbsent(run, _ -> new Account());
   }
 
   /// A run needs a page now.
@@ -141,9 +163,12 @@ final class SimulatedHost {
     int slot = cache.find(page);
     if (slot >= 0) {
       int fetchedFor = cache.demand(slot);
-      Prefetcher.Copy copy = fetchedFor == HostCache.PROVEN ? null : copies.get(fetchedFor);
-      if (copy != null) {
-        copy.used(page);
+      if (fetchedFor != HostCache.PROVEN) {
+        account(fetchedFor).used++;
+        Prefetcher.Copy copy = copies.get(fetchedFor);
+        if (copy != null) {
+          copy.used(page);
+        }
       }
       return nowNanos;
     }

@@ -1,0 +1,74 @@
+package dev.prestage.simulator.policy;
+
+import static dev.prestage.simulator.policy.Setting.knob;
+import static dev.prestage.simulator.policy.Setting.product;
+
+import dev.prestage.simulator.cache.Arc;
+import dev.prestage.simulator.cache.Belady;
+import dev.prestage.simulator.cache.Lru;
+import dev.prestage.simulator.cache.PageCache;
+import dev.prestage.simulator.cache.S3Fifo;
+import dev.prestage.simulator.cache.Unbounded;
+import java.util.List;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+
+/// Every policy by its name. To add one, write its class and add a line to [#ALL].
+public final class Policies {
+  /// All policies, in the order of reports: without prefetch, peers, ours, ceilings.
+  public static final List<Entry> ALL =
+      List.of(
+          new Peer("none", "no prefetch", List.of(Setting.NONE), (_, _) -> new NextN(0)),
+          new Cache("lru", "least recently used", place -> new Lru(place.capacityPages())),
+          new Cache("arc", "adaptive replacement", place -> new Arc(place.capacityPages())),
+          new Cache("s3fifo", "three queues", place -> new S3Fifo(place.capacityPages())),
+          new Cache(
+              "belady",
+              "clairvoyant replacement",
+              place -> new Belady(place.trace(), place.capacityPages())),
+          new Peer(
+              "next-n",
+              "always the next n pages",
+              knob("n", 8, 1, 2, 4, 16, 32),
+              (_, with) -> new NextN(with.get("n"))),
+          new Peer(
+              "markov-lag",
+              "what came most often at each of several distances",
+              product(knob("lags", 4, 1, 2, 8), knob("count", 1, 2, 3)),
+              (place, with) -> new MarkovLag(place.lead(), with.get("lags"), with.get("count"))),
+          new Whole("prestage", "the product", Prestage::at),
+          new Whole("prestage-nogru", "the product without its GRU", Prestage::at),
+          new Whole(
+              "lookahead",
+              "the whole run known at its start",
+              place -> new Lookahead(place.trace(), place.capacityPages())),
+          new Cache("unbounded", "a cache that holds everything", _ -> new Unbounded()));
+
+  private Policies() {}
+
+  /// A policy by name.
+  public sealed interface Entry {
+    /// Its name on the command line and in JSON.
+    String name();
+
+    /// A few words for help texts.
+    String summary();
+  }
+
+  /// Replacement without prefetch.
+  public record Cache(String name, String summary, Function<Place, PageCache> make)
+      implements Entry {}
+
+  /// Fetches ahead for one program, into an LRU cache.
+  ///
+  /// @param settings the default setting, with all knobs, and then those that a search tries
+  public record Peer(
+      String name,
+      String summary,
+      List<Setting> settings,
+      BiFunction<Place, Setting, Prefetcher> make)
+      implements Entry {}
+
+  /// Fetches ahead for all programs together, into an LRU cache.
+  public record Whole(String name, String summary, Function<Place, Policy> make) implements Entry {}
+}
