@@ -11,15 +11,16 @@ import org.jspecify.annotations.Nullable;
 /// Gill and Bathen, "AMP: Adaptive Multi-stream Prefetching in a Shared Cache" (FAST 2007). A
 /// stream fetches batches of `degree` pages, the next one when its reader comes within `distance`
 /// pages of the end of the last. The degree grows by the size of a request when the last page of a
-/// batch is used, because then the batch outlived its wait in the cache, and shrinks by one when
-/// that page is evicted unused. The distance grows by the size of a request when demand overtakes a
-/// fetch, and stays below the degree.
+/// batch is demanded, because then the batch outlived its wait in the cache. For each page that is
+/// evicted unused it shrinks by one, and the distance with it. The distance grows by the size of a
+/// request when demand overtakes a fetch, and stays below the degree.
 ///
-/// It differs in three points. The paper keeps the two numbers with the pages in the cache; a
-/// host's cache is not ours, so they are kept with the last 64 streams, and a stream that was
-/// forgotten starts anew. The paper gives no first values that a host could use: 4 pages, as the
-/// first window of [Readahead], and a distance of 1. And the degree stops at 32, what a host takes
-/// at a time.
+/// It differs in four points. The paper keeps the two numbers with the pages in the cache; a host's
+/// cache is not ours, so they are kept with the last 64 streams, and a stream that was forgotten
+/// starts anew. For the same reason a page that nobody used has no second chance before it is
+/// evicted. A stream starts with 4 pages, as the first window of [Readahead], and a distance of 1;
+/// the reimplementation by Mithril's authors (mimircache, `AMP.c`) starts with one read and 0. And
+/// the degree stops at 32, what a host takes at a time; there it stops at 256.
 ///
 /// Limitations: it fetches only behind a request that continues another, and the degree grows
 /// slowly where requests are small.
@@ -78,7 +79,7 @@ public final class Amp implements Prefetcher {
 
     private void shrink() {
       degree = Math.max(1, degree - 1);
-      distance = Math.min(distance, degree - 1);
+      distance = Math.max(0, Math.min(distance, degree) - 1);
     }
 
     private void startEarlier() {
@@ -185,7 +186,7 @@ public final class Amp implements Prefetcher {
     @Override
     public void wasted(long page) {
       Batch batch = fetched.remove(page);
-      if (batch != null && page == batch.last) {
+      if (batch != null) {
         batch.stream.shrink();
       }
     }

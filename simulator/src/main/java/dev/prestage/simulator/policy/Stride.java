@@ -16,10 +16,10 @@ import it.unimi.dsi.fastutil.longs.LongOpenHashSet;
 /// majority the last trend holds. A page that is demanded while its fetch is on the way is no miss
 /// and was of use, as in the swap cache for which Leap was built.
 ///
-/// The paper's history is 32 distances and its window at most 8 pages; the newest eighth of the
-/// history (4 distances) is looked at first, where the paper leaves the split open. Its accesses
-/// are page faults, so the pages of a request are accesses one after the other here, and immediate
-/// repeats are none. As there, every copy has a history of its own.
+/// The paper's history is 32 distances and its window at most 8 pages; that the newest eighth of
+/// the history (4 distances) is looked at first is a choice of ours. Its accesses are page faults,
+/// so the pages of a request are accesses one after the other here, and immediate repeats are none.
+/// As there, every copy has a history of its own.
 ///
 /// Limitations: it acts at misses only, so the page behind each window is always waited for, and
 /// one copy that reads at several places at once has no majority.

@@ -43,8 +43,9 @@ class AmpTest {
     host.after(copy, 100);
     assertThat(host.after(copy, 101)).containsExactly(pages(102, 105));
     copy.wasted(102);
-    copy.wasted(105);
-    assertThat(host.after(copy, 104)).containsExactly(pages(106, 108));
+    copy.wasted(103);
+    assertThat(host.after(copy, 104)).isEmpty();
+    assertThat(host.after(copy, 105)).containsExactly(pages(106, 108));
   }
 
   @Test
