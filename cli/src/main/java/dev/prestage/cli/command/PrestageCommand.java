@@ -31,6 +31,7 @@ import picocli.CommandLine.ScopeType;
       ControlPlaneCommand.class,
       VmCommand.class,
       ModelCommand.class,
+      SimulateCommand.class,
       BenchCommand.class
     })
 public final class PrestageCommand {

@@ -32,6 +32,26 @@ public final class Policies {
               knob("n", 8, 1, 2, 4, 16, 32),
               (_, with) -> new NextN(with.get("n"))),
           new Peer(
+              "obl",
+              "one block ahead of a sequential run",
+              knob("confidence", Obl.CONFIDENCE, 2, 4),
+              (_, with) -> new Obl(with.get("confidence"))),
+          new Peer(
+              "readahead",
+              "as Linux does",
+              product(knob("max", 32, 4, 8, 16), knob("jumps", 1, 0)),
+              (_, with) -> new Readahead(with.get("max"), with.get("jumps") == 1)),
+          new Peer(
+              "stride",
+              "the majority of recent strides",
+              knob("max", Stride.LARGEST_WINDOW, 2, 4, 16, 32),
+              (_, with) -> new Stride(Stride.HISTORY, Stride.SPLIT, with.get("max"))),
+          new Peer(
+              "amp",
+              "sequential streams with adaptive degree",
+              product(knob("first", Amp.FIRST_DEGREE, 2), knob("max", 32, 8, 16)),
+              (_, with) -> new Amp(with.get("first"), with.get("max"))),
+          new Peer(
               "markov-lag",
               "what came most often at each of several distances",
               product(knob("lags", 4, 1, 2, 8), knob("count", 1, 2, 3)),
