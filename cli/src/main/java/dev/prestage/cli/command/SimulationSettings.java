@@ -64,7 +64,7 @@ final class SimulationSettings {
       if (names) {
         name = part.substring(0, equals);
         changes.put(name, part.substring(equals + 1));
-      } else if (name.isEmpty() || equals > 0 && !name.equals("policies")) {
+      } else if (name.isEmpty() || (equals > 0 && !name.equals("policies"))) {
         throw new IllegalArgumentException(
             "--what-if: '%s' is not a change such as cache=2x; %s can be changed"
                 .formatted(part, String.join(", ", NAMES)));
