@@ -18,7 +18,7 @@ public final class Policies {
   /// All policies, in the order of reports: without prefetch, peers, ours, ceilings.
   public static final List<Entry> ALL =
       List.of(
-          new Peer("none", "no prefetch", List.of(Setting.NONE), (_, _) -> new NextN(0)),
+          new Peer("none", "no prefetch", List.of(Setting.NONE), (_, _) -> new NoPrefetch()),
           new Cache("lru", "least recently used", place -> new Lru(place.capacityPages())),
           new Cache("arc", "adaptive replacement", place -> new Arc(place.capacityPages())),
           new Cache("s3fifo", "three queues", place -> new S3Fifo(place.capacityPages())),
