@@ -18,6 +18,7 @@ import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.HostClock;
 import dev.prestage.link.host.StateLock;
 import dev.prestage.simulator.policy.LastRunReplay;
+import dev.prestage.simulator.policy.PeerForecaster;
 import dev.prestage.simulator.policy.Readahead;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -32,6 +33,9 @@ import picocli.CommandLine.Option;
 /// The control plane's process, wired: history and notices around the engine, the API before it.
 @Command(name = "control-plane", hidden = true, description = "One plane; started by run.")
 public final class ControlPlaneCommand implements Callable<Integer> {
+  /// What readahead may have ahead of a copy: a largest window for each reader it tells apart.
+  private static final int READ_AHEAD = Readahead.READERS * Readahead.LARGEST_WINDOW;
+
   @Option(names = "--config")
   private @Nullable Path configuration;
 
@@ -93,7 +97,7 @@ public final class ControlPlaneCommand implements Callable<Integer> {
   private static Function<HybridForecaster, Forecaster> serving(ForecasterKind kind) {
     return switch (kind) {
       case PRESTAGE -> learnt -> learnt;
-      case READAHEAD -> _ -> new Readahead();
+      case READAHEAD -> _ -> new PeerForecaster(new Readahead(), READ_AHEAD);
       case REPLAY -> learnt -> new LastRunReplay(learnt.lastRun());
     };
   }

@@ -31,47 +31,6 @@ class PoliciesTest {
   }
 
   @Test
-  void readaheadWindowDoublesUpToItsMaximumAndClosesOnAJump() {
-    Forecaster.Cursor cursor = new Readahead().start(1, 0);
-    assertThat(expected(cursor)).isEmpty();
-    touch(cursor, 100);
-    assertThat(expected(cursor)).isEmpty();
-    touch(cursor, 101);
-    assertThat(expected(cursor)).containsExactly(102L, 103L, 104L, 105L);
-    touch(cursor, 101, 102);
-    assertThat(expected(cursor)).hasSize(8);
-    touch(cursor, 103, 104, 105, 106);
-    assertThat(expected(cursor)).hasSize(32).startsWith(107L);
-    touch(cursor, 900);
-    assertThat(expected(cursor)).isEmpty();
-  }
-
-  @Test
-  void readaheadTellsStreamsApart() {
-    Forecaster.Cursor cursor = new Readahead().start(1, 0);
-    touch(cursor, 100, 500, 101, 501, 102);
-    assertThat(expected(cursor)).hasSize(8).startsWith(103L);
-    touch(cursor, 502);
-    assertThat(expected(cursor)).hasSize(8).startsWith(503L);
-  }
-
-  @Test
-  void readaheadSeesAStreamFromTheVeryFirstResource() {
-    Forecaster.Cursor cursor = new Readahead().start(1, 0);
-    touch(cursor, 0, 1);
-    assertThat(expected(cursor)).startsWith(2L).hasSize(4);
-  }
-
-  @Test
-  void readaheadLearnsNothingForTheNextRun() {
-    Readahead readahead = new Readahead();
-    Forecaster.Cursor first = readahead.start(1, 0);
-    touch(first, 1, 2, 3);
-    first.stop(9);
-    assertThat(expected(readahead.start(1, 0))).isEmpty();
-  }
-
-  @Test
   void replayStagesTheLastRunInItsOrderWithoutWhatWasSeen() {
     LastRunReplay replay = new LastRunReplay(List.of());
     Forecaster.Cursor first = replay.start(1, 0);
