@@ -19,8 +19,8 @@ public final class Markov1 implements Prefetcher {
   /// Successors kept for a request (four in the paper).
   public static final int SUCCESSORS = 4;
 
-  /// A successor rarer than this is not fetched: at one in ten, nine pages are fetched in vain for
-  /// each that is used, more than a 10 ms origin is worth at 200 MB/s only for long requests.
+  /// A successor rarer than this is not fetched. The paper has no such bound; one in ten keeps at
+  /// most nine fetches in vain for each that is used.
   public static final double LEAST_PROBABILITY = 0.1;
 
   private final Long2ObjectOpenHashMap<Row> table = new Long2ObjectOpenHashMap<>();
