@@ -94,8 +94,10 @@ final class SimulationTables {
       cells.add(percent(report.trafficShare(result)));
       cells.add("%.3f".formatted(result.uselessPerDemandPage()));
       double reads = mean(result, run -> run.reads());
-      cells.add(number(mean(result, run -> run.bitsPerAccess() * run.reads()) / reads));
-      cells.add(number(mean(result, run -> run.nextAccuracy() * run.reads()) / reads));
+      double bits = mean(result, run -> run.bitsPerAccess() * run.reads()) / reads;
+      double accuracy = mean(result, run -> run.nextAccuracy() * run.reads()) / reads;
+      cells.add(number(result.foretells() ? bits : Double.NaN));
+      cells.add(number(result.foretells() ? accuracy : Double.NaN));
       cells.add("%.1f us".formatted(result.cpuMicrosPerRequest()));
       cells.add(bytes(result.modelBytes()));
       table.row(cells.toArray());

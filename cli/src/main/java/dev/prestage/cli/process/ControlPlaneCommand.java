@@ -17,9 +17,9 @@ import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.HostClock;
 import dev.prestage.link.host.StateLock;
-import dev.prestage.simulator.policy.LastRunReplay;
 import dev.prestage.simulator.policy.PeerForecaster;
 import dev.prestage.simulator.policy.Readahead;
+import dev.prestage.simulator.policy.Reap;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -98,7 +98,7 @@ public final class ControlPlaneCommand implements Callable<Integer> {
     return switch (kind) {
       case PRESTAGE -> learnt -> learnt;
       case READAHEAD -> _ -> new PeerForecaster(new Readahead(), READ_AHEAD);
-      case REPLAY -> learnt -> new LastRunReplay(learnt.lastRun());
+      case REPLAY -> learnt -> new PeerForecaster(new Reap(learnt.lastRun()), Integer.MAX_VALUE);
     };
   }
 

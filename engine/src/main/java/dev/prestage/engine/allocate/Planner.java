@@ -160,8 +160,10 @@ public final class Planner {
   /// How many extents may still be staged in vain. The worst is assumed of what is live, so the
   /// budget is never overdrawn.
   private long budgetLeft() {
-    double budget = limits.uselessPerDemand() * demanded;
-    return (long) Math.max(0, Math.min(Integer.MAX_VALUE, budget - ledger.uselessAtWorst()));
+    if (Double.isInfinite(limits.uselessPerDemand())) {
+      return Integer.MAX_VALUE;
+    }
+    return (long) Math.max(0, limits.uselessPerDemand() * demanded - ledger.uselessAtWorst());
   }
 
   /// The candidates next to `seed` that are due about when it is: those behind it first, because

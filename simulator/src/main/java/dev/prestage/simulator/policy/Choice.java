@@ -132,6 +132,6 @@ public record Choice(String name, List<Part> parts, boolean isFree) {
         prefetchers.add(peer.make().apply(place, part.setting()));
       }
     }
-    return prefetchers.getFirst();
+    return prefetchers.size() == 1 ? prefetchers.getFirst() : new Union(prefetchers);
   }
 }

@@ -11,4 +11,14 @@ import dev.prestage.simulator.trace.Trace;
 /// @param thresholds the product's
 /// @param limits the product's, for one host
 public record Place(
-    Trace trace, int capacityPages, int lead, Thresholds thresholds, Limits limits) {}
+    Trace trace, int capacityPages, int lead, Thresholds thresholds, Limits limits) {
+  /// What peers with bounded tables may take where the cache holds everything.
+  private static final long MOST_TABLE_BYTES = 64L << 20;
+
+  /// What peers with bounded tables may take: a tenth of the cache, as libCacheSim gives them.
+  long tableBytes() {
+    return capacityPages >= trace.distinctPages()
+        ? MOST_TABLE_BYTES
+        : (long) capacityPages * Trace.PAGE_BYTES / 10;
+  }
+}

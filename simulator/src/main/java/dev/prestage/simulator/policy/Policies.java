@@ -52,10 +52,40 @@ public final class Policies {
               product(knob("first", Amp.FIRST_DEGREE, 2), knob("max", 32, 8, 16)),
               (_, with) -> new Amp(with.get("first"), with.get("max"))),
           new Peer(
+              "pg",
+              "probability graph",
+              knob("percent", ProbabilityGraph.LEAST_PERCENT, 2, 10, 25, 50),
+              (place, with) -> new ProbabilityGraph(place.tableBytes(), with.get("percent"))),
+          new Peer(
+              "mithril",
+              "sporadic associations",
+              knob("listed", Mithril.LISTED, 1, 4, 8),
+              (place, with) -> new Mithril(place.tableBytes(), with.get("listed"))),
+          new Peer(
+              "markov1",
+              "what followed the current request",
+              knob("percent", Markov1.LEAST_PERCENT, 1, 25, 50),
+              (_, with) -> new Markov1(with.get("percent"))),
+          new Peer(
               "markov-lag",
               "what came most often at each of several distances",
               product(knob("lags", 4, 1, 2, 8), knob("count", 1, 2, 3)),
               (place, with) -> new MarkovLag(place.lead(), with.get("lags"), with.get("count"))),
+          new Peer(
+              "reap",
+              "the last run, recorded and replayed",
+              List.of(Setting.NONE),
+              (_, _) -> new Reap()),
+          new Peer(
+              "reap-union",
+              "all earlier runs, in order of mean first touch",
+              List.of(Setting.NONE),
+              (_, _) -> new ReapUnion()),
+          new Peer(
+              "replay",
+              "tolerant replay of an earlier log",
+              knob("ahead", Replay.LOOK_AHEAD, 4, 8, 16, 64),
+              (_, with) -> new Replay(with.get("ahead"))),
           new Whole("prestage", "the product", Prestage::at),
           new Whole("prestage-nogru", "the product without its GRU", Prestage::at),
           new Whole(

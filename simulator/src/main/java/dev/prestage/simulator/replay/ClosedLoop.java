@@ -31,6 +31,7 @@ public final class ClosedLoop {
   private final Trace trace;
   private final Policy policy;
   private final Setup setup;
+  private boolean foretells;
   private final CpuTime cpu = new CpuTime();
   private final Map<Integer, SimulatedHost> hosts = new HashMap<>();
   private final List<RunResult> results = new ArrayList<>();
@@ -51,8 +52,8 @@ public final class ClosedLoop {
   /// @param fetched pages that came from the origin for it, by demand or ahead of it
   /// @param useless of these, those that were fetched ahead and not demanded before they left or
   ///   the run ended
-  /// @param bitsPerAccess loss of the policy's forecast of the next access, or NaN if it makes none
-  /// @param nextAccuracy how often its favourite was the next access, or NaN
+  /// @param bitsPerAccess loss of the policy's forecast of the next access
+  /// @param nextAccuracy how often its favourite was the next access
   public record RunResult(
       Trace.Run run,
       long stallNanos,
@@ -65,9 +66,15 @@ public final class ClosedLoop {
 
   /// What came of all runs, in the order in which they ended.
   ///
+  /// @param foretells whether the policy ever said what comes next; without, bits and accuracy of
+  ///   its runs mean nothing
   /// @param cpuMicrosPerRequest processor time of policy and simulated host together
   public record Result(
-      List<RunResult> runs, double cpuMicrosPerRequest, double policyP99Micros, long modelBytes) {
+      List<RunResult> runs,
+      double cpuMicrosPerRequest,
+      double policyP99Micros,
+      long modelBytes,
+      boolean foretells) {
     /// The stall of all runs.
     public long stallNanos() {
       return runs.stream().mapToLong(RunResult::stallNanos).sum();
@@ -101,7 +108,8 @@ public final class ClosedLoop {
         List.copyOf(results),
         cpu.micros() / trace.requests(),
         cpu.p99Micros(),
-        policy.modelBytes());
+        policy.modelBytes(),
+        foretells);
   }
 
   private List<Stream> streams() {
@@ -241,6 +249,7 @@ public final class ClosedLoop {
 
     void stop() {
       copy.stop();
+      foretells |= next.hasOpinion();
       SimulatedHost.Account account = host.stopped(run);
       results.add(
           new RunResult(

@@ -41,13 +41,18 @@ final class NextAccess {
     return best;
   }
 
-  /// The mean loss, in bits; NaN if the policy never said anything.
-  double bitsPerAccess() {
-    return opinions == 0 ? Double.NaN : bits / accesses;
+  /// Whether the policy ever said anything.
+  boolean hasOpinion() {
+    return opinions > 0;
   }
 
-  /// The share of accesses that were its favourite; NaN if the policy never said anything.
+  /// The mean loss, in bits.
+  double bitsPerAccess() {
+    return bits / accesses;
+  }
+
+  /// The share of accesses that were its favourite.
   double accuracy() {
-    return opinions == 0 ? Double.NaN : (double) right / accesses;
+    return (double) right / accesses;
   }
 }

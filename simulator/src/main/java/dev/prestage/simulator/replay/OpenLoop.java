@@ -201,8 +201,8 @@ public final class OpenLoop {
         cpu.micros() / trace.requests(),
         cpu.p99Micros(),
         policy.modelBytes(),
-        next.bitsPerAccess(),
-        next.accuracy());
+        next.hasOpinion() ? next.bitsPerAccess() : Double.NaN,
+        next.hasOpinion() ? next.accuracy() : Double.NaN);
   }
 
   /// The way to the origin: it carries a bounded number of pages after each request.

@@ -39,7 +39,9 @@ public final class JsonReport {
       node.put("cpuMicrosPerRequest", result.cpuMicrosPerRequest());
       node.put("policyP99Micros", result.policyP99Micros());
       node.put("modelBytes", result.modelBytes());
-      next(node, result.bitsPerAccess(), result.nextAccuracy());
+      if (!Double.isNaN(result.bitsPerAccess())) {
+        next(node, result.bitsPerAccess(), result.nextAccuracy());
+      }
     }
     calibration(json, report.calibration());
     return json;
@@ -62,7 +64,9 @@ public final class JsonReport {
         node.put("trafficShare", report.trafficShare(run));
         node.put("uselessPerDemandPage", (double) run.useless() / run.reads());
         node.put("withinBudget", row.withinBudget());
-        next(node, run.bitsPerAccess(), run.nextAccuracy());
+        if (row.result().foretells()) {
+          next(node, run.bitsPerAccess(), run.nextAccuracy());
+        }
       }
     }
     calibration(json, report.calibration());
@@ -82,10 +86,8 @@ public final class JsonReport {
   }
 
   private static void next(ObjectNode node, double bitsPerAccess, double nextAccuracy) {
-    if (!Double.isNaN(bitsPerAccess)) {
-      node.put("bitsPerAccess", bitsPerAccess);
-      node.put("nextAccuracy", nextAccuracy);
-    }
+    node.put("bitsPerAccess", bitsPerAccess);
+    node.put("nextAccuracy", nextAccuracy);
   }
 
   private static void calibration(ObjectNode json, Calibration.@Nullable Summary calibration) {

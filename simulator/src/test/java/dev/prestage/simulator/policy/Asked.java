@@ -36,6 +36,11 @@ final class Asked implements Fetches {
     return after(copy, page, 1, !hit);
   }
 
+  /// What it was asked for since something was demanded.
+  List<Long> news() {
+    return List.copyOf(news);
+  }
+
   /// The pages from first to last.
   static Long[] pages(long first, long last) {
     Long[] pages = new Long[(int) (last - first + 1)];
