@@ -3,6 +3,7 @@ package dev.prestage.cli.command;
 import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.simulator.SimulatorGate;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -49,6 +50,28 @@ public final class BenchCommand {
     System.out.printf("%nmedian of %d:%n", reports.size());
     checks.forEach(System.out::println);
     return checks.stream().allMatch(DemoGate.Check::holds);
+  }
+
+  @Command(
+      description =
+          "The simulator against published numbers, on public traces: misses of caches and peers, stalls, speed.")
+  int simulator(
+      @Parameters(paramLabel = "FOLDER", description = "Where the traces lie.") Path folder,
+      @Option(names = "--gate", description = "Exit with 1 when a row is too far off.")
+          boolean gate)
+      throws IOException, InterruptedException {
+    List<SimulatorGate.Check> missed = new ArrayList<>();
+    new SimulatorGate(
+            folder,
+            check -> {
+              System.out.println(check);
+              if (!check.holds()) {
+                missed.add(check);
+              }
+            })
+        .run();
+    System.out.printf("%n%d of these are too far off%n", missed.size());
+    return gate && !missed.isEmpty() ? 1 : 0;
   }
 
   @Command(

@@ -2,7 +2,6 @@ package dev.prestage.simulator.policy;
 
 import it.unimi.dsi.fastutil.longs.Long2LongLinkedOpenHashMap;
 import it.unimi.dsi.fastutil.longs.Long2ObjectLinkedOpenHashMap;
-import it.unimi.dsi.fastutil.longs.LongOpenHashSet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -18,10 +17,9 @@ import java.util.stream.LongStream;
 /// of libCacheSim, so that the numbers compare. The clock counts demanded pages, and those of one
 /// request have one time; each page of a request is looked up.
 ///
-/// Different from libCacheSim: times are not cut to 15 bits, which there makes pairs of pages that
-/// have nothing to do with each other; a page that was fetched and is evicted unused gets no second
-/// turn in the cache, which is not the policy's; and of a request only part of which was missed all
-/// pages are recorded, because a policy is told how many were missed and not which.
+/// As there, times are cut to 15 bits, which now and then pairs pages that have nothing to do with
+/// each other. Different from there: a page that was fetched and is evicted unused gets no second
+/// turn in the cache, which is not the policy's.
 ///
 /// Limitations: at most [#LISTED] pages follow a page, so it looks one or two requests ahead; it
 /// knows nothing that was not missed at least twice before.
@@ -53,6 +51,9 @@ public final class Mithril implements Prefetcher {
 
   /// A page with those that follow it: three ids and a place.
   private static final int ASSOCIATION_BYTES = 28;
+
+  /// Times have 15 bits.
+  private static final long TIME_MASK = (1 << 15) - 1;
 
   private static final long NEVER = -1;
 
@@ -115,21 +116,11 @@ public final class Mithril implements Prefetcher {
   }
 
   private final class Clock implements Copy {
-    private final LongOpenHashSet used = new LongOpenHashSet();
-
-    @Override
-    public void used(long page) {
-      used.add(page);
-    }
-
     @Override
     public void demanded(Request request, Fetches fetches) {
-      for (long page = request.first(); request.missed() > 0 && page <= request.last(); page++) {
-        if (!used.contains(page)) {
-          record(page);
-        }
+      for (int i = 0; i < request.missed(); i++) {
+        record(request.missedPages().getLong(i));
       }
-      used.clear();
       now += request.count();
       for (long page = request.first(); page <= request.last() && !fetches.isFull(); page++) {
         fetchFollowers(page, fetches);
@@ -150,7 +141,7 @@ public final class Mithril implements Prefetcher {
       if (times.size == MOST_SUPPORT) {
         mining.remove(page);
       } else {
-        times.add(now);
+        times.add(now & TIME_MASK);
       }
       return;
     }
@@ -159,12 +150,12 @@ public final class Mithril implements Prefetcher {
       if (recorded.size() == records) {
         recorded.removeFirstLong();
       }
-      recorded.put(page, now);
+      recorded.put(page, now & TIME_MASK);
       return;
     }
     times = new Times(page);
     times.add(before);
-    times.add(now);
+    times.add(now & TIME_MASK);
     mining.put(page, times);
     if (mining.size() == MINED) {
       mine();

@@ -6,6 +6,7 @@ import dev.prestage.simulator.policy.Prefetcher;
 import dev.prestage.simulator.policy.Request;
 import dev.prestage.simulator.trace.Trace;
 import it.unimi.dsi.fastutil.ints.IntArrayList;
+import it.unimi.dsi.fastutil.longs.LongArrayList;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -187,6 +188,7 @@ public final class ClosedLoop {
     private final Prefetcher.Copy copy;
     private final NextAccess next = new NextAccess();
     private int position;
+    private final LongArrayList missed = new LongArrayList();
     private long lastPage = -1;
     private long stallNanos;
     private long reads;
@@ -213,14 +215,16 @@ public final class ClosedLoop {
         lastPage = first;
       }
       long until = nowNanos;
-      int missed = 0;
+      missed.clear();
       for (int i = 0; i < count; i++) {
         long ready = host.demand(run, first + i);
-        missed += ready > nowNanos ? 1 : 0;
+        if (ready > nowNanos) {
+          missed.add(first + i);
+        }
         until = Math.max(until, ready);
       }
       reads += count;
-      waited += missed;
+      waited += missed.size();
       stallNanos += until - nowNanos;
       decide(new Request(nowNanos, first, count, trace.isWrite(request), missed), request);
       return until + think(request);

@@ -8,6 +8,7 @@ import dev.prestage.simulator.trace.Trace;
 import it.unimi.dsi.fastutil.ints.IntArrayFIFOQueue;
 import it.unimi.dsi.fastutil.longs.Long2IntOpenHashMap;
 import it.unimi.dsi.fastutil.longs.LongArrayFIFOQueue;
+import it.unimi.dsi.fastutil.longs.LongArrayList;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -42,6 +43,7 @@ public final class OpenLoop {
   private final LongArrayFIFOQueue inFlight = new LongArrayFIFOQueue();
   private final IntArrayFIFOQueue inFlightRun = new IntArrayFIFOQueue();
   private final IntArrayFIFOQueue inFlightDue = new IntArrayFIFOQueue();
+  private final LongArrayList missed = new LongArrayList();
   private final NextAccess next = new NextAccess();
   private final CpuTime cpu = new CpuTime();
   private long missedPages;
@@ -114,10 +116,10 @@ public final class OpenLoop {
         next.score(copy, trace.first(request));
         lastToken[run] = trace.first(request);
       }
-      int missed = demand(request);
-      missedPages += missed;
-      missedRequests += missed > 0 ? 1 : 0;
-      decide(copy, request, missed);
+      demand(request);
+      missedPages += missed.size();
+      missedRequests += missed.isEmpty() ? 0 : 1;
+      decide(copy, request);
       if (request == lastRequest[run]) {
         copy.stop();
       }
@@ -138,20 +140,19 @@ public final class OpenLoop {
     }
   }
 
-  private int demand(int request) {
-    int missed = 0;
+  private void demand(int request) {
+    missed.clear();
     for (int i = 0; i < trace.count(request); i++) {
       long page = trace.first(request) + i;
       int slot = cache.find(page);
       if (slot >= 0) {
         proven(page, cache.demand(slot));
       } else {
-        missed++;
+        missed.add(page);
         dueRequest.remove(page);
         cache.insert(page, HostCache.PROVEN);
       }
     }
-    return missed;
   }
 
   private void proven(long page, int run) {
@@ -174,7 +175,7 @@ public final class OpenLoop {
     }
   }
 
-  private void decide(Prefetcher.Copy copy, int request, int missed) {
+  private void decide(Prefetcher.Copy copy, int request) {
     link.open(request, trace.run(request));
     Request demanded =
         new Request(
