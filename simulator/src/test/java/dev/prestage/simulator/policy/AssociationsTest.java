@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.prestage.engine.predict.Forecast;
+import it.unimi.dsi.fastutil.longs.LongList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -134,9 +135,8 @@ class AssociationsTest {
     for (int i = 0; i < 3; i++) {
       host.after(copy, 5, 1, false);
     }
-    copy.used(8);
-    // Of pages 7 to 9 page 8 had been fetched, so it did not miss.
-    host.after(copy, 7, 3, true);
+    // Page 8 had been fetched, so it did not miss.
+    copy.demanded(new Request(0, 7, 3, false, LongList.of(7, 9)), host);
     assertThat(mithril.modelBytes()).isEqualTo(2 * 20);
   }
 
