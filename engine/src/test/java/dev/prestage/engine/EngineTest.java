@@ -1,6 +1,7 @@
 package dev.prestage.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.Limits;
@@ -291,5 +292,37 @@ class EngineTest {
     small.pass(Duration.ofMinutes(3));
     assertThat(small.engine.stagedBytes()).isZero();
     assertThat(small.engine.waitingRanges()).isZero();
+  }
+
+  private Forecast next() {
+    Forecast forecast = new Forecast();
+    host.engine.next(VM.id(), forecast);
+    return forecast;
+  }
+
+  @Test
+  void theNextTouchIsForetoldOnlyWhileACopyRuns() {
+    assertThat(next().size()).isZero();
+    host.engine.started(VM.id());
+    assertThat(next().size()).isZero();
+    host.touch(VM, List.of(10L, 500L, 10L, 500L, 10L), THINK);
+    Forecast forecast = next();
+    assertThat(forecast.probability(forecast.row(500))).isCloseTo(2 / 2.5, within(1e-9));
+    assertThat(forecast.size()).isEqualTo(1);
+    host.engine.next(99, forecast);
+    assertThat(forecast.size()).isEqualTo(1);
+    host.engine.stopped(VM.id());
+    assertThat(next().size()).isZero();
+  }
+
+  @Test
+  void whereNothingFollowedBeforeTheNextTouchIsTheNextExtent() {
+    host.engine.started(VM.id());
+    host.touch(VM, List.of(10L, 11L, 12L), THINK);
+    Forecast forecast = next();
+    assertThat(forecast.size()).isEqualTo(1);
+    assertThat(forecast.resource(0)).isEqualTo(13);
+    assertThat(forecast.probability(0)).isBetween(0.0, 1.0);
+    assertThat(forecast.experts(0)).isEqualTo(Expert.SEQUENTIAL.bit());
   }
 }

@@ -77,6 +77,7 @@ class PlannerPropertyTest {
     private boolean breaking;
     private long lastDue = Long.MIN_VALUE;
     private long counted;
+    private long demanded;
     private long grantedSinceStart;
 
     Host(long seed) {
@@ -88,7 +89,7 @@ class PlannerPropertyTest {
               Duration.ofSeconds(5),
               Duration.ofSeconds(20),
               random.nextInt(8),
-              Double.POSITIVE_INFINITY);
+              seed % 2 == 0 ? Double.POSITIVE_INFINITY : 0.25 * (1 + random.nextInt(40)));
       for (int vm = 0; vm < 4; vm++) {
         vms.add(new Vm(vm, "vm" + vm, program, spaces.get(vm % spaces.size())));
       }
@@ -103,6 +104,7 @@ class PlannerPropertyTest {
 
     private Planner restarted(long firstLease) {
       counted = 0;
+      demanded = 0;
       grantedSinceStart = 0;
       askedBack.clear();
       Planner fresh = new Planner(Thresholds.all(0.25), limits, this, this::ended, firstLease);
@@ -255,6 +257,7 @@ class PlannerPropertyTest {
       long index = random.nextLong(vm.space().units());
       tier(vm.space().id()).set((int) index);
       if (random.nextInt(3) > 0) { // else the access was shed
+        demanded++;
         planner.demanded(Resource.of(vm.space().id(), index));
       }
     }
@@ -328,6 +331,18 @@ class PlannerPropertyTest {
     public void granted(Lease lease) {
       assertThat(linked).as("granted while linked").isTrue();
       assertThat(lease.extents()).isBetween(1, 16);
+      if (Double.isFinite(limits.uselessPerDemand())) {
+        LeaseLedger.Totals totals = planner.ledger().totals();
+        long inVain =
+            totals.granted()
+                - totals.useful()
+                - totals.redundant()
+                - totals.failed()
+                - totals.cancelled();
+        assertThat((double) inVain)
+            .as("in vain at worst")
+            .isLessThanOrEqualTo(limits.uselessPerDemand() * demanded);
+      }
       Space space = spaces.get(lease.space());
       assertThat(lease.first() + lease.extents()).isLessThanOrEqualTo(space.units());
       assertThat(lease.dueNanos()).as("due-time order").isGreaterThanOrEqualTo(lastDue);

@@ -67,6 +67,11 @@ class PlannerTest {
   }
 
   private Planner planner(Thresholds thresholds, long extents, int inFlight, int waiting) {
+    return planner(thresholds, extents, inFlight, waiting, Double.POSITIVE_INFINITY);
+  }
+
+  private Planner planner(
+      Thresholds thresholds, long extents, int inFlight, int waiting, double uselessPerDemand) {
     Limits limits =
         new Limits(
             extents * Space.EXTENT_BYTES,
@@ -74,7 +79,7 @@ class PlannerTest {
             Duration.ofSeconds(30),
             Duration.ofMinutes(1),
             waiting,
-            Double.POSITIVE_INFINITY);
+            uselessPerDemand);
     Planner planner = new Planner(thresholds, limits, decided, _ -> {}, 100);
     planner.open(SPACE);
     return planner;
@@ -328,5 +333,86 @@ class PlannerTest {
     planner.stopped(VM);
     assertThat(decided.calledOff).containsExactlyElementsOf(decided.granted);
     assertThat(planner.waitingRanges()).isZero();
+  }
+
+  private Planner withBudget(double uselessPerDemand) {
+    return planner(Thresholds.all(0.25), 100, 100, 10, uselessPerDemand);
+  }
+
+  private static void demand(Planner planner, int times) {
+    for (int i = 0; i < times; i++) {
+      planner.demanded(Resource.of(0, 900 + i));
+    }
+  }
+
+  @Test
+  void noMoreIsGrantedThanMayBeInVain() {
+    Planner planner = withBudget(0.5);
+    assertThat(planner.hasRoom()).isFalse();
+    assertThat(planner.plan(VM, expected(0, 40, 0.9), clock.nanos())).isTrue();
+    assertThat(decided.granted).isEmpty();
+    demand(planner, 1);
+    assertThat(planner.hasRoom()).as("half an extent").isFalse();
+    demand(planner, 8);
+    planner.plan(VM, expected(0, 40, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::extents).containsExactly(4);
+    assertThat(planner.hasRoom()).isFalse();
+  }
+
+  @Test
+  void theBudgetComesBackForWhatWasUsedOrNeverMoved() {
+    for (LeaseState state :
+        List.of(
+            new LeaseState(100, 15, 15, 0, 0, 0, 0, 0, 1),
+            new LeaseState(100, 0, 0, 0, 0, 15, 0, 0, 0),
+            new LeaseState(100, 0, 0, 0, 0, 0, 15, 0, 0),
+            new LeaseState(100, 0, 0, 0, 0, 0, 0, 15, 0))) {
+      Planner planner = withBudget(1);
+      demand(planner, 4);
+      planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+      assertThat(planner.hasRoom()).isFalse();
+      planner.book(state);
+      assertThat(planner.ledger().uselessAtWorst()).isZero();
+      assertThat(planner.hasRoom()).as("%s", state).isTrue();
+    }
+  }
+
+  @Test
+  void theBudgetIsSpentOnWhatCameLateOrWasGivenBackOrLost() {
+    for (LeaseState state :
+        List.of(
+            new LeaseState(100, 0, 0, 15, 0, 0, 0, 0, 0),
+            new LeaseState(100, 15, 0, 0, 15, 0, 0, 0, 0),
+            new LeaseState(100, 15, 0, 0, 0, 0, 0, 0, 0))) {
+      Planner planner = withBudget(1);
+      demand(planner, 4);
+      planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+      planner.book(state);
+      planner.abandon(List.of(100L));
+      assertThat(planner.ledger().totals().live()).isZero();
+      assertThat(planner.ledger().uselessAtWorst()).isEqualTo(4);
+      assertThat(planner.hasRoom()).as("%s", state).isFalse();
+    }
+  }
+
+  @Test
+  void whatWaitsIsAdmittedWithinTheBudget() {
+    Planner planner = planner(Thresholds.all(0.25), 2, 100, 10, 1);
+    demand(planner, 3);
+    planner.plan(VM, expected(0, 9, 0.9), clock.nanos());
+    assertThat(planner.waitingRanges()).isPositive();
+    planner.book(new LeaseState(100, 3, 0, 0, 3, 0, 0, 0, 0));
+    planner.admitWaiting(clock.nanos());
+    assertThat(decided.granted).extracting(Lease::extents).containsExactly(2, 1);
+  }
+
+  @Test
+  void demandBeyondTheEndOfASpaceIsHarmless() {
+    Planner planner = withBudget(1);
+    planner.demanded(Resource.of(0, 1L << 31));
+    planner.demanded(Resource.of(0, (1L << 32) + 3));
+    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    assertThat(decided.granted.getFirst().extents()).isEqualTo(2);
+    assertThat(decided.granted.getFirst().first()).isZero();
   }
 }

@@ -87,28 +87,30 @@ public final class Calibration {
     count[bin]++;
     probability[bin] += forecast;
     cameTrue[bin] += came ? 1 : 0;
-    double right = Math.clamp(came ? forecast : 1 - forecast, CERTAIN, 1);
-    logLoss -= Math.log(right);
+    double right = came ? forecast : 1 - forecast;
+    logLoss -= Math.log(Math.clamp(right, CERTAIN, 1));
     squaredError += (1 - right) * (1 - right);
   }
 
   /// One forecast, until it is known what came of it.
   private static final class Pending {
-    final long atNanos;
+    final long touchesBefore;
     final long untilNanos;
     final LongArrayList resources = new LongArrayList();
     final FloatArrayList probabilities = new FloatArrayList();
 
-    Pending(long atNanos, long untilNanos) {
-      this.atNanos = atNanos;
+    Pending(long touchesBefore, long untilNanos) {
+      this.touchesBefore = touchesBefore;
       this.untilNanos = untilNanos;
     }
   }
 
   private final class Watched implements Forecaster.Cursor {
     private final Forecaster.Cursor cursor;
+    // By number and not by time: a touch may come in the same nanosecond, before or after.
     private final Long2LongOpenHashMap lastTouch = new Long2LongOpenHashMap();
     private final Deque<Pending> pending = new ArrayDeque<>();
+    private long touches;
 
     private Watched(Forecaster.Cursor cursor) {
       this.cursor = cursor;
@@ -118,14 +120,14 @@ public final class Calibration {
     @Override
     public void observe(Access access) {
       judgeThose(access.timeNanos());
-      lastTouch.put(access.resource(), access.timeNanos());
+      lastTouch.put(access.resource(), touches++);
       cursor.observe(access);
     }
 
     @Override
     public void forecast(long nowNanos, long horizonNanos, Forecast into) {
       cursor.forecast(nowNanos, horizonNanos, into);
-      Pending judged = new Pending(nowNanos, nowNanos + horizonNanos);
+      Pending judged = new Pending(touches, nowNanos + horizonNanos);
       for (int row = 0; row < into.size(); row++) {
         if (into.probability(row) >= LEAST) {
           judged.resources.add(into.resource(row));
@@ -155,7 +157,7 @@ public final class Calibration {
         pending.remove();
         for (int i = 0; i < head.resources.size(); i++) {
           long touched = lastTouch.get(head.resources.getLong(i));
-          judge(head.probabilities.getFloat(i), touched > head.atNanos);
+          judge(head.probabilities.getFloat(i), touched >= head.touchesBefore);
         }
       }
     }

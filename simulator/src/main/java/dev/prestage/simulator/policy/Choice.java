@@ -54,7 +54,9 @@ public record Choice(String name, List<Part> parts, boolean isFree) {
                 .formatted(
                     words[0], knob, defaults.values().isEmpty() ? "none" : defaults.toString()));
       }
-      changes.put(knob, number(words[i], equals));
+      if (changes.put(knob, number(words[i], equals)) != null) {
+        throw new IllegalArgumentException("'" + text + "' sets " + knob + " twice");
+      }
     }
     return new Part(entry, defaults.with(changes));
   }

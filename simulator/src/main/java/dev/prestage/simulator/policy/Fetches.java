@@ -8,6 +8,13 @@ public interface Fetches {
   ///   asked for now
   boolean fetch(long page);
 
+  /// Calls off a page that was asked for here.
+  ///
+  /// @return whether it will not be brought; what is under way cannot be called off
+  default boolean callOff(long page) {
+    return false;
+  }
+
   /// Whether the page is here or on its way.
   boolean isHere(long page);
 

@@ -21,6 +21,10 @@ final class LeaseAccount {
     return lease.id();
   }
 
+  int vm() {
+    return lease.vm();
+  }
+
   long first() {
     return lease.first();
   }
@@ -44,23 +48,14 @@ final class LeaseAccount {
     redundant |= bit(page);
   }
 
-  /// The page was evicted before any demand.
+  /// The page was evicted, or given back, before any demand.
   void unused(long page) {
     unused |= bit(page);
   }
 
-  /// The page is not fetched.
+  /// The page will not be fetched.
   void cancelled(long page) {
     cancelled |= bit(page);
-  }
-
-  /// The page was asked back: unused if it is here, called off if it is not.
-  void givenBack(long page) {
-    if ((ready & bit(page)) != 0) {
-      unused |= bit(page);
-    } else {
-      cancelled |= bit(page);
-    }
   }
 
   long live() {

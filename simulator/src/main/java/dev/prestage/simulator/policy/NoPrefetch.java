@@ -1,7 +1,7 @@
 package dev.prestage.simulator.policy;
 
 /// Nothing is fetched ahead of demand: what the others are compared with.
-final class NoPrefetch implements Prefetcher {
+public final class NoPrefetch implements Prefetcher {
   @Override
   public Copy start(Fetches fetches) {
     return (_, _) -> {};

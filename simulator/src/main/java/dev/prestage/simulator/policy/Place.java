@@ -15,10 +15,15 @@ public record Place(
   /// What peers with bounded tables may take where the cache holds everything.
   private static final long MOST_TABLE_BYTES = 64L << 20;
 
+  /// What a cache without prefetch can fill: such a cache takes memory for all of it at once.
+  int mostPages() {
+    return Math.clamp(trace.distinctPages(), 1, capacityPages);
+  }
+
   /// What peers with bounded tables may take: a tenth of the cache, as libCacheSim gives them.
   long tableBytes() {
     return capacityPages >= trace.distinctPages()
         ? MOST_TABLE_BYTES
-        : (long) capacityPages * Trace.PAGE_BYTES / 10;
+        : (long) capacityPages * trace.unitBytes() / 10;
   }
 }

@@ -19,13 +19,13 @@ public final class Policies {
   public static final List<Entry> ALL =
       List.of(
           new Peer("none", "no prefetch", List.of(Setting.NONE), (_, _) -> new NoPrefetch()),
-          new Cache("lru", "least recently used", place -> new Lru(place.capacityPages())),
-          new Cache("arc", "adaptive replacement", place -> new Arc(place.capacityPages())),
-          new Cache("s3fifo", "three queues", place -> new S3Fifo(place.capacityPages())),
+          new Cache("lru", "least recently used", place -> new Lru(place.mostPages())),
+          new Cache("arc", "adaptive replacement", place -> new Arc(place.mostPages())),
+          new Cache("s3fifo", "three queues", place -> new S3Fifo(place.mostPages())),
           new Cache(
               "belady",
               "clairvoyant replacement",
-              place -> new Belady(place.trace(), place.capacityPages())),
+              place -> new Belady(place.trace(), place.mostPages())),
           new Peer(
               "next-n",
               "always the next n pages",
@@ -91,7 +91,7 @@ public final class Policies {
           new Whole(
               "lookahead",
               "the whole run known at its start",
-              place -> new Lookahead(place.trace(), place.capacityPages())),
+              place -> new Lookahead(place.trace(), place.capacityPages(), place.lead())),
           new Cache("unbounded", "a cache that holds everything", _ -> new Unbounded()));
 
   private Policies() {}

@@ -21,6 +21,9 @@ public interface Policy {
   /// A page left a host's cache, whoever brought it.
   default void evicted(int host, long page) {}
 
+  /// A host is gone, and its cache with it: no run will start there again.
+  default void gone(int host) {}
+
   /// The memory that holds what was learnt, in bytes.
   long modelBytes();
 }

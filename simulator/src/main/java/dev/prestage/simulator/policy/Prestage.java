@@ -23,7 +23,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToLongFunction;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /// The product: its engine with forecaster, planner and ledger, on the simulated clock. What a data
@@ -96,6 +96,11 @@ public final class Prestage implements Policy {
     hostOf(host).evicted(page);
   }
 
+  @Override
+  public void gone(int host) {
+    hosts.remove(host);
+  }
+
   private Host hostOf(int number) {
     Host host = hosts.get(number);
     if (host == null) {
@@ -133,7 +138,7 @@ public final class Prestage implements Policy {
       return new RunningCopy(this, vm);
     }
 
-    private void demanded(Vm vm, Request request) {
+    private void demanded(Vm vm, Request request, Fetches way) {
       nowNanos = request.timeNanos();
       AccessType type = request.write() ? AccessType.WRITE : AccessType.READ;
       boolean waited = request.missed() > 0;
@@ -151,6 +156,10 @@ public final class Prestage implements Policy {
                 Cause.DEMAND,
                 waited,
                 Access.PENDING));
+        if (!way.isHere(page)) {
+          // A request longer than the cache evicts its own beginning.
+          engine.evicted(SPACE, page, 1);
+        }
       }
       report();
       if (nowNanos - tickedNanos >= TICK_NANOS) {
@@ -247,23 +256,48 @@ public final class Prestage implements Policy {
 
       @Override
       public void cancel(long leaseId) {
-        giveBack(leaseId, LeaseAccount::inFlight);
+        LeaseAccount account = leases.get(leaseId);
+        if (account != null) {
+          callOff(account);
+        }
       }
 
+      /// What is under way comes nonetheless, and came in vain.
       @Override
       public void reclaim(long leaseId) {
-        giveBack(leaseId, LeaseAccount::live);
+        LeaseAccount account = leases.get(leaseId);
+        if (account != null) {
+          callOff(account);
+          forEach(
+              account,
+              account.live(),
+              page -> {
+                account.unused(page);
+                end(account, page);
+              });
+        }
       }
 
-      private void giveBack(long leaseId, ToLongFunction<LeaseAccount> which) {
-        LeaseAccount account = leases.get(leaseId);
-        if (account == null) {
-          return;
+      /// Only what waits for its turn can be called off. What is under way stays leased: counted as
+      /// called off, its fetch would escape the budget.
+      private void callOff(LeaseAccount account) {
+        Fetches way = fetches.get(account.vm());
+        if (way != null) {
+          forEach(
+              account,
+              account.inFlight(),
+              page -> {
+                if (way.callOff(page)) {
+                  account.cancelled(page);
+                  end(account, page);
+                }
+              });
         }
-        for (long left = which.applyAsLong(account); left != 0; left &= left - 1) {
-          long page = account.first() + Long.numberOfTrailingZeros(left);
-          account.givenBack(page);
-          end(account, page);
+      }
+
+      private static void forEach(LeaseAccount account, long extents, LongConsumer to) {
+        for (long left = extents; left != 0; left &= left - 1) {
+          to.accept(account.first() + Long.numberOfTrailingZeros(left));
         }
       }
     }
@@ -273,7 +307,7 @@ public final class Prestage implements Policy {
   private record RunningCopy(Host host, Vm vm) implements Prefetcher.Copy {
     @Override
     public void demanded(Request request, Fetches fetches) {
-      host.demanded(vm, request);
+      host.demanded(vm, request, fetches);
     }
 
     @Override

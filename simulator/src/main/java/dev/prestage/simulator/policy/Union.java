@@ -105,6 +105,11 @@ public final class Union implements Prefetcher {
       }
 
       @Override
+      public boolean callOff(long page) {
+        return host.callOff(page);
+      }
+
+      @Override
       public boolean isHere(long page) {
         return host.isHere(page);
       }

@@ -26,9 +26,6 @@ public final class ClosedLoop {
   private static final long LEAST_THINK_NANOS = 1_000;
   private static final long MOST_THINK_NANOS = 50_000_000;
 
-  /// One step in so many is timed by itself.
-  private static final int SAMPLED = 8;
-
   private final Trace trace;
   private final Policy policy;
   private final Setup setup;
@@ -51,8 +48,9 @@ public final class ClosedLoop {
   /// @param reads pages demanded
   /// @param waited of these, those that were waited for
   /// @param fetched pages that came from the origin for it, by demand or ahead of it
-  /// @param useless of these, those that were fetched ahead and not demanded before they left or
-  ///   the run ended
+  /// @param useless of these, those that were fetched ahead and not demanded between their coming
+  ///   and their leaving or the run's end; as in open loop and in the product's budget, a page that
+  ///   comes late is one of them
   /// @param bitsPerAccess loss of the policy's forecast of the next access
   /// @param nextAccuracy how often its favourite was the next access
   public record RunResult(
@@ -226,17 +224,9 @@ public final class ClosedLoop {
       reads += count;
       waited += missed.size();
       stallNanos += until - nowNanos;
-      decide(new Request(nowNanos, first, count, trace.isWrite(request), missed), request);
+      Request demanded = new Request(nowNanos, first, count, trace.isWrite(request), missed);
+      cpu.time(() -> copy.demanded(demanded, way));
       return until + think(request);
-    }
-
-    private void decide(Request demanded, int request) {
-      boolean timed = request % SAMPLED == 0;
-      long start = timed ? System.nanoTime() : 0;
-      copy.demanded(demanded, way);
-      if (timed) {
-        cpu.sample(System.nanoTime() - start);
-      }
     }
 
     private long think(int request) {
@@ -267,6 +257,7 @@ public final class ClosedLoop {
               next.accuracy()));
       if (setup.cold()) {
         hosts.remove(run);
+        policy.gone(run);
       }
     }
   }

@@ -17,8 +17,10 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A request is atomic: all of its pages are demanded, then the policy learns, then it may ask for
 /// pages. What it asks for is there `lead` requests later than the next one; a page that is
-/// demanded before that is a miss, and its fetch was in vain. The simulated clock counts requests,
-/// so that traces without times compare with those that have them.
+/// demanded before that is a miss, and its fetch was in vain. What it asks for when a run starts
+/// was asked for after the request before, and counts with what it asks for after the run's first
+/// one. The simulated clock counts requests, so that traces without times compare with those that
+/// have them.
 public final class OpenLoop {
   /// The pages that a policy may ask for after one request.
   public static final int FETCHES_PER_REQUEST = 32;
@@ -28,9 +30,6 @@ public final class OpenLoop {
 
   /// There is one host.
   private static final int HOST = 0;
-
-  /// One step in so many is timed by itself.
-  private static final int SAMPLED = 8;
 
   private final Trace trace;
   private final Policy policy;
@@ -104,14 +103,15 @@ public final class OpenLoop {
     long[] lastToken = new long[copies.length];
     Arrays.fill(lastToken, -1);
     for (int request = 0; request < trace.requests(); request++) {
-      arrive(request);
       int run = trace.run(request);
+      link.open(request, run);
       Prefetcher.Copy copy = copies[run];
       if (copy == null) {
-        link.open(request, run);
         copy = policy.start(run, trace.runs().get(run), request * REQUEST_NANOS, link);
         copies[run] = copy;
       }
+      arrive(request);
+      link.demanded();
       if (trace.first(request) != lastToken[run]) {
         next.score(copy, trace.first(request));
         lastToken[run] = trace.first(request);
@@ -122,6 +122,7 @@ public final class OpenLoop {
       decide(copy, request);
       if (request == lastRequest[run]) {
         copy.stop();
+        copies[run] = null;
       }
     }
     return result();
@@ -176,7 +177,6 @@ public final class OpenLoop {
   }
 
   private void decide(Prefetcher.Copy copy, int request) {
-    link.open(request, trace.run(request));
     Request demanded =
         new Request(
             request * REQUEST_NANOS,
@@ -184,12 +184,7 @@ public final class OpenLoop {
             trace.count(request),
             trace.isWrite(request),
             missed);
-    boolean timed = request % SAMPLED == 0;
-    long start = timed ? System.nanoTime() : 0;
-    copy.demanded(demanded, link);
-    if (timed) {
-      cpu.sample(System.nanoTime() - start);
-    }
+    cpu.time(() -> copy.demanded(demanded, link));
   }
 
   private Result result() {
@@ -206,16 +201,22 @@ public final class OpenLoop {
         next.hasOpinion() ? next.accuracy() : Double.NaN);
   }
 
-  /// The way to the origin: it carries a bounded number of pages after each request.
+  /// The way to the origin: it carries a bounded number of pages for each request.
   private final class Link implements Fetches {
     private int due;
     private int run;
     private int room;
 
+    /// A request is next: what is asked for before it was asked for after the one before.
     void open(int request, int run) {
-      this.due = request + 1 + lead;
+      this.due = request + lead;
       this.run = run;
       this.room = FETCHES_PER_REQUEST;
+    }
+
+    /// The request is here: what is asked for from now on is asked for after it.
+    void demanded() {
+      due++;
     }
 
     @Override

@@ -98,11 +98,16 @@ final class SimulatedHost {
     copies.remove(run);
     for (Fetch fetch : queue) {
       if (fetch.run == run && !fetch.dropped) {
-        fetch.dropped = true;
-        fetches.remove(fetch.page);
+        drop(fetch);
       }
     }
     return account(run);
+  }
+
+  /// A page leaves the queue; the queue forgets it when its turn comes.
+  private void drop(Fetch fetch) {
+    fetch.dropped = true;
+    fetches.remove(fetch.page);
   }
 
   /// Time passes: pages come, and others take their place on the way.
@@ -175,7 +180,7 @@ final class SimulatedHost {
     Fetch fetch = fetches.get(page);
     if (fetch == null || fetch.dueNanos == Long.MAX_VALUE) {
       if (fetch != null) {
-        fetch.dropped = true;
+        drop(fetch);
       }
       fetch = new Fetch(page, run, sequence++, false);
       fetches.put(page, fetch);
@@ -209,6 +214,16 @@ final class SimulatedHost {
       fetches.put(page, fetch);
       queue.add(fetch);
       pump();
+      return true;
+    }
+
+    @Override
+    public boolean callOff(long page) {
+      Fetch fetch = fetches.get(page);
+      if (fetch == null || fetch.run != run || fetch.dueNanos != Long.MAX_VALUE) {
+        return false;
+      }
+      drop(fetch);
       return true;
     }
 
