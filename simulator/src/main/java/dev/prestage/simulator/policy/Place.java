@@ -15,6 +15,11 @@ public record Place(
   /// What peers with bounded tables may take where the cache holds everything.
   private static final long MOST_TABLE_BYTES = 64L << 20;
 
+  /// This place with a cache of at most so many pages.
+  Place withAtMost(int pages) {
+    return new Place(trace, Math.min(capacityPages, pages), lead, thresholds, limits);
+  }
+
   /// What peers with bounded tables may take: a tenth of the cache, as libCacheSim gives them.
   long tableBytes() {
     return capacityPages >= trace.distinctPages()
