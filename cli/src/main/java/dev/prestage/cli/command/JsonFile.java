@@ -13,11 +13,13 @@ import java.util.List;
 /// whole or not at all.
 final class JsonFile {
   private final Path target;
-  private final boolean replaceable;
+  private final Path whole;
 
-  private JsonFile(Path target, boolean replaceable) {
+  /// @param whole where it is written before it takes the target's place; the target itself if that
+  ///   cannot be replaced
+  private JsonFile(Path target, Path whole) {
     this.target = target;
-    this.replaceable = replaceable;
+    this.whole = whole;
   }
 
   /// Looks whether a file can be written.
@@ -36,21 +38,25 @@ final class JsonFile {
     if (Files.exists(path) && !Files.isWritable(path)) {
       throw refused(path, "this user may not write it");
     }
-    // Devices and pipes are written to; a file put in their place would be for nobody.
-    if (path.startsWith("/dev")
-        || path.startsWith("/proc")
-        || (Files.exists(path) && !Files.isRegularFile(path))) {
-      return new JsonFile(path, false);
+    // Devices and pipes are written to; a file put in their place would be for nobody. The same
+    // goes for a file behind /dev/stdout, which has the tables.
+    boolean special = path.startsWith("/dev") || path.startsWith("/proc");
+    if (Files.exists(path) && (special || !Files.isRegularFile(path))) {
+      return new JsonFile(path, path);
     }
     Path target = Files.exists(path) ? path.toRealPath() : path.toAbsolutePath();
     Path folder = target.resolveSibling("");
     if (!Files.isDirectory(folder)) {
       throw refused(path, "there is no folder " + folder);
     }
-    if (!Files.isWritable(folder)) {
-      throw refused(path, "this user may not write into " + folder);
+    Path whole =
+        target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid());
+    try {
+      Files.delete(Files.createFile(whole));
+    } catch (IOException e) {
+      throw refused(path, "this user cannot write into " + folder);
     }
-    return new JsonFile(target, true);
+    return new JsonFile(target, whole);
   }
 
   private static FileSystemException refused(Path path, String why) {
@@ -60,12 +66,10 @@ final class JsonFile {
   /// Writes all of it.
   void write(JsonNode json) throws IOException {
     String text = json.toPrettyString() + "\n";
-    if (!replaceable) {
+    if (whole.equals(target)) {
       Files.writeString(target, text);
       return;
     }
-    Path whole =
-        target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid());
     try {
       Files.writeString(whole, text, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
       Files.move(whole, target, StandardCopyOption.ATOMIC_MOVE);

@@ -50,10 +50,10 @@ final class SimulationSettings {
   /// @throws IllegalArgumentException if this loop has none of this name
   void set(String name, String text) {
     if (closedLoop && OF_OPEN.contains(name)) {
-      throw wrong(name, "belongs to the open loop; leave out this or --closed-loop");
+      throw wrong(name, "is for the open loop; leave out this or --closed-loop");
     }
     if (!closedLoop && OF_CLOSED.contains(name)) {
-      throw wrong(name, "belongs to the closed loop; add --closed-loop");
+      throw wrong(name, "is for the closed loop; add --closed-loop");
     }
     texts.put(name, text);
   }
@@ -171,7 +171,7 @@ final class SimulationSettings {
     for (String text : texts.getOrDefault(name, otherwise).split(",", -1)) {
       String item = text.strip();
       if (item.isEmpty()) {
-        throw wrong(name, "an item is empty; put one between commas, such as " + otherwise);
+        throw wrong(name, "an item is empty; write items with single commas between them");
       }
       T parsed = parsed(name, item, parse);
       if (items.contains(parsed)) {
