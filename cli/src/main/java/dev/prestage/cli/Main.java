@@ -11,8 +11,10 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.Locale;
 import java.util.logging.LogManager;
 import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
 
 /// The command's entry.
 ///
@@ -24,9 +26,29 @@ public final class Main {
     configureLogging();
     // What comes out may hold names of images in any script.
     System.setOut(new PrintStream(System.out, true, StandardCharsets.UTF_8));
+    // Numbers look the same everywhere: scripts read them.
+    Locale.setDefault(Locale.ROOT);
+    System.exit(commandLine().execute(args));
+  }
+
+  /// The command with its messages.
+  static CommandLine commandLine() {
     CommandLine command = new CommandLine(new PrestageCommand());
     command.setExecutionExceptionHandler((e, _, _) -> explain(e));
-    System.exit(command.execute(args));
+    command.setParameterExceptionHandler((e, _) -> explain(e));
+    return command;
+  }
+
+  /// A command that was asked wrongly is one line; where a part of a command is missing, the list
+  /// of its parts follows.
+  private static int explain(ParameterException e) {
+    CommandLine command = e.getCommandLine();
+    System.err.printf(
+        "prestage: %s; see %s --help%n", e.getMessage(), command.getCommandSpec().qualifiedName());
+    if (!command.getSubcommands().isEmpty()) {
+      command.usage(System.err);
+    }
+    return 2;
   }
 
   /// A mistake of the user or of the host is one line; a defect of ours keeps its stack.

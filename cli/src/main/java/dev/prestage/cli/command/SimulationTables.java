@@ -8,8 +8,11 @@ import dev.prestage.simulator.report.CacheSize;
 import dev.prestage.simulator.report.ClosedReport;
 import dev.prestage.simulator.report.OpenReport;
 import dev.prestage.simulator.report.Options;
+import dev.prestage.simulator.trace.Trace;
 import java.io.PrintStream;
+import java.math.BigDecimal;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -18,8 +21,24 @@ import org.jspecify.annotations.Nullable;
 
 /// Reports of simulations as tables for a terminal.
 final class SimulationTables {
-  /// Starts of a program that have a column of their own.
-  private static final int STARTS = 4;
+  /// The columns of a program's starts; the last is the rest.
+  private static final List<String> STARTS = List.of("1ST", "2ND", "3RD", "4TH", "LATER");
+
+  private static final List<String> OPEN_LEGEND =
+      List.of(
+          "MISS: share of the demanded pages that were not there; REQUEST MISS: of the requests, one page missing counts",
+          "ISSUED: pages fetched ahead; PRECISION: share of these that was used; USELESS: the others, per demanded page");
+
+  private static final List<String> CLOSED_LEGEND =
+      List.of(
+          "STALL: seconds for which programs waited; 1ST, 2ND, ...: in all first starts of a program, all second ones",
+          "WAITS: share of the demanded pages that was waited for; TRAFFIC: pages fetched, 100 % = without prefetch",
+          "USELESS: pages fetched ahead and not used, per demanded page");
+
+  private static final List<String> LEGEND =
+      List.of(
+          "BITS: what the next access costs the policy's forecast, 13.29 = no idea; NEXT: share that it foretold",
+          "CPU: of policy and simulation, per request; P99: the policy's slowest hundredth; MODEL: what was learnt");
 
   private SimulationTables() {}
 
@@ -27,10 +46,8 @@ final class SimulationTables {
     for (CacheSize cache : options.caches()) {
       for (int lead : options.leads()) {
         out.printf(
-            "cache %s, %,d pages; a fetch is usable %s%n",
-            cache,
-            cache.pages(report.trace()),
-            lead == 0 ? "at the next request" : lead + " requests after the next one");
+            "cache %s; lead %d: a fetched page is usable %s%n",
+            described(cache, report.trace()), lead, usable(lead));
         Table table =
             new Table(
                 "POLICY",
@@ -52,13 +69,13 @@ final class SimulationTables {
                 label(row.policy(), row.setting(), options) + (row.withinBudget() ? "" : " !"),
                 ratio(result.demandMissRatio()),
                 ratio(result.requestMissRatio()),
-                fetches ? "%.2f".formatted(result.precision()) : "-",
-                fetches ? "%.3f".formatted(result.uselessPerDemandPage()) : "-",
-                fetches ? "%d".formatted(result.issued()) : "-",
+                fetches ? number(result.precision()) : "-",
+                fetches ? thousandths(result.uselessPerDemandPage()) : "-",
+                fetches ? Long.toString(result.issued()) : "-",
                 number(result.bitsPerAccess()),
                 number(result.nextAccuracy()),
-                "%.1f us".formatted(result.cpuMicrosPerRequest()),
-                "%.1f us".formatted(result.policyP99Micros()),
+                micros(result.cpuMicrosPerRequest()),
+                micros(result.policyP99Micros()),
                 bytes(result.modelBytes()));
           }
         }
@@ -66,56 +83,72 @@ final class SimulationTables {
         out.println();
       }
     }
-    legend(options, out);
+    budget(options, out);
     print(report.calibration(), out);
   }
 
   static void print(ClosedReport report, Options options, PrintStream out) {
     out.printf(
         Locale.ROOT,
-        "cache %s; origin %d ms away, %d fetches ahead in flight%s; stall in seconds, by start of a program%n",
-        options.caches().getFirst(),
-        options.originLatency().toMillis(),
+        "cache %s; origin %s ms away, %d fetches ahead in flight%s%n",
+        described(options.caches().getFirst(), report.trace()),
+        BigDecimal.valueOf(options.originLatency().toNanos(), 6)
+            .stripTrailingZeros()
+            .toPlainString(),
         options.inFlight(),
         options.cold() ? ", each run on a new host" : "");
-    Table table =
-        new Table(
-            "POLICY", "STALL", "1ST", "2ND", "3RD", "4TH", "LATER", "WAITS", "TRAFFIC", "USELESS",
-            "BITS", "NEXT", "CPU", "MODEL");
+    int starts = mostStarts(report.trace());
+    List<String> heads = new ArrayList<>(List.of("POLICY", "STALL"));
+    if (starts > 1) {
+      heads.addAll(STARTS.subList(0, Math.min(starts, STARTS.size())));
+    }
+    Collections.addAll(heads, "WAITS", "TRAFFIC", "USELESS", "BITS", "NEXT", "CPU", "P99", "MODEL");
+    Table table = new Table(heads.toArray(String[]::new));
     for (ClosedReport.Row row : report.rows()) {
       ClosedLoop.Result result = row.result();
       List<Object> cells = new ArrayList<>();
       cells.add(label(row.policy(), row.setting(), options) + (row.withinBudget() ? "" : " !"));
       cells.add(seconds(result.stallNanos()));
-      for (long stall : byStart(result)) {
-        cells.add(seconds(stall));
+      if (starts > 1) {
+        long[] stalls = byStart(result);
+        for (int start = 0; start < Math.min(starts, STARTS.size()); start++) {
+          cells.add(seconds(stalls[start]));
+        }
       }
       cells.add(percent(mean(result, run -> run.waited()) / mean(result, run -> run.reads())));
       cells.add(percent(report.trafficShare(result)));
-      cells.add("%.3f".formatted(result.uselessPerDemandPage()));
+      cells.add(thousandths(result.uselessPerDemandPage()));
       double reads = mean(result, run -> run.reads());
       double bits = mean(result, run -> run.bitsPerAccess() * run.reads()) / reads;
       double accuracy = mean(result, run -> run.nextAccuracy() * run.reads()) / reads;
       cells.add(number(result.foretells() ? bits : Double.NaN));
       cells.add(number(result.foretells() ? accuracy : Double.NaN));
-      cells.add("%.1f us".formatted(result.cpuMicrosPerRequest()));
+      cells.add(micros(result.cpuMicrosPerRequest()));
+      cells.add(micros(result.policyP99Micros()));
       cells.add(bytes(result.modelBytes()));
       table.row(cells.toArray());
     }
     table.print(out);
     out.println();
-    legend(options, out);
+    budget(options, out);
     print(report.calibration(), out);
+  }
+
+  /// How often the program that starts most often does.
+  private static int mostStarts(Trace trace) {
+    Map<String, Integer> starts = new HashMap<>();
+    trace.runs().forEach(run -> starts.merge(run.program(), 1, Integer::sum));
+    return starts.values().stream().mapToInt(Integer::intValue).max().orElse(0);
   }
 
   /// The stall of all first starts of a program, of all second ones and so on; the last is the
   /// rest.
   private static long[] byStart(ClosedLoop.Result result) {
-    long[] stalls = new long[STARTS + 1];
+    long[] stalls = new long[STARTS.size()];
     Map<String, Integer> starts = new HashMap<>();
     for (ClosedLoop.RunResult run : result.runs()) {
       int start = starts.merge(run.run().program(), 1, Integer::sum);
-      stalls[Math.min(start - 1, STARTS)] += run.stallNanos();
+      stalls[Math.min(start, STARTS.size()) - 1] += run.stallNanos();
     }
     return stalls;
   }
@@ -133,12 +166,33 @@ final class SimulationTables {
     return searched ? policy + ":" + setting : policy;
   }
 
-  private static void legend(Options options, PrintStream out) {
+  /// What the columns say.
+  static void legend(boolean closedLoop, PrintStream out) {
+    (closedLoop ? CLOSED_LEGEND : OPEN_LEGEND).forEach(out::println);
+    LEGEND.forEach(out::println);
+  }
+
+  private static String described(CacheSize cache, Trace trace) {
+    return cache.equals(CacheSize.UNLIMITED)
+        ? "unlimited"
+        : String.format(Locale.ROOT, "%s, %,d pages", cache, cache.pages(trace));
+  }
+
+  private static String usable(int lead) {
+    return switch (lead) {
+      case 0 -> "at the next request";
+      case 1 -> "1 request after the next one";
+      default -> lead + " requests after the next one";
+    };
+  }
+
+  private static void budget(Options options, PrintStream out) {
     if (options.hasBudget()) {
       out.printf(
           Locale.ROOT,
           "budget: %s pages fetched in vain per demanded page; peers with their best setting within it, in hindsight; ! = none is within it%n",
           options.uselessBudget());
+      out.println();
     }
   }
 
@@ -150,11 +204,20 @@ final class SimulationTables {
           calibration.ece(),
           calibration.logLoss(),
           calibration.brierSkill());
+      out.println();
     }
   }
 
   private static String ratio(double ratio) {
     return String.format(Locale.ROOT, "%.4f", ratio);
+  }
+
+  private static String thousandths(double number) {
+    return String.format(Locale.ROOT, "%.3f", number);
+  }
+
+  private static String micros(double micros) {
+    return String.format(Locale.ROOT, "%.1f us", micros);
   }
 
   private static String number(double number) {

@@ -111,7 +111,8 @@ public record Choice(String name, List<Part> parts, boolean isFree) {
   /// @throws IllegalStateException if it is none
   public PageCache cache(Place place) {
     if (parts.getFirst().entry() instanceof Cache cache) {
-      return cache.make().apply(place);
+      // Filled by demand alone, a cache never holds more; it takes memory for all it may hold.
+      return cache.make().apply(place.withAtMost(place.trace().distinctPages()));
     }
     throw new IllegalStateException(name + " is no cache");
   }
