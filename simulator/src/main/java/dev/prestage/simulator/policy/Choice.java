@@ -111,8 +111,7 @@ public record Choice(String name, List<Part> parts, boolean isFree) {
   /// @throws IllegalStateException if it is none
   public PageCache cache(Place place) {
     if (parts.getFirst().entry() instanceof Cache cache) {
-      // Filled by demand alone, a cache never holds more; it takes memory for all it may hold.
-      return cache.make().apply(place.withAtMost(place.trace().distinctPages()));
+      return cache.make().apply(place);
     }
     throw new IllegalStateException(name + " is no cache");
   }
