@@ -15,6 +15,7 @@ import dev.prestage.simulator.policy.PerProgram;
 import dev.prestage.simulator.policy.Prefetcher;
 import dev.prestage.simulator.policy.Request;
 import dev.prestage.simulator.trace.Trace;
+import it.unimi.dsi.fastutil.longs.LongList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -74,7 +75,8 @@ class OpenLoopTest {
     OpenLoop.Result result = new OpenLoop(builder.build(), policy, 50, 0).run();
     assertThat(policy.requests)
         .containsExactly(
-            new Request(0, 10, 4, true, 4), new Request(OpenLoop.REQUEST_NANOS, 12, 4, false, 1));
+            new Request(0, 10, 4, true, 4),
+            new Request(OpenLoop.REQUEST_NANOS, 12, 4, false, LongList.of(15)));
     assertThat(policy.heard)
         .containsExactly("11 refused", "13 refused", "14 arrived", "14 used", "stopped");
     assertThat(result.demandMissRatio()).isEqualTo(5.0 / 8);

@@ -6,6 +6,7 @@ import dev.prestage.simulator.policy.Policy;
 import dev.prestage.simulator.policy.Prefetcher;
 import dev.prestage.simulator.policy.Request;
 import dev.prestage.simulator.trace.Trace;
+import it.unimi.dsi.fastutil.longs.LongArrayList;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -36,7 +37,13 @@ final class Scripted implements Policy, Prefetcher.Copy {
 
   @Override
   public void demanded(Request request, Fetches fetches) {
-    requests.add(request);
+    requests.add(
+        new Request(
+            request.timeNanos(),
+            request.first(),
+            request.count(),
+            request.write(),
+            new LongArrayList(request.missedPages())));
     ask(number++, fetches);
   }
 
