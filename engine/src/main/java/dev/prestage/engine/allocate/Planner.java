@@ -301,7 +301,8 @@ public final class Planner {
   public void demanded(long resource) {
     demanded++;
     Residency residency = spaces.get(Resource.space(resource));
-    if (residency != null) {
+    // A guest may ask beyond the end; it is answered with an error, and nothing came.
+    if (residency != null && Resource.index(resource) < residency.space().units()) {
       residency.resident(Resource.index(resource), 1, true);
     }
   }

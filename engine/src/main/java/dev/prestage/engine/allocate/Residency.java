@@ -42,12 +42,8 @@ final class Residency {
     return waiting.get((int) index);
   }
 
-  /// What lies beyond the space's end is not kept: a guest cannot be served it, and no range is
-  /// ever made of it.
   void resident(long first, int extents, boolean there) {
-    if (first < space.units()) {
-      resident.set((int) first, (int) first + extents, there);
-    }
+    resident.set((int) first, (int) first + extents, there);
   }
 
   void claimed(long first, int extents, boolean there) {

@@ -158,7 +158,7 @@ public final class Prestage implements Policy {
                 Access.PENDING));
         if (!way.isHere(page)) {
           // A request longer than the cache evicts its own beginning.
-          engine.evicted(SPACE, page, 1);
+          left(page);
         }
       }
       report();
@@ -194,8 +194,15 @@ public final class Prestage implements Policy {
       }
     }
 
+    /// The engine knows pages as far as its largest space reaches, and was never told of others.
+    private void left(long page) {
+      if (page < space.units()) {
+        engine.evicted(SPACE, page, 1);
+      }
+    }
+
     private void evicted(long page) {
-      engine.evicted(SPACE, page, 1);
+      left(page);
       LeaseAccount lease = accountOf(page);
       if (lease != null) {
         lease.unused(page);
