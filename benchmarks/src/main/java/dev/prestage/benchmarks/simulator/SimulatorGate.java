@@ -15,8 +15,8 @@ import dev.prestage.simulator.trace.Progress;
 import dev.prestage.simulator.trace.Trace;
 import dev.prestage.simulator.trace.TraceFiles;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -91,7 +91,7 @@ public final class SimulatorGate {
               .filter(path -> !path.getFileName().toString().contains(".files."))
               .findFirst()
               .orElseThrow(
-                  () -> new NoSuchFileException(folder.toString(), null, "has no trace " + name));
+                  () -> new FileSystemException(folder.toString(), null, "has no trace " + name));
       return TraceFiles.read(file, TraceFiles.AUTO, Progress.NONE);
     }
   }

@@ -1,9 +1,11 @@
-/// The peers: what others do in place of our forecaster, each one small class behind the same
-/// interface.
+/// What decides which pages are fetched ahead: the peers, each one small class after its paper, the
+/// product's own engine, and the ceiling. [Policies] names them all, and a [Choice] is one of them
+/// with its setting.
 ///
-/// They are here to be compared with, in one run, on the same host or in the simulator; the product
-/// uses one only where `predict.forecaster` names it. Confined to one thread, as every forecaster.
-/// They keep nothing over a restart.
+/// A policy sees requests and asks a host for pages; it knows neither how a trace is replayed nor
+/// what is reported. Peers are here to be compared with; a running host uses one only where
+/// `predict.forecaster` names it, through [PeerForecaster]. Confined to one thread; nothing is kept
+/// over a restart.
 @NullMarked
 package dev.prestage.simulator.policy;
 

@@ -8,6 +8,9 @@ import java.util.regex.Pattern;
 final class Head {
   static final int BYTES = 1 << 16;
 
+  /// UTF-8's, read as Latin-1.
+  private static final String BYTE_ORDER_MARK = "\u00ef\u00bb\u00bf";
+
   private final byte[] bytes;
 
   /// @param bytes at most [#BYTES], fewer only if the file has no more
@@ -32,7 +35,8 @@ final class Head {
   }
 
   private Optional<String> firstLine() {
-    return new String(bytes, StandardCharsets.ISO_8859_1)
+    String text = new String(bytes, StandardCharsets.ISO_8859_1);
+    return text.substring(text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length() : 0)
         .lines()
         .filter(line -> !line.isBlank() && !line.startsWith("#"))
         .findFirst();

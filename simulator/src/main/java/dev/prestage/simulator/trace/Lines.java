@@ -6,9 +6,9 @@ import java.nio.charset.StandardCharsets;
 /// A file of text lines with fields. Parses where the bytes lie and makes no objects, because a
 /// trace has millions of lines.
 ///
-/// Empty lines and lines that begin with `#` are passed over. Fields are numbered from 0, lines
-/// from
-/// 1. What a message calls a field is the format's word for it.
+/// Empty lines and lines that begin with `#` are passed over, and so is a byte order mark before
+/// the first one. Fields are numbered from 0, lines from 1. What a message calls a field is the
+/// format's word for it.
 final class Lines implements Position {
   /// A longer line is no line of a trace; without a limit a binary file would be read as one.
   private static final int MAX_LINE_BYTES = 1 << 16;
@@ -46,7 +46,23 @@ final class Lines implements Position {
     return false;
   }
 
+  /// Finds the next line. UTF-8's byte order mark stands before the first one in files that some
+  /// editors wrote.
   private boolean find() throws IOException {
+    boolean first = number == 0;
+    boolean found = findLine();
+    if (first
+        && found
+        && lineEnd - lineStart >= 3
+        && (bytes[lineStart] & 0xff) == 0xef
+        && (bytes[lineStart + 1] & 0xff) == 0xbb
+        && (bytes[lineStart + 2] & 0xff) == 0xbf) {
+      lineStart += 3;
+    }
+    return found;
+  }
+
+  private boolean findLine() throws IOException {
     int scanned = source.from();
     while (true) {
       bytes = source.buffer();

@@ -377,6 +377,16 @@ class FormatsTest {
   // access-csv
 
   @Test
+  void aByteOrderMarkBeforeTheHeaderIsPassedOver() throws IOException {
+    Trace trace =
+        read(
+            "a.csv",
+            "\ufefft_us,stream,program,run,object,extent\r\n1,0,p,1,0,5\r\n2,0,p,1,0,6\r\n");
+    assertThat(trace.requests()).isEqualTo(2);
+    assertThat(trace.first(1)).isEqualTo(6);
+  }
+
+  @Test
   void extentsBelongToRuns() throws IOException {
     String text =
         """
