@@ -41,28 +41,50 @@ maven() {
     mvn --batch-mode --no-transfer-progress --file "$home/pom.xml" "$@"
 }
 
-# The jars of the command, as a class path.
+# The jars of the command, as a class path. Jars only: the JDK's cache keeps no class that comes from a folder.
 class_path() {
-  printf '%s' "$home/cli/target/classes"
+  printf '%s' "$home/cli/target/prestage.jar"
   printf ':%s' "$home"/cli/target/lib/*.jar
 }
 
-# Builds when something is newer than the last build, or nothing was built yet. One build at a time.
-build_if_needed() {
-  local stamp="$home/cli/target/built"
+# The ahead-of-time cache that the build made, and the JDK that made it.
+cache="$home/cli/target/start-up.aot"
+cache_jdk="$home/cli/target/start-up.jdk"
+
+# Whether the cache belongs to this JDK and to the jars that are there.
+cache_fits() {
+  [ -s "$cache" ] && cmp -s "$cache_jdk" "$JAVA_HOME/release" \
+    && [ -z "$(find "$home/cli/target/prestage.jar" "$home/cli/target/lib" -newer "$cache_jdk" -print -quit)" ]
+}
+
+# The JVM would say on standard output, between a command's own lines, that a cache does not fit.
+quiet_cache=("-Xlog:aot*=off" "-Xlog:cds*=off")
+
+# The JVM of the command with its flags, as the array java; a main class and its arguments follow.
+java_command() {
+  java=("$JAVA_HOME/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "${quiet_cache[@]}"
+    --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
+    -Dprestage.home="$home" -cp "$(class_path)")
+}
+
+# When ./prestage was last built.
+built="$home/cli/target/built"
+
+# Builds what ./prestage runs when something is newer than the last build. One build at a time.
+build() {
   mkdir -p "$home/cli/target"
   exec 9>"$home/cli/target/building"
   command -v flock >/dev/null && flock 9
-  if [ ! -e "$stamp" ] || [ -n "$(find "$home" -path '*/target' -prune -o \
-    \( -path '*/src/main/*' -o -name pom.xml \) -type f -newer "$stamp" -print -quit)" ]; then
+  if [ ! -e "$built" ] || [ -n "$(find "$home" -path '*/target' -prune -o \
+    \( -path '*/src/main/*' -o -name pom.xml \) -type f -newer "$built" -print -quit)" ]; then
     say "building (the first time takes a minute or two) ..."
     local log="$home/cli/target/build.log"
     # Tests and style are ./check's business; this is for whoever wants to run it.
-    if ! maven -q -Dmaven.test.skip=true -Dspotless.check.skip=true package >"$log" 2>&1 9>&-; then
+    if ! maven -q -Dmaven.test.skip=true -Dspotless.check.skip=true -pl cli -am package >"$log" 2>&1 9>&-; then
       grep -m 5 ERROR "$log" >&2 || tail -n 5 "$log" >&2
       fail "the build failed; all of it is in $log"
     fi
-    touch "$stamp"
+    touch "$built"
   fi
   exec 9>&-
 }
@@ -94,4 +116,42 @@ install_missing() {
     say "some tests need packages that are not installed, and are skipped; to run them too: sudo $command"
   fi
   return 0
+}
+
+# Prints at the end, however it comes, what was tested from now on. $1: the build's folder below each module.
+summary_at_end() {
+  started=$(mktemp)
+  # shellcheck disable=SC2064
+  trap "summary $1; rm -f $started" EXIT
+}
+
+# By module: seconds in tests, tests run, tests skipped and why.
+summary() {
+  started=$(mktemp)
+  trap 'rm -f "$started"' EXIT
+}
+
+# What was tested since then, by module: seconds in tests, tests run, tests skipped and why.
+# $1: the build's folder below each module.
+summary() {
+  local module reports
+  printf '\n%-12s %8s %6s %8s\n' module seconds tests skipped
+  for module in $(sed -n 's:.*<module>\(.*\)</module>.*:\1:p' "$home/pom.xml"); do
+    reports=$(find "$home/$module/$1/surefire-reports" -name 'TEST-*.xml' -newer "$started" 2>/dev/null || true)
+    if [ -z "$reports" ]; then
+      printf '%-12s %8s %6s\n' "$module" - "none"
+      continue
+    fi
+    # shellcheck disable=SC2086
+    awk -v module="$module" '
+      function value(name) { return match($0, " " name "=\"[^\"]*\"") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : "" }
+      /<testsuite / { seconds += value("time"); tests += value("tests"); skipped += value("skipped") }
+      /<testcase / { test = value("classname") "." value("name") }
+      /<skipped/ { reason[++reasons] = test ": " value("message") }
+      END {
+        printf "%-12s %8.1f %6d %8d\n", module, seconds, tests, skipped
+        for (i = 1; i <= reasons; i++) print "             skipped " reason[i]
+      }' $reports
+  done
+  echo
 }

@@ -2,17 +2,13 @@ package dev.prestage.cli;
 
 import dev.prestage.cli.command.PrestageCommand;
 import dev.prestage.cli.config.ConfigurationException;
+import dev.prestage.cli.process.JvmSettings;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.PrintStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
-import java.util.Locale;
-import java.util.logging.LogManager;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 
@@ -23,11 +19,7 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    configureLogging();
-    // What comes out may hold names of images in any script.
-    System.setOut(new PrintStream(System.out, true, StandardCharsets.UTF_8));
-    // Numbers look the same everywhere: scripts read them.
-    Locale.setDefault(Locale.ROOT);
+    JvmSettings.apply();
     System.exit(commandLine().execute(args));
   }
 
@@ -79,15 +71,5 @@ public final class Main {
           default -> e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
         };
     return e.getFile() + ": " + why;
-  }
-
-  private static void configureLogging() {
-    try (InputStream in = Main.class.getResourceAsStream("logging.properties")) {
-      if (in != null) {
-        LogManager.getLogManager().readConfiguration(in);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 }

@@ -1,13 +1,15 @@
 package dev.prestage.benchmarks.demo;
 
+import static java.util.Objects.requireNonNull;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
@@ -24,6 +26,19 @@ public final class Demo {
   private static final List<String> MODES =
       List.of("none", "readahead", "replay", "predicted", "local");
 
+  /// What a demo runs.
+  ///
+  /// @param roles some of [#ROLES]
+  /// @param modes some of `none`, `readahead`, `replay`, `predicted` and `local`, in this order;
+  ///   `local` needs `none`, because it is its host's second boot
+  public record Scope(List<String> roles, List<String> modes) {
+    /// Everything.
+    public static final Scope WHOLE = new Scope(ROLES, MODES);
+
+    /// What tells whether prediction works: one role with it and without.
+    public static final Scope ONE_ROLE = new Scope(List.of("web"), List.of("none", "predicted"));
+  }
+
   /// Recordings that are learnt from, and the one that is not.
   private static final List<Integer> LEARNT = List.of(1, 2, 3);
 
@@ -38,29 +53,32 @@ public final class Demo {
   private static final long EXTENT_BYTES = 64 * 1024;
 
   private final List<String> prestage;
+  private final Scope scope;
   private final Path folder;
   private final Path work;
   private final Progress progress;
   private final Map<String, Recording> recordings = new HashMap<>();
   private final List<DemoReport.Row> rows = new ArrayList<>();
 
-  private Demo(List<String> prestage, Path folder, Path work, Progress progress) {
+  private Demo(List<String> prestage, Scope scope, Path folder, Path work, Progress progress) {
     this.prestage = prestage;
+    this.scope = scope;
     this.folder = folder;
     this.work = work;
     this.progress = progress;
   }
 
-  /// Runs the whole; about a minute and a half.
+  /// Runs; about a minute and a half for the whole.
   ///
   /// @param prestage the command line that runs `prestage`, without arguments
+  /// @param scope what to run
   /// @param folder where the image is kept between demos
   /// @param err where the progress goes
   /// @param terminal whether that is a terminal
   public static DemoReport run(
-      List<String> prestage, Path folder, PrintStream err, boolean terminal)
+      List<String> prestage, Scope scope, Path folder, PrintStream err, boolean terminal)
       throws IOException, InterruptedException {
-    int steps = 1 + ROLES.size() * (LEARNT.size() + 5);
+    int steps = 1 + scope.roles().size() * (LEARNT.size() + scope.modes().size());
     // Sockets need short paths, so the hosts' folders are where temporary files are.
     Path work = Files.createTempDirectory("prestage-demo");
     Progress progress = new Progress(err, terminal, steps);
@@ -74,7 +92,7 @@ public final class Demo {
             "clean");
     Runtime.getRuntime().addShutdownHook(cleaning);
     try {
-      return new Demo(prestage, folder, work, progress).run();
+      return new Demo(prestage, scope, folder, work, progress).run();
     } finally {
       progress.end();
       deleteQuietly(work);
@@ -88,27 +106,59 @@ public final class Demo {
     // they start then.
     try (HostPark hosts = new HostPark()) {
       Future<Host> learning = hosts.start(() -> host("learning", "prestage", ""));
-      Future<Host> none = hosts.start(() -> host("none", "prestage", FAR));
-      Future<Host> readahead = hosts.start(() -> host("readahead", "readahead", FAR));
-      Future<Host> replay = hosts.start(() -> host("replay", "replay", FAR));
-      Future<Host> predicted = hosts.start(() -> host("predicted", "prestage", FAR));
+      Map<String, Future<Host>> serving = new LinkedHashMap<>();
+      for (String mode : scope.modes()) {
+        if (!mode.equals("local")) {
+          serving.put(mode, hosts.start(() -> host(mode, forecaster(mode), FAR)));
+        }
+      }
       Map<String, byte[]> models = learn(HostPark.get(learning));
       hosts.awaitAll();
-      withoutPrefetchAndLocal(HostPark.get(none));
-      unseen("readahead", HostPark.get(readahead), Map.of());
-      unseen("replay", HostPark.get(replay), models);
-      unseen("predicted", HostPark.get(predicted), models);
+      for (Map.Entry<String, Future<Host>> host : serving.entrySet()) {
+        prepare(host.getKey(), HostPark.get(host.getValue()), models);
+      }
+      // The modes of a role follow each other, so that a machine that becomes busy slows all of
+      // them.
+      for (String role : scope.roles()) {
+        for (String mode : scope.modes()) {
+          // The same boot twice on one host: first nothing is there, then everything is.
+          String hostName = mode.equals("local") ? "none" : mode;
+          progress.begin(mode + ": " + role);
+          rows.add(
+              measured(HostPark.get(requireNonNull(serving.get(hostName))), hostName, mode, role));
+        }
+      }
     }
-    rows.sort(
-        Comparator.comparingInt((DemoReport.Row row) -> ROLES.indexOf(row.role()))
-            .thenComparingInt(row -> MODES.indexOf(row.mode())));
     return new DemoReport(List.copyOf(rows));
+  }
+
+  /// What the host of a mode serves with.
+  private static String forecaster(String mode) {
+    return switch (mode) {
+      case "readahead", "replay" -> mode;
+      default -> "prestage";
+    };
+  }
+
+  private static void prepare(String mode, Host host, Map<String, byte[]> models)
+      throws IOException {
+    switch (mode) {
+      case "none" -> host.predicting(false);
+      case "readahead" -> {
+        // It needs no model.
+      }
+      default -> {
+        for (byte[] model : models.values()) {
+          host.importModel(model);
+        }
+      }
+    }
   }
 
   /// The host where earlier copies ran; there the image is near.
   private Map<String, byte[]> learn(Host host) throws IOException {
     Map<String, byte[]> models = new HashMap<>();
-    for (String role : ROLES) {
+    for (String role : scope.roles()) {
       for (int run : LEARNT) {
         progress.begin("learning " + role + ", boot " + run + " of " + LEARNT.size());
         boot(host, "learning", role, run);
@@ -116,27 +166,6 @@ public final class Demo {
       models.put(role, host.exportModel(role, role));
     }
     return models;
-  }
-
-  /// The same boot twice on one host: first nothing is there, then everything is.
-  private void withoutPrefetchAndLocal(Host host) throws IOException {
-    host.predicting(false);
-    for (String mode : List.of("none", "local")) {
-      for (String role : ROLES) {
-        progress.begin(mode + ": " + role);
-        rows.add(measured(host, "none", mode, role));
-      }
-    }
-  }
-
-  private void unseen(String mode, Host host, Map<String, byte[]> models) throws IOException {
-    for (byte[] model : models.values()) {
-      host.importModel(model);
-    }
-    for (String role : ROLES) {
-      progress.begin(mode + ": " + role);
-      rows.add(measured(host, mode, mode, role));
-    }
   }
 
   private Host host(String name, String forecaster, String faults)
@@ -192,6 +221,7 @@ public final class Demo {
         numbers.of(fetched) - earlier.of(fetched),
         (staged.useful() - before.useful()) * EXTENT_BYTES,
         (staged.unused() - before.unused()) * EXTENT_BYTES,
+        recording(role, UNSEEN).bytes(),
         result.bytesVerified());
   }
 

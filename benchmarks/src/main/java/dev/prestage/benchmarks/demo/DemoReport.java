@@ -21,6 +21,7 @@ public record DemoReport(List<Row> rows) {
   /// @param bytesFetched what came from the origin
   /// @param usefulBytes staged before the guest asked for it
   /// @param unusedBytes staged and not asked for
+  /// @param demandBytes what the guest asked for
   /// @param bytesVerified read and compared with the image
   public record Row(
       String mode,
@@ -32,7 +33,13 @@ public record DemoReport(List<Row> rows) {
       long bytesFetched,
       long usefulBytes,
       long unusedBytes,
+      long demandBytes,
       long bytesVerified) {}
+
+  /// The roles that ran, each once.
+  List<String> roles() {
+    return rows.stream().map(Row::role).distinct().toList();
+  }
 
   /// The row of a mode and role.
   Row row(String mode, String role) {

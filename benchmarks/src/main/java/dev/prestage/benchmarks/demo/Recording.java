@@ -22,6 +22,11 @@ record Recording(String name, List<Read> reads) {
   /// @param endMicros when it had its answer
   record Read(long startMicros, long endMicros, long offset, int length) {}
 
+  /// How many bytes the guest asked for.
+  long bytes() {
+    return reads.stream().mapToLong(Read::length).sum();
+  }
+
   /// Loads a recording that ships with the project.
   static Recording load(String name) throws IOException {
     String file = "/recordings/" + name + ".csv.gz";

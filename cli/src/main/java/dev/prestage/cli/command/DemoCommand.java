@@ -22,7 +22,7 @@ public final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    DemoReport report = run();
+    DemoReport report = run(Demo.Scope.WHOLE);
     System.out.println(report.table());
     if (json != null) {
       report.write(json);
@@ -30,11 +30,11 @@ public final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
-  /// Runs the demo with its progress on standard error. The image is kept between demos beside what
+  /// Runs a demo with its progress on standard error. The image is kept between demos beside what
   /// the build made.
-  static DemoReport run() throws IOException, InterruptedException {
+  static DemoReport run(Demo.Scope scope) throws IOException, InterruptedException {
     Path folder = Path.of(System.getProperty("prestage.home", "."), "build", "demo");
-    return Demo.run(SelfCommand.line(), folder, System.err, isTerminal());
+    return Demo.run(SelfCommand.line(), scope, folder, System.err, isTerminal());
   }
 
   // From JDK 25 on the default console is null again where nobody sits before it.

@@ -1,8 +1,6 @@
 package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.prestage.cli.process.ControlPlaneCommand;
-import dev.prestage.cli.process.DataPlaneCommand;
 import dev.prestage.cli.process.RunCommand;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
@@ -27,12 +25,11 @@ import picocli.CommandLine.ScopeType;
       HelpCommand.class,
       DemoCommand.class,
       RunCommand.class,
-      DataPlaneCommand.class,
-      ControlPlaneCommand.class,
       VmCommand.class,
       ModelCommand.class,
       SimulateCommand.class,
-      BenchCommand.class
+      BenchCommand.class,
+      StartUpCommand.class
     })
 public final class PrestageCommand {
   @Command(description = "Whether all parts work. Exit code 1 when one does not.")

@@ -2,8 +2,12 @@ package dev.prestage.cli.process;
 
 import static java.lang.System.Logger.Level.ERROR;
 
+import dev.prestage.cli.config.Configuration;
+import dev.prestage.cli.config.ConfigurationException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /// What both planes' processes have in common: they run until their standard input ends, and say in
 /// one line why they cannot start.
@@ -14,17 +18,25 @@ final class PlaneProcess {
 
   /// Opens a plane.
   interface Opener {
-    AutoCloseable open() throws IOException, InterruptedException;
+    AutoCloseable open(Configuration configuration) throws IOException, InterruptedException;
+  }
+
+  /// The whole of a plane's process. It does without the command's library, which takes longer to
+  /// start than a plane.
+  static void main(String name, String[] args, Opener opener) throws Exception {
+    JvmSettings.apply();
+    System.exit(run(name, args.length == 0 ? null : Path.of(args[0]), opener));
   }
 
   /// Runs a plane until the supervisor is gone.
   ///
   /// @return the exit code
-  static int run(String name, Opener opener) throws Exception {
+  private static int run(String name, @Nullable Path configuration, Opener opener)
+      throws Exception {
     AutoCloseable plane;
     try {
-      plane = opener.open();
-    } catch (IOException e) {
+      plane = opener.open(Configuration.read(configuration));
+    } catch (ConfigurationException | IOException e) {
       LOG.log(ERROR, "the {0} cannot start: {1}", name, e.getMessage());
       return Supervisor.CANNOT_START;
     }

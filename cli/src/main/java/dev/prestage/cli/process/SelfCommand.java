@@ -13,22 +13,35 @@ public final class SelfCommand {
           "--sun-misc-unsafe-memory-access=allow",
           "-XX:+ExitOnOutOfMemoryError");
 
+  /// The system property that names the ahead-of-time cache which this JVM uses; `tools/common.sh`
+  /// sets it.
+  private static final String CACHE = "prestage.cache";
+
   private SelfCommand() {}
 
   /// Without arguments.
   public static List<String> line() {
-    return line(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx64m"));
+    return line(
+        List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx64m"), "dev.prestage.cli.Main");
   }
 
-  /// Without arguments, on a JVM with other flags.
-  static List<String> line(List<String> flags) {
+  /// Another main class of this installation, without arguments, on a JVM with these flags.
+  static List<String> line(List<String> flags, String mainClass) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(flags);
     command.addAll(NEEDED);
+    // The cache fits this JDK and this class path, and so it fits the child's.
+    String cache = System.getProperty(CACHE, "");
+    if (!cache.isEmpty()) {
+      command.add("-XX:AOTCache=" + cache);
+      command.add("-Xlog:aot*=off");
+      command.add("-Xlog:cds*=off");
+      command.add("-D" + CACHE + "=" + cache);
+    }
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
-    command.add("dev.prestage.cli.Main");
+    command.add(mainClass);
     return command;
   }
 }

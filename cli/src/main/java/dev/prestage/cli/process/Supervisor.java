@@ -57,6 +57,7 @@ final class Supervisor {
     Plane data =
         new Plane(
             "data-plane",
+            DataPlaneProcess.class,
             List.of(
                 "-Xms64m",
                 "-Xmx" + heapMib + "m",
@@ -64,7 +65,9 @@ final class Supervisor {
                 "-XX:+UseSerialGC"));
     Plane control =
         new Plane(
-            "control-plane", List.of("-Xmx1g", "-XX:+UseG1GC", "-Djava.io.tmpdir=" + temporary));
+            "control-plane",
+            ControlPlaneProcess.class,
+            List.of("-Xmx1g", "-XX:+UseG1GC", "-Djava.io.tmpdir=" + temporary));
     Thread watcherOfData = data.watch();
     Thread watcherOfControl = control.watch();
     Runtime.getRuntime()
@@ -89,12 +92,10 @@ final class Supervisor {
     }
   }
 
-  private List<String> commandLine(List<String> flags, String plane) {
-    List<String> command = SelfCommand.line(flags);
-    command.add(plane);
+  private List<String> commandLine(Class<?> mainClass, List<String> flags) {
+    List<String> command = SelfCommand.line(flags, mainClass.getName());
     Path file = configuration;
     if (file != null) {
-      command.add("--config");
       command.add(file.toString());
     }
     return command;
@@ -105,9 +106,9 @@ final class Supervisor {
     private final String name;
     private final List<String> command;
 
-    Plane(String name, List<String> flags) {
+    Plane(String name, Class<?> mainClass, List<String> flags) {
       this.name = name;
-      this.command = commandLine(flags, name);
+      this.command = commandLine(mainClass, flags);
     }
 
     Thread watch() {

@@ -164,7 +164,7 @@ public final class NbdServer implements AutoCloseable {
     return connections.size();
   }
 
-  /// Ends all connections. Reads that wait for an origin ([PendingRead]) are not waited for.
+  /// Ends all connections. Reads that wait for an origin (`PendingRead`) are not waited for.
   @Override
   public void close() throws IOException {
     closed = true;

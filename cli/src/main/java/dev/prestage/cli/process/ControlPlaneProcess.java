@@ -22,30 +22,26 @@ import dev.prestage.simulator.policy.Readahead;
 import dev.prestage.simulator.policy.Reap;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /// The control plane's process, wired: history and notices around the engine, the API before it.
-@Command(name = "control-plane", hidden = true, description = "One plane; started by run.")
-public final class ControlPlaneCommand implements Callable<Integer> {
+public final class ControlPlaneProcess {
   /// What readahead may have ahead of a copy: a largest window for each reader it tells apart.
   private static final int READ_AHEAD = Readahead.READERS * Readahead.LARGEST_WINDOW;
 
-  @Option(names = "--config")
-  private @Nullable Path configuration;
+  private ControlPlaneProcess() {}
 
-  @Override
-  public Integer call() throws Exception {
-    Configuration checked = Configuration.read(configuration);
-    return PlaneProcess.run("control plane", () -> open(checked));
+  /// Runs until the supervisor is gone.
+  ///
+  /// @param args the configuration file, or nothing
+  public static void main(String[] args) throws Exception {
+    PlaneProcess.main("control plane", args, ControlPlaneProcess::open);
   }
 
-  private static AutoCloseable open(Configuration configuration)
+  /// Opens the plane; closing it ends it.
+  public static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {
     Clock clock = new HostClock();
     StateLock.awaitFree(configuration.state(), "control-plane");

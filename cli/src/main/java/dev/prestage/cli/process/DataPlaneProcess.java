@@ -11,25 +11,20 @@ import dev.prestage.link.host.HostClock;
 import dev.prestage.link.host.StateLock;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /// The data plane's process, wired.
-@Command(name = "data-plane", hidden = true, description = "One plane; started by run.")
-public final class DataPlaneCommand implements Callable<Integer> {
-  @Option(names = "--config")
-  private @Nullable Path configuration;
+public final class DataPlaneProcess {
+  private DataPlaneProcess() {}
 
-  @Override
-  public Integer call() throws Exception {
-    Configuration checked = Configuration.read(configuration);
-    return PlaneProcess.run("data plane", () -> open(checked));
+  /// Runs until the supervisor is gone.
+  ///
+  /// @param args the configuration file, or nothing
+  public static void main(String[] args) throws Exception {
+    PlaneProcess.main("data plane", args, DataPlaneProcess::open);
   }
 
-  private static AutoCloseable open(Configuration configuration)
+  /// Opens the plane; closing it ends it.
+  public static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {
     Configuration.Tier tier = configuration.tier();
     Configuration.Fetch fetch = configuration.fetch();
@@ -40,7 +35,7 @@ public final class DataPlaneCommand implements Callable<Integer> {
             configuration.state(),
             configuration.linkSocket(),
             configuration.nbdSocket(),
-            ControlPlaneCommand.address(configuration.nbdTcp()),
+            ControlPlaneProcess.address(configuration.nbdTcp()),
             configuration.origins().stream()
                 .map(o -> new OriginOptions(o.name(), o.directory(), o.faults()))
                 .toList(),

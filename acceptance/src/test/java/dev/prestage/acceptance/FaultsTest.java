@@ -1,4 +1,4 @@
-package dev.prestage.cli;
+package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,8 +1,7 @@
-package dev.prestage.cli;
+package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.prestage.cli.process.SelfCommand;
 import dev.prestage.dataplane.nbd.NbdClient;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -50,7 +49,7 @@ class CommandsTest {
   }
 
   private static Printed prestage(String... arguments) throws IOException {
-    List<String> command = new ArrayList<>(SelfCommand.line());
+    List<String> command = new ArrayList<>(List.of(RunningHost.command().toString()));
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("PRESTAGE_API", host.api().toString());

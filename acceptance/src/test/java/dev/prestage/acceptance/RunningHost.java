@@ -1,10 +1,9 @@
-package dev.prestage.cli;
+package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.prestage.cli.process.SelfCommand;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.dataplane.nbd.NbdClient;
 import java.io.IOException;
@@ -12,9 +11,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -66,10 +63,14 @@ final class RunningHost implements AutoCloseable {
     return new RunningHost(folder, image, launch(folder, folder.resolve("log")));
   }
 
+  /// The launcher in the project's folder.
+  static Path command() {
+    return Path.of(System.getProperty("prestage.home"), "prestage");
+  }
+
   static Process launch(Path folder, Path log) throws IOException {
-    List<String> command = new ArrayList<>(SelfCommand.line());
-    command.addAll(List.of("run", "--config", folder.resolve("prestage.yaml").toString()));
-    return new ProcessBuilder(command)
+    return new ProcessBuilder(
+            command().toString(), "run", "--config", folder.resolve("prestage.yaml").toString())
         .redirectErrorStream(true)
         .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
         .start();
