@@ -279,6 +279,29 @@ final class DataPlaneTest {
   }
 
   @Test
+  void attachIsFollowedByTheExtentsThatAreResident() throws Exception {
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      control.attach(1, "vm1", SPACE, "disk.raw");
+      control.stage(lease(11, 2, 4));
+      control.detach(1);
+    }
+    // No VM is attached now, so the greeting names no extents.
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      control.await(Frame.Status.class, _ -> true);
+      assertThat(control.heard(Frame.Resident.class)).isEmpty();
+      control.attach(2, "vm2", SPACE, "disk.raw");
+      Frame.Resident resident = control.await(Frame.Resident.class, r -> r.space() == SPACE);
+      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
+      // The same registration with a new number for the space.
+      control.attach(2, "vm2", 6, "disk.raw");
+      resident = control.await(Frame.Resident.class, r -> r.space() == 6);
+      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
+    }
+  }
+
+  @Test
   void aControlPlaneThatTakesNothingIsCutOffAndGuestsNeverNotice() throws Exception {
     try (DataPlane plane = site.start();
         ControlPlane control = site.control()) {
