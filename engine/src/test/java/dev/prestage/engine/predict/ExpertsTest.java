@@ -247,7 +247,58 @@ class ExpertsTest {
     assertThat(due(forecast, 52)).isEqualTo(3 * MILLI);
   }
 
+  /// The probability that a run of one resource goes on.
+  private static double continuation(SequentialRuns runs) {
+    SequentialRuns.Run run = runs.start(true);
+    run.observe(Resource.of(1, 500), false);
+    Forecast forecast = new Forecast();
+    run.forecast(START, MILLI, EVER, forecast);
+    return probability(forecast, 501);
+  }
+
+  @Test
+  void stepThatAnotherExpertForetoldIsNotCounted() {
+    for (boolean foretold : new boolean[] {true, false}) {
+      SequentialRuns goesOn = new SequentialRuns();
+      SequentialRuns ends = new SequentialRuns();
+      double unlearnt = continuation(goesOn);
+      for (int i = 0; i < 20; i++) {
+        SequentialRuns.Run pair = goesOn.start(true);
+        pair.observe(Resource.of(1, 10L * i), false);
+        pair.observe(Resource.of(1, 10L * i + 1), foretold);
+        SequentialRuns.Run jump = ends.start(true);
+        jump.observe(Resource.of(1, 10L * i), false);
+        jump.observe(Resource.of(1, 10L * i + 5), foretold);
+      }
+      if (foretold) {
+        assertThat(continuation(goesOn)).isEqualTo(unlearnt);
+        assertThat(continuation(ends)).isEqualTo(unlearnt);
+      } else {
+        assertThat(continuation(goesOn)).isGreaterThan(0.9);
+        assertThat(continuation(ends)).isLessThan(0.05);
+      }
+    }
+  }
+
   // ---- together
+
+  @Test
+  void knownSequenceDoesNotMakeSequencesAfterUnknownTouchesLikelier() {
+    HybridForecaster forecaster = new HybridForecaster();
+    for (int run = 0; run < 10; run++) {
+      Forecaster.Cursor cursor = forecaster.start(0, START);
+      for (long index : range(0, 40)) {
+        cursor.observe(touch(index, START + index * MILLI));
+      }
+      cursor.stop(START + 40 * MILLI);
+    }
+    Forecaster.Cursor cursor = forecaster.start(0, START);
+    cursor.observe(touch(900, START));
+    Forecast forecast = new Forecast();
+    cursor.forecast(START, EVER, forecast);
+    assertThat(probability(forecast, 1)).isGreaterThan(0.9);
+    assertThat(probability(forecast, 901)).isLessThan(0.5);
+  }
 
   @Test
   void mostConfidentExpertIsBelievedAndAllAreRemembered() {
