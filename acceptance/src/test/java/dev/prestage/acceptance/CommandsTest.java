@@ -2,6 +2,7 @@ package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.prestage.dataplane.nbd.NbdClient;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -113,10 +114,9 @@ class CommandsTest {
     assertThat(refused.err()).contains("not a Prestage model");
   }
 
-  @Test
-  void historyIsATable() throws IOException {
+  private static void awaitHistory() throws IOException {
     host.await(
-        "accesses are kept",
+        "all accesses are kept",
         () -> {
           try {
             return host.get("/v1/history?vm=vm-0&limit=1000").path("rows").size() == 100;
@@ -124,9 +124,32 @@ class CommandsTest {
             return false;
           }
         });
+  }
+
+  @Test
+  void historyIsATable() throws IOException {
+    awaitHistory();
     assertThat(prestage("history", "--vm", "vm-0", "--limit", "3").out().lines()).hasSize(4);
     assertThat(prestage("history", "--vm", "vm-0", "--limit", "3").out())
         .containsPattern("20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]T.*" + RunningHost.IMAGE);
+  }
+
+  @Test
+  void everyAccessIsInHistoryWithItsNames() throws IOException {
+    awaitHistory();
+    JsonNode row = host.get("/v1/history?program=shop&limit=1000").path("rows").get(1);
+    assertThat(row.path("vm").asText()).isEqualTo("vm-0");
+    assertThat(row.path("resource").asLong()).isEqualTo(1);
+    assertThat(row.path("sizeBytes").asInt()).isEqualTo(RunningHost.EXTENT);
+    assertThat(row.path("latencyNanos").asLong()).isPositive();
+  }
+
+  @Test
+  void aSecondHostOnTheSameFolderIsRefusedInOneLineAndTheFirstGoesOn() throws IOException {
+    Printed second = prestage("run", "--config", folder.resolve("prestage.yaml").toString());
+    assertThat(second.code()).isEqualTo(2);
+    assertThat(second.err()).containsPattern("cannot start: .*\\(pid [0-9]+\\)");
+    assertThat(host.state()).isEqualTo("ok");
   }
 
   @Test
@@ -146,9 +169,23 @@ class CommandsTest {
   }
 
   @Test
-  void tiersAndMetricsTellWhatIsThere() throws IOException {
-    assertThat(prestage("tiers").out()).contains("local");
-    assertThat(prestage("metrics").out()).contains("prestage_demand_reads_total{vm=\"vm-0\"}");
+  void tiersTellWhatTheyHoldAndMay() throws IOException {
+    JsonNode tier = host.get("/v1/tiers").path("tiers").get(0);
+    assertThat(tier.path("usedBytes").asLong()).isEqualTo(100L * RunningHost.EXTENT);
+    assertThat(prestage("tiers").out().lines().toList().get(1).split(" +"))
+        .startsWith(
+            tier.path("name").asText(),
+            tier.path("capacityBytes").asText(),
+            tier.path("usedBytes").asText());
+  }
+
+  @Test
+  void metricsCountWhatGuestsReadAndWhatTheOriginGave() throws IOException {
+    assertThat(prestage("metrics").out().lines())
+        .contains(
+            "prestage_demand_reads_total{vm=\"vm-0\"} 100",
+            "prestage_demand_bytes_total{vm=\"vm-0\"} " + 100L * RunningHost.EXTENT,
+            "prestage_fetched_bytes_total{origin=\"nas\"} " + 100L * RunningHost.EXTENT);
   }
 
   @Test

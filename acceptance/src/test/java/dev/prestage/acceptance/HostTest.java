@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -161,18 +160,6 @@ class HostTest {
   }
 
   @Test
-  void aSecondHostOnTheSameFolderIsRefusedInOneLineAndTheFirstGoesOn() throws Exception {
-    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
-      Path log = folder.resolve("second.log");
-      Process second = RunningHost.launch(folder, log);
-      assertThat(second.waitFor(60, TimeUnit.SECONDS)).isTrue();
-      assertThat(second.exitValue()).isEqualTo(2);
-      assertThat(Files.readString(log)).containsPattern("cannot start: .*\\(pid [0-9]+\\)");
-      assertThat(host.state()).isEqualTo("ok");
-    }
-  }
-
-  @Test
   void aHistoryThatCannotBeWrittenIsLoudAndGuestsAreServed() throws IOException {
     Files.createDirectories(folder.resolve("state"));
     Files.writeString(folder.resolve("state").resolve("history"), "in the way");
@@ -191,28 +178,6 @@ class HostTest {
       run(host, "vm-1");
       assertThat(host.get("/health").path("parts").path("history").asText())
           .contains(folder.resolve("state").resolve("history").toString());
-    }
-  }
-
-  @Test
-  void everyAccessIsInHistoryWithItsNames() throws IOException {
-    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
-      host.register("vm-1", "shop");
-      run(host, "vm-1");
-      host.await(
-          "all accesses are kept",
-          () -> {
-            try {
-              return host.get("/v1/history?vm=vm-1&limit=1000").path("rows").size() == RUN;
-            } catch (IOException e) {
-              return false;
-            }
-          });
-      JsonNode row = host.get("/v1/history?program=shop&limit=1000").path("rows").get(1);
-      assertThat(row.path("vm").asText()).isEqualTo("vm-1");
-      assertThat(row.path("resource").asLong()).isEqualTo(2);
-      assertThat(row.path("sizeBytes").asInt()).isEqualTo(RunningHost.EXTENT);
-      assertThat(row.path("latencyNanos").asLong()).isPositive();
     }
   }
 

@@ -33,13 +33,6 @@ public final class ControlPlaneProcess {
 
   private ControlPlaneProcess() {}
 
-  /// Runs until the supervisor is gone.
-  ///
-  /// @param args the configuration file, or nothing
-  public static void main(String[] args) throws Exception {
-    PlaneProcess.main("control plane", args, ControlPlaneProcess::open);
-  }
-
   /// Opens the plane; closing it ends it.
   public static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {

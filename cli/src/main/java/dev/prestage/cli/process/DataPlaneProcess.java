@@ -16,13 +16,6 @@ import java.nio.file.Files;
 public final class DataPlaneProcess {
   private DataPlaneProcess() {}
 
-  /// Runs until the supervisor is gone.
-  ///
-  /// @param args the configuration file, or nothing
-  public static void main(String[] args) throws Exception {
-    PlaneProcess.main("data plane", args, DataPlaneProcess::open);
-  }
-
   /// Opens the plane; closing it ends it.
   public static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {

@@ -11,8 +11,11 @@ import org.jspecify.annotations.Nullable;
 
 /// What both planes' processes have in common: they run until their standard input ends, and say in
 /// one line why they cannot start.
-final class PlaneProcess {
+public final class PlaneProcess {
   private static final System.Logger LOG = System.getLogger(PlaneProcess.class.getName());
+
+  static final String DATA = "data-plane";
+  static final String CONTROL = "control-plane";
 
   private PlaneProcess() {}
 
@@ -23,9 +26,17 @@ final class PlaneProcess {
 
   /// The whole of a plane's process. It does without the command's library, which takes longer to
   /// start than a plane.
-  static void main(String name, String[] args, Opener opener) throws Exception {
+  ///
+  /// @param args [#DATA] or [#CONTROL], then the configuration file if there is one
+  public static void main(String[] args) throws Exception {
     JvmSettings.apply();
-    System.exit(run(name, args.length == 0 ? null : Path.of(args[0]), opener));
+    Path configuration = args.length < 2 ? null : Path.of(args[1]);
+    System.exit(
+        switch (args[0]) {
+          case DATA -> run(DATA, configuration, DataPlaneProcess::open);
+          case CONTROL -> run(CONTROL, configuration, ControlPlaneProcess::open);
+          default -> throw new IllegalArgumentException("there is no " + args[0]);
+        });
   }
 
   /// Runs a plane until the supervisor is gone.

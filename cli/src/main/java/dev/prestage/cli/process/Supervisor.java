@@ -56,8 +56,7 @@ final class Supervisor {
     // with demand for two cores.
     Plane data =
         new Plane(
-            "data-plane",
-            DataPlaneProcess.class,
+            PlaneProcess.DATA,
             List.of(
                 "-Xms64m",
                 "-Xmx" + heapMib + "m",
@@ -65,8 +64,7 @@ final class Supervisor {
                 "-XX:+UseSerialGC"));
     Plane control =
         new Plane(
-            "control-plane",
-            ControlPlaneProcess.class,
+            PlaneProcess.CONTROL,
             List.of("-Xmx1g", "-XX:+UseG1GC", "-Djava.io.tmpdir=" + temporary));
     Thread watcherOfData = data.watch();
     Thread watcherOfControl = control.watch();
@@ -92,8 +90,9 @@ final class Supervisor {
     }
   }
 
-  private List<String> commandLine(Class<?> mainClass, List<String> flags) {
-    List<String> command = SelfCommand.line(flags, mainClass.getName());
+  private List<String> commandLine(String plane, List<String> flags) {
+    List<String> command = SelfCommand.line(flags, PlaneProcess.class.getName());
+    command.add(plane);
     Path file = configuration;
     if (file != null) {
       command.add(file.toString());
@@ -106,9 +105,9 @@ final class Supervisor {
     private final String name;
     private final List<String> command;
 
-    Plane(String name, Class<?> mainClass, List<String> flags) {
+    Plane(String name, List<String> flags) {
       this.name = name;
-      this.command = commandLine(mainClass, flags);
+      this.command = commandLine(name, flags);
     }
 
     Thread watch() {
