@@ -268,14 +268,9 @@ public final class DataPlane implements AutoCloseable {
     }
 
     @Override
-    public Frame.Resident resident(int space) {
-      return new Frame.Resident(
-          space,
-          disks.values().stream()
-              .filter(disk -> disk.space().id() == space)
-              .findFirst()
-              .map(disk -> disk.space().resident())
-              .orElseGet(BitSet::new));
+    public Frame.Resident resident(int id) {
+      BlockSpace space = stager.space(id);
+      return new Frame.Resident(id, space == null ? new BitSet() : space.resident());
     }
 
     @Override

@@ -26,6 +26,10 @@ public final class BlockSpace {
   final BitSet gone = new BitSet();
 
   int attachments;
+
+  /// Why its VMs get no bytes any more, or empty.
+  private volatile String refusal = "";
+
   private volatile int id;
 
   BlockSpace(int id, String tenant, Image image, TierFile file, FetchQueue queue) {
@@ -43,6 +47,16 @@ public final class BlockSpace {
       int order = Long.compare(first, other.first);
       return order != 0 ? order : Long.compare(leaseId, other.leaseId);
     }
+  }
+
+  /// From now on nobody gets bytes of it: the image is no longer what its VMs began to read.
+  void refuse(String why) {
+    refusal = why;
+  }
+
+  /// Why nobody gets bytes of it, or empty.
+  public String refusal() {
+    return refusal;
   }
 
   /// Its number in access records and leases.

@@ -14,6 +14,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -30,9 +31,13 @@ public final class BlockStager implements Stager, AutoCloseable {
   private final StagerLock lock;
   private final Fetcher fetcher;
 
-  // Attaching and detaching do I/O, one at a time, beside everything else.
+  // Attaches of one image wait for each other, and for its origin; those of others do not.
+  private final Map<String, ReentrantLock> imageLocks = new ConcurrentHashMap<>();
+  // Guards the two that follow; nobody waits for an origin while having it.
   private final ReentrantLock attaching = new ReentrantLock();
-  private final Map<String, BlockSpace> spacesByName = new HashMap<>();
+  private final List<BlockSpace> open = new ArrayList<>();
+  private final Map<String, BlockSpace> newest = new HashMap<>();
+  private final ImageWatch watch;
   // Guarded by `lock`.
   private final Map<Integer, BlockSpace> spaces = new HashMap<>();
 
@@ -69,39 +74,67 @@ public final class BlockStager implements Stager, AutoCloseable {
     this.tier = tier;
     this.lock = new StagerLock(clock, doorbell);
     this.fetcher = new Fetcher(origins, tier, options, clock, trouble, lock, threaded);
+    this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, trouble);
     fetcher.start();
+    if (threaded) {
+      watch.start();
+    }
   }
 
   // ---- attaching
 
-  /// Opens an image for one more VM.
+  /// Opens an image for one more VM; blocks for as long as its origin takes. If another version of
+  /// it is being read, its VMs keep that one, and are no longer staged for.
   ///
   /// @param id the number that access records and leases use for it
   /// @throws IOException with one line for whoever asked
   public BlockSpace attach(int id, String tenant, String image) throws IOException {
+    String name = tenant + "/" + image;
+    ReentrantLock imageLock = imageLocks.computeIfAbsent(name, _ -> new ReentrantLock());
+    imageLock.lock();
+    try {
+      Opened opened = open(image);
+      try {
+        BlockSpace known = join(id, name, opened.image.identity());
+        if (known != null) {
+          opened.image.close();
+          return known;
+        }
+        return attachNew(id, tenant, name, opened);
+      } catch (IOException | RuntimeException e) {
+        opened.image.close();
+        throw e;
+      }
+    } finally {
+      imageLock.unlock();
+    }
+  }
+
+  /// One more VM for a space that is open and is of this identity, or null.
+  private @Nullable BlockSpace join(int id, String name, Image.Identity identity) {
     attaching.lock();
     try {
       retireIdle();
-      String name = tenant + "/" + image;
-      Opened opened = open(image);
-      BlockSpace known = spacesByName.get(name);
+      BlockSpace known = newest.get(name);
       if (known == null) {
-        return attachNew(id, tenant, name, opened);
+        return null;
       }
-      opened.image.close();
-      if (opened.image.identity().equals(known.file.identity())) {
+      Image.Likeness likeness = identity.to(known.file.identity());
+      boolean same = likeness == Image.Likeness.SAME || likeness == Image.Likeness.TOUCHED;
+      if (same && known.refusal().isEmpty()) {
         register(id, known);
         return known;
       }
-      if (known.attachments > 0) {
-        throw new IOException(
-            "image '"
-                + image
-                + "' has changed at its origin while other VMs use the version before; detach them"
-                + " first");
+      newest.remove(name);
+      if (known.attachments == 0) {
+        retire(known);
+      } else {
+        LOG.log(
+            Level.INFO,
+            "{0} has a new version at its origin; VMs that read the old one keep it",
+            known);
       }
-      retire(known);
-      return attachNew(id, tenant, name, open(image));
+      return null;
     } finally {
       attaching.unlock();
     }
@@ -109,16 +142,50 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private BlockSpace attachNew(int id, String tenant, String name, Opened opened)
       throws IOException {
+    Image image = opened.image;
+    Tier.Found found = tier.open(tenant, image.name(), image.identity());
+    TierFile file = found.file();
+    if (found.doubtful()) {
+      if (ImageWatch.sampleMatches(file, image)) {
+        // The watch compares the rest.
+        LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", file.name());
+      } else {
+        LOG.log(Level.INFO, "{0}: the image has other bytes now, starting anew", file.name());
+        file = tier.renew(file, image.identity());
+      }
+    }
+    var space = new BlockSpace(id, tenant, image, file, opened.queue);
+    tier.onDrop(file, extent -> lost(space, extent));
+    attaching.lock();
     try {
-      TierFile file = tier.open(tenant, opened.image.name(), opened.image.identity());
-      var space = new BlockSpace(id, tenant, opened.image, file, opened.queue);
-      tier.onDrop(file, extent -> lost(space, extent));
-      spacesByName.put(name, space);
+      open.add(space);
+      newest.put(name, space);
       register(id, space);
-      return space;
-    } catch (IOException | RuntimeException e) {
-      opened.image.close();
-      throw e;
+    } finally {
+      attaching.unlock();
+    }
+    return space;
+  }
+
+  /// The spaces of an origin that VMs read.
+  private List<BlockSpace> attachedTo(String origin) {
+    attaching.lock();
+    try {
+      return open.stream()
+          .filter(space -> space.attachments > 0 && space.queue.origin.name().equals(origin))
+          .toList();
+    } finally {
+      attaching.unlock();
+    }
+  }
+
+  /// The space that access records and leases of a number belong to, or null.
+  public @Nullable BlockSpace space(int id) {
+    lock.enter();
+    try {
+      return spaces.get(id);
+    } finally {
+      lock.leave();
     }
   }
 
@@ -186,7 +253,7 @@ public final class BlockStager implements Stager, AutoCloseable {
   }
 
   private void retireIdle() {
-    for (BlockSpace space : List.copyOf(spacesByName.values())) {
+    for (BlockSpace space : List.copyOf(open)) {
       boolean idle;
       lock.enter();
       try {
@@ -212,8 +279,10 @@ public final class BlockStager implements Stager, AutoCloseable {
     } finally {
       lock.leave();
     }
-    spacesByName.values().removeIf(space::equals);
+    open.remove(space);
+    newest.values().removeIf(space::equals);
     drop(space, unused);
+    tier.letGo(space.file);
     try {
       space.image.close();
     } catch (IOException e) {
@@ -431,13 +500,15 @@ public final class BlockStager implements Stager, AutoCloseable {
   /// durable.
   @Override
   public void close() throws IOException {
+    watch.close();
     fetcher.close();
     attaching.lock();
     try {
-      for (BlockSpace space : spacesByName.values()) {
+      for (BlockSpace space : open) {
         space.image.close();
       }
-      spacesByName.clear();
+      open.clear();
+      newest.clear();
     } finally {
       attaching.unlock();
     }

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.linux.Descriptor;
 import dev.prestage.link.host.IoProblem;
 import java.io.EOFException;
 import java.io.IOException;
@@ -10,15 +11,18 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// A directory of raw images, usually a mounted share. An image's name is its path below the
 /// directory. Links in the directory are followed: whoever may write there decides what it holds.
 ///
-/// Limits: an image must not be written to while a VM is attached to it; replacing it by renaming a
-/// new file over it is fine, running VMs keep the old one.
+/// An image is replaced by renaming a new file over it: running VMs keep the old one, which stays
+/// open. One that is written to while a VM reads it is no longer that VM's image, and is refused.
 public final class DirectoryOrigin implements Origin {
   private static final int NAMES_IN_MESSAGE = 8;
 
@@ -38,42 +42,58 @@ public final class DirectoryOrigin implements Origin {
   @Override
   public Image open(String image) throws IOException {
     Path file = resolve(image);
-    if (!Files.exists(file)) {
-      throw new NoSuchFileException(
-          "image '"
-              + image
-              + "' is not in origin '"
-              + name
-              + "' ("
-              + directory
-              + "); "
-              + present());
-    }
-    if (!file.toRealPath().startsWith(directory.toRealPath())) {
-      throw new IOException(
-          "image '" + image + "' of origin '" + name + "' is a link out of " + directory);
-    }
-    if (!Files.isRegularFile(file)) {
-      throw new IOException(
-          "image '" + image + "' of origin '" + name + "' is not a file: " + file);
-    }
-    FileChannel channel;
+    Descriptor descriptor;
     try {
-      channel = FileChannel.open(file, StandardOpenOption.READ);
+      descriptor = Descriptor.open(file);
+    } catch (NoSuchFileException _) {
+      throw new NoSuchFileException(
+          "image '%s' is not in origin '%s' (%s); %s".formatted(image, name, directory, present()));
     } catch (IOException e) {
       throw IoProblem.in("image '" + image + "' of origin '" + name + "' cannot be read", e);
     }
     try {
-      long size = channel.size();
-      if (size == 0) {
-        throw new IOException("image '" + image + "' of origin '" + name + "' is empty: " + file);
-      }
-      long modified = Files.getLastModifiedTime(file).to(TimeUnit.NANOSECONDS);
-      return new FileImage(image, new Image.Identity(size, modified), channel);
-    } catch (IOException e) {
-      channel.close();
+      return open(image, file, descriptor);
+    } catch (IOException | RuntimeException e) {
+      descriptor.close();
       throw e;
     }
+  }
+
+  /// What is checked and what is read belong to the one open file, whatever its name leads to by
+  /// then.
+  private Image open(String image, Path file, Descriptor descriptor) throws IOException {
+    String what = "image '" + image + "' of origin '" + name + "'";
+    if (!Files.isRegularFile(descriptor.path())) {
+      throw new IOException(what + " is not a file: " + file);
+    }
+    if (!Files.readSymbolicLink(descriptor.path()).startsWith(directory.toRealPath())) {
+      throw new IOException(what + " is a link out of " + directory);
+    }
+    Image.Identity identity = identityOf(descriptor);
+    if (identity.sizeBytes() == 0) {
+      throw new IOException(what + " is empty: " + file);
+    }
+    FileChannel channel;
+    try {
+      channel = FileChannel.open(descriptor.path(), StandardOpenOption.READ);
+    } catch (IOException e) {
+      throw IoProblem.in(what + " cannot be read", e);
+    }
+    return new FileImage(image, identity, descriptor, channel);
+  }
+
+  private static Image.Identity identityOf(Descriptor descriptor) throws IOException {
+    Map<String, Object> stat =
+        Files.readAttributes(descriptor.path(), "unix:size,lastModifiedTime,ctime,ino");
+    return new Image.Identity(
+        (Long) stat.get("size"),
+        nanos(stat.get("lastModifiedTime")),
+        nanos(stat.get("ctime")),
+        (Long) stat.get("ino"));
+  }
+
+  private static long nanos(@Nullable Object time) {
+    return time instanceof FileTime fileTime ? fileTime.to(TimeUnit.NANOSECONDS) : 0;
   }
 
   private Path resolve(String image) throws IOException {
@@ -109,7 +129,13 @@ public final class DirectoryOrigin implements Origin {
     // Reads of a local file or of a mounted share end by themselves or not at all.
   }
 
-  private record FileImage(String name, Identity identity, FileChannel channel) implements Image {
+  private record FileImage(
+      String name, Identity identity, Descriptor descriptor, FileChannel channel) implements Image {
+    @Override
+    public Identity currentIdentity() throws IOException {
+      return identityOf(descriptor);
+    }
+
     @Override
     public void read(long offset, ByteBuffer into) throws IOException {
       long position = offset;
@@ -124,6 +150,7 @@ public final class DirectoryOrigin implements Origin {
 
     @Override
     public void close() throws IOException {
+      descriptor.close();
       channel.close();
     }
   }

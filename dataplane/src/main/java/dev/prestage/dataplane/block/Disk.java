@@ -47,7 +47,7 @@ public final class Disk {
     TierFile file = space.file;
     int first = (int) (offset / TierFile.EXTENT_BYTES);
     int last = (int) ((offset + length - 1) / TierFile.EXTENT_BYTES);
-    if (!file.resident.all(first, last - first + 1)) {
+    if (!file.resident.all(first, last - first + 1) || !space.refusal().isEmpty()) {
       return false;
     }
     int limit = into.limit();
@@ -85,6 +85,10 @@ public final class Disk {
     int first = (int) (read.offset() / TierFile.EXTENT_BYTES);
     int last = (int) ((read.offset() + read.length() - 1) / TierFile.EXTENT_BYTES);
     read.begin(this, last - first + 1);
+    if (!space.refusal().isEmpty()) {
+      read.fail(space.refusal());
+      return;
+    }
     var missing = new BitSet();
     missing.set(first, last + 1);
     BitSet look = missing;

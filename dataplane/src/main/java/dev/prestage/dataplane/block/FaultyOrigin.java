@@ -98,6 +98,11 @@ public final class FaultyOrigin implements Origin {
     }
 
     @Override
+    public Identity currentIdentity() throws IOException {
+      return image.currentIdentity();
+    }
+
+    @Override
     public void read(long offset, ByteBuffer into) throws IOException {
       int start = into.position();
       Fate fate = draw(into.remaining());

@@ -107,18 +107,18 @@ final class Fetcher {
   /// @return those that have arrived since the caller looked; they are read from the tier
   BitSet join(PendingRead read, BlockSpace space, BitSet missing) {
     var landed = new BitSet();
-    boolean open;
+    String refusal;
     lock.enter();
     try {
-      open = !closed;
-      if (open) {
+      refusal = closed ? "the data plane is stopping" : space.refusal();
+      if (refusal.isEmpty()) {
         join(read, space, missing, landed);
       }
     } finally {
       lock.leave();
     }
-    if (!open) {
-      read.fail("the data plane is stopping");
+    if (!refusal.isEmpty()) {
+      read.fail(refusal);
     }
     return landed;
   }
@@ -278,6 +278,7 @@ final class Fetcher {
     buffer.clear().limit(fetch.bytes());
     try {
       fetch.space.image.read(fetch.offset(), buffer);
+      requireUnchanged(fetch.space);
     } catch (IOException e) {
       release(fetch, reserved);
       failed(fetch, e);
@@ -320,6 +321,39 @@ final class Fetcher {
       lock.leave();
     }
     deliver(fetch, waiters, buffer);
+  }
+
+  /// What was just read is the image's only if the image is still what it was when it was opened.
+  private void requireUnchanged(BlockSpace space) throws IOException {
+    Image.Identity now = space.image.currentIdentity();
+    if (now.to(space.image.identity()) == Image.Likeness.CHANGED) {
+      refuse(space, "was written to while VMs read it");
+      throw new IOException(space.refusal());
+    }
+  }
+
+  /// The image is not what its VMs began to read: their reads fail, at once and from now on.
+  void refuse(BlockSpace space, String what) {
+    String why =
+        "image '"
+            + space.imageName()
+            + "' of origin '"
+            + space.queue.origin.name()
+            + "' "
+            + what
+            + ": its VMs get errors instead of mixed bytes; replace images by renaming, and remove and"
+            + " add these VMs";
+    List<PendingRead> reads;
+    lock.enter();
+    try {
+      space.refuse(why);
+      reads = pending.stream().filter(read -> read.isOf(space)).toList();
+      reads.forEach(pending::remove);
+    } finally {
+      lock.leave();
+    }
+    reads.forEach(read -> read.fail(why));
+    trouble.report("image-changed", why);
   }
 
   /// Takes room for extents, first ones first; tells which got it.

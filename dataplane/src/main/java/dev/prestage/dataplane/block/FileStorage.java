@@ -51,6 +51,11 @@ public final class FileStorage implements Storage {
   }
 
   @Override
+  public void delete(String name) throws IOException {
+    Files.deleteIfExists(directory.resolve(name));
+  }
+
+  @Override
   public String describe(String name) {
     return directory.resolve(name).toString();
   }

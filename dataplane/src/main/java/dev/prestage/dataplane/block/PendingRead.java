@@ -61,6 +61,11 @@ public abstract class PendingRead {
     return reached == null ? null : reached.failure();
   }
 
+  /// Whether it reads from this space.
+  final boolean isOf(BlockSpace space) {
+    return disk != null && disk.space() == space;
+  }
+
   final boolean isDone() {
     return end.get() != null;
   }

@@ -15,6 +15,9 @@ public interface Storage {
   /// The names of all files, in no order.
   List<String> list() throws IOException;
 
+  /// Removes a file, if it is there. Whoever has it open may go on using it.
+  void delete(String name) throws IOException;
+
   /// How the file is called in messages.
   String describe(String name);
 

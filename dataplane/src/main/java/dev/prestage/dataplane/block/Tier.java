@@ -30,8 +30,9 @@ public final class Tier implements AutoCloseable {
   private static final Logger LOG = System.getLogger(Tier.class.getName());
   private static final long FIRST_PAUSE_NANOS = Duration.ofSeconds(1).toNanos();
   private static final long LONGEST_PAUSE_NANOS = Duration.ofMinutes(1).toNanos();
-  // A file name may have 255 bytes; the longest ending has 5.
-  private static final int LONGEST_NAME = 250;
+  // A file name may have 255 bytes; the longest ending has 5, a version's mark a few more.
+  private static final int LONGEST_NAME = 240;
+  private static final String VERSION_MARK = "~";
 
   private final String name;
   private final long capacityBytes;
@@ -52,6 +53,9 @@ public final class Tier implements AutoCloseable {
   private static final class Held {
     final TierFile file;
     volatile Drops drops = _ -> {};
+
+    /// Whether VMs read it.
+    boolean used;
 
     Held(TierFile file) {
       this.file = file;
@@ -81,11 +85,18 @@ public final class Tier implements AutoCloseable {
       throw IoProblem.in("tier '" + name + "' cannot use " + storage.describe(""), e);
     }
     for (String path : paths) {
+      if (path.endsWith(TierFile.DATA) && !paths.contains(mapOf(path))) {
+        storage.delete(path);
+      }
       if (path.endsWith(TierFile.MAP)) {
         openExisting(path.substring(0, path.length() - TierFile.MAP.length()));
       }
     }
     shrink();
+  }
+
+  private static String mapOf(String data) {
+    return data.substring(0, data.length() - TierFile.DATA.length()) + TierFile.MAP;
   }
 
   private void openExisting(String path) {
@@ -107,27 +118,120 @@ public final class Tier implements AutoCloseable {
     return entry;
   }
 
-  /// Opens what this tier has of an image. Whatever it had of another version of it is given up.
-  TierFile open(String tenant, String image, Image.Identity identity) throws IOException {
+  /// What a tier has of an image.
+  ///
+  /// @param doubtful whether its bytes must be compared with the image's before they are served:
+  ///   then the file has the earlier identity, and [TierFile#adopt] or [#renew] ends the doubt
+  record Found(TierFile file, boolean doubtful) {}
+
+  /// Opens what this tier has of an image, for VMs to read until [#letGo]. What it has of other
+  /// versions is given up, except where VMs read it: then each version has a file of its own.
+  Found open(String tenant, String image, Image.Identity identity) throws IOException {
     String path = fileName(tenant) + "/" + fileName(image);
     files.lock();
     try {
-      Held entry = held.get(path);
-      if (entry != null && !entry.file.identity().equals(identity)) {
-        held.remove(path);
-        ring.remove(entry);
-        usedBytes.addAndGet(-entry.file.residentBytes());
-        entry.file.close();
-        entry = null;
+      Held same = null;
+      for (Held entry : versions(path)) {
+        Image.Likeness likeness = identity.to(entry.file.identity());
+        boolean alike =
+            likeness == Image.Likeness.SAME || likeness == Image.Likeness.TOUCHED && !entry.used;
+        if (same == null && alike) {
+          same = entry;
+        } else if (!entry.used) {
+          remove(entry);
+        }
       }
-      if (entry == null) {
-        entry = hold(TierFile.open(storage, path, identity));
+      if (same == null) {
+        same = hold(TierFile.open(storage, freePath(path), identity));
       }
-      entry.drops = _ -> {};
-      return entry.file;
+      same.used = true;
+      same.drops = _ -> {};
+      return new Found(same.file, identity.to(same.file.identity()) != Image.Likeness.SAME);
     } finally {
       files.unlock();
     }
+  }
+
+  /// Gives up what a file holds, because its bytes turned out to be another version's, and begins
+  /// anew in its place.
+  TierFile renew(TierFile file, Image.Identity identity) throws IOException {
+    files.lock();
+    try {
+      Held entry = held.get(file.name());
+      if (entry != null) {
+        remove(entry);
+      }
+      Held fresh = hold(TierFile.open(storage, file.name(), identity));
+      fresh.used = true;
+      return fresh.file;
+    } finally {
+      files.unlock();
+    }
+  }
+
+  /// No VM reads the file any more. What it holds stays for the next one.
+  void letGo(TierFile file) {
+    files.lock();
+    try {
+      Held entry = held.get(file.name());
+      if (entry != null && entry.file == file) {
+        entry.used = false;
+      }
+    } finally {
+      files.unlock();
+    }
+  }
+
+  /// Removes all extents of an image, in every version; those that are staged and not demanded yet
+  /// stay for their leases.
+  ///
+  /// @return how many bytes were given back
+  long purge(String tenant, String image) throws IOException {
+    String path = fileName(tenant) + "/" + fileName(image);
+    List<Held> found;
+    files.lock();
+    try {
+      found = versions(path);
+    } finally {
+      files.unlock();
+    }
+    long bytes = 0;
+    for (Held entry : found) {
+      TierFile file = entry.file;
+      for (int at = file.resident.nextSetExcept(file.pinned, 0);
+          at >= 0;
+          at = file.resident.nextSetExcept(file.pinned, at + 1)) {
+        if (drop(file, at)) {
+          bytes += file.bytesOf(at);
+          entry.drops.dropped(at);
+        }
+      }
+    }
+    return bytes;
+  }
+
+  /// The files of all versions of an image. Names that are encoded hold no `~`.
+  private List<Held> versions(String path) {
+    return held.values().stream()
+        .filter(entry ->
+            entry.file.name().equals(path) || entry.file.name().startsWith(path + VERSION_MARK))
+        .toList();
+  }
+
+  private String freePath(String path) {
+    String free = path;
+    for (int version = 1; held.containsKey(free); version++) {
+      free = path + VERSION_MARK + version;
+    }
+    return free;
+  }
+
+  private void remove(Held entry) throws IOException {
+    held.remove(entry.file.name());
+    ring.remove(entry);
+    usedBytes.addAndGet(-entry.file.residentBytes());
+    entry.file.close();
+    TierFile.delete(storage, entry.file.name());
   }
 
   /// From now on, tells when an extent of a file leaves to make room.

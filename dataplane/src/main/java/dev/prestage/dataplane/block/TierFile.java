@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 /// place, and a map of checksums that says which are there.
 ///
 /// The map is `header (4 KiB), entry (64 bytes) per extent`; the header is `magic u64, version u32,
-/// extent bytes u32, image size u64, image time u64, CRC32C u32`; an entry is the CRC32C of each 4
-/// KiB block, and all zeros where the extent is absent.
+/// extent bytes u32, image size u64, modified u64, changed u64, inode u64, CRC32C u32`, without
+/// changed and inode in version 1; an entry is the CRC32C of each 4 KiB block, and all zeros where
+/// the extent is absent.
 ///
 /// **Why no write needs to be synced.** No byte leaves without [VerifiedReader] having compared the
 /// block with its checksum. Whatever subset of the writes a crash leaves behind, a block either
@@ -40,12 +41,13 @@ final class TierFile implements AutoCloseable {
 
   private static final Logger LOG = System.getLogger(TierFile.class.getName());
 
-  private static final String DATA = ".data";
+  static final String DATA = ".data";
   static final String MAP = ".map";
   private static final long MAGIC = 0x50_52_45_53_54_4d_41_50L; // PRESTMAP
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   private static final int HEADER_BYTES = 4096;
-  private static final int HEADER_FIELDS_BYTES = 32;
+  private static final int HEADER_FIELDS_BYTES = 48;
+  private static final int HEADER_FIELDS_BYTES_V1 = 32;
   private static final int ENTRY_BYTES = BLOCKS_PER_EXTENT * Integer.BYTES;
   private static final int[] NO_SUMS = {};
 
@@ -67,7 +69,7 @@ final class TierFile implements AutoCloseable {
   final AtomicBits pinned;
 
   private final String name;
-  private final Image.Identity identity;
+  private volatile Image.Identity identity;
   private final int extents;
   private final Storage.File data;
   private final Storage.File map;
@@ -128,13 +130,24 @@ final class TierFile implements AutoCloseable {
   }
 
   /// Opens what the tier has of an image that nobody has asked for yet, so that it counts and can
-  /// be evicted; null if there is nothing usable.
+  /// be evicted; null if there is nothing usable. Files without use are removed: what nobody counts
+  /// would fill the disk.
   static @Nullable TierFile openExisting(Storage storage, String name) throws IOException {
     Image.Identity found;
     try (Storage.File map = storage.open(name + MAP)) {
       found = identityIn(map, storage.describe(name + MAP));
     }
-    return found == null ? null : open(storage, name, found);
+    if (found == null) {
+      delete(storage, name);
+      return null;
+    }
+    return open(storage, name, found);
+  }
+
+  /// Removes both files of an image; nobody has them open.
+  static void delete(Storage storage, String name) throws IOException {
+    storage.delete(name + MAP);
+    storage.delete(name + DATA);
   }
 
   /// Whose extents the map holds, or null if it holds nothing that can be trusted.
@@ -157,9 +170,16 @@ final class TierFile implements AutoCloseable {
               + ": use the newer one, or remove the file and its .data to fetch anew");
     }
     int extentBytes = header.getInt();
-    var identity = new Image.Identity(header.getLong(), header.getLong());
+    boolean first = version == 1;
+    var identity =
+        new Image.Identity(
+            header.getLong(),
+            header.getLong(),
+            first ? 0 : header.getLong(),
+            first ? 0 : header.getLong());
+    int fields = first ? HEADER_FIELDS_BYTES_V1 : HEADER_FIELDS_BYTES;
     boolean sound =
-        header.getInt() == crcOf(header.slice(0, HEADER_FIELDS_BYTES))
+        header.getInt() == crcOf(header.slice(0, fields))
             && extentBytes == EXTENT_BYTES
             && identity.sizeBytes() > 0
             && identity.sizeBytes() <= (long) MAX_EXTENTS * EXTENT_BYTES;
@@ -173,6 +193,20 @@ final class TierFile implements AutoCloseable {
   }
 
   private void load() throws IOException {
+    loadMap();
+    // A map that was cut short names fewer extents than have bytes, which nobody would count.
+    BitSet bits = resident.toBitSet();
+    long dataBytes = data.sizeBytes();
+    int from = bits.nextClearBit(0);
+    while ((long) from * EXTENT_BYTES < dataBytes) {
+      int next = bits.nextSetBit(from);
+      long end = next < 0 ? dataBytes : (long) next * EXTENT_BYTES;
+      data.punch((long) from * EXTENT_BYTES, end - (long) from * EXTENT_BYTES);
+      from = next < 0 ? extents : bits.nextClearBit(next);
+    }
+  }
+
+  private void loadMap() throws IOException {
     ByteBuffer entries = ByteBuffer.allocate(CHUNK_EXTENTS * ENTRY_BYTES);
     for (int first = 0; first < extents; first += CHUNK_EXTENTS) {
       int count = Math.min(CHUNK_EXTENTS, extents - first);
@@ -214,11 +248,39 @@ final class TierFile implements AutoCloseable {
     map.truncate(0);
     map.force();
     data.truncate(0);
+    writeHeader();
+  }
+
+  /// The same bytes have another identity from now on. A crash leaves the old header, the new one,
+  /// or one that is not sound, and then everything is fetched again.
+  void adopt(Image.Identity other) throws IOException {
+    identity = other;
+    writeHeader();
+  }
+
+  private void writeHeader() throws IOException {
     ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
     header.putLong(MAGIC).putInt(VERSION).putInt(EXTENT_BYTES);
     header.putLong(identity.sizeBytes()).putLong(identity.modifiedNanos());
+    header.putLong(identity.changedNanos()).putLong(identity.inode());
     header.putInt(crcOf(header.slice(0, HEADER_FIELDS_BYTES)));
     map.write(header.clear(), 0);
+  }
+
+  /// Whether bytes are those that were kept of an extent, as far as checksums tell. Means something
+  /// only while the extent is resident.
+  ///
+  /// @param bytes the extent's, whole; its position is moved
+  boolean matches(int extent, ByteBuffer bytes) {
+    var crc = new CRC32C();
+    int end = bytes.limit();
+    boolean alike = true;
+    for (int block = 0; bytes.position() < end; block++) {
+      crc.reset();
+      crc.update(bytes.limit(Math.min(bytes.position() + BLOCK_BYTES, end)));
+      alike &= (int) crc.getValue() == sumOf((long) extent * BLOCKS_PER_EXTENT + block);
+    }
+    return alike;
   }
 
   Image.Identity identity() {

@@ -53,6 +53,11 @@ final class CrashStorage implements Storage {
   }
 
   @Override
+  public synchronized void delete(String name) {
+    files.remove(name);
+  }
+
+  @Override
   public String describe(String name) {
     return "memory:" + name;
   }

@@ -99,7 +99,7 @@ final class TestOrigin implements Origin {
       throw new NoSuchFileException("no image " + image);
     }
     return new MemoryImage(
-        image, new Image.Identity(content.length, times.getOrDefault(image, 0L)), content);
+        image, new Image.Identity(content.length, times.getOrDefault(image, 0L), 1, 1), content);
   }
 
   @Override

@@ -21,7 +21,7 @@ final class TierCrashTest {
 
   private final CrashStorage storage = new CrashStorage();
   private final VerifiedReader reader = new VerifiedReader();
-  private Image.Identity identity = new Image.Identity(IMAGE_BYTES, 1);
+  private Image.Identity identity = new Image.Identity(IMAGE_BYTES, 1, 1, 1);
   private byte[] image = new byte[0];
   private int served;
   private int refused;
@@ -36,7 +36,7 @@ final class TierCrashTest {
         replaceImage(random);
       }
       var tier = open();
-      TierFile file = tier.open("t", "disk", identity);
+      TierFile file = tier.open("t", "disk", identity).file();
       assertThat(tier.usedBytes()).as("seed %d", seed).isEqualTo(file.residentBytes());
       readEverything(tier, file, seed);
       for (int i = random.nextInt(MOST_STEPS); i > 0; i--) {
@@ -56,7 +56,7 @@ final class TierCrashTest {
   }
 
   private void replaceImage(Random random) {
-    identity = new Image.Identity(IMAGE_BYTES, identity.modifiedNanos() + 1);
+    identity = new Image.Identity(IMAGE_BYTES, identity.modifiedNanos() + 1, 1, 1);
     image = new byte[IMAGE_BYTES];
     random.nextBytes(image);
     // Guests' images hold many blocks of zeros, which look like holes.
@@ -110,7 +110,7 @@ final class TierCrashTest {
   void everythingIsThereAfterACleanClose() throws Exception {
     replaceImage(new Random(1));
     var tier = open();
-    TierFile file = tier.open("t", "disk", identity);
+    TierFile file = tier.open("t", "disk", identity).file();
     for (int extent : new int[] {0, 7, EXTENTS - 1}) {
       assertThat(tier.reserve(file.bytesOf(extent))).isTrue();
       file.write(extent, 1, ByteBuffer.wrap(image, extent * EXTENT, file.bytesOf(extent)));
@@ -120,7 +120,7 @@ final class TierCrashTest {
     storage.crash(new Random(1));
     var again = open();
     assertThat(again.usedBytes()).isEqualTo(2L * EXTENT + 5000);
-    TierFile reopened = again.open("t", "disk", identity);
+    TierFile reopened = again.open("t", "disk", identity).file();
     readEverything(again, reopened, 1);
     assertThat(served).isEqualTo(3);
     assertThat(refused).isZero();

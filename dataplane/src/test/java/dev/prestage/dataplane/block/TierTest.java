@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class TierTest {
   private static final int EXTENT = TierFile.EXTENT_BYTES;
   private static final int EXTENTS = 16;
-  private static final Image.Identity IDENTITY = new Image.Identity(EXTENTS * EXTENT, 1);
+  private static final Image.Identity IDENTITY = new Image.Identity(EXTENTS * EXTENT, 1, 1, 1);
 
   private final CrashStorage storage = new CrashStorage();
   private final AtomicLong now = new AtomicLong();
@@ -46,7 +46,7 @@ final class TierTest {
   @Test
   void whatWasNotReadLatelyMakesRoomFirst() throws Exception {
     Tier tier = tier(storage, 3);
-    TierFile file = tier.open("t", "disk", IDENTITY);
+    TierFile file = tier.open("t", "disk", IDENTITY).file();
     List<Integer> dropped = new ArrayList<>();
     tier.onDrop(file, dropped::add);
     for (int extent = 0; extent < 3; extent++) {
@@ -62,7 +62,7 @@ final class TierTest {
   @Test
   void whatIsStagedAndUnusedNeverMakesRoom() throws Exception {
     Tier tier = tier(storage, 2);
-    TierFile file = tier.open("t", "disk", IDENTITY);
+    TierFile file = tier.open("t", "disk", IDENTITY).file();
     for (int extent = 0; extent < 2; extent++) {
       file.pinned.set(extent);
       assertThat(keep(tier, file, extent)).isTrue();
@@ -77,7 +77,7 @@ final class TierTest {
   @Test
   void evictionGivesDiskSpaceBackToTheHost(@TempDir Path directory) throws Exception {
     try (Tier tier = tier(new FileStorage(directory), EXTENTS)) {
-      TierFile file = tier.open("t", "disk", IDENTITY);
+      TierFile file = tier.open("t", "disk", IDENTITY).file();
       for (int extent = 0; extent < EXTENTS; extent++) {
         assertThat(keep(tier, file, extent)).isTrue();
       }
@@ -99,21 +99,21 @@ final class TierTest {
   @Test
   void extentsOfImagesThatNobodyAsksForStillCountAndMakeRoom() throws Exception {
     Tier first = tier(storage, 4);
-    TierFile old = first.open("t", "old", IDENTITY);
+    TierFile old = first.open("t", "old", IDENTITY).file();
     for (int extent = 0; extent < 4; extent++) {
       keep(first, old, extent);
     }
     first.close();
     Tier second = tier(storage, 4);
     assertThat(second.usedBytes()).isEqualTo(4 * EXTENT);
-    assertThat(keep(second, second.open("t", "new", IDENTITY), 0)).isTrue();
+    assertThat(keep(second, second.open("t", "new", IDENTITY).file(), 0)).isTrue();
     assertThat(second.usedBytes()).isEqualTo(4 * EXTENT);
   }
 
   @Test
   void aSmallerCapacityIsMetAtOnce() throws Exception {
     Tier first = tier(storage, 4);
-    TierFile file = first.open("t", "disk", IDENTITY);
+    TierFile file = first.open("t", "disk", IDENTITY).file();
     for (int extent = 0; extent < 4; extent++) {
       keep(first, file, extent);
     }
@@ -124,19 +124,19 @@ final class TierTest {
   @Test
   void aMapOfANewerVersionIsRefusedWithBothNumbersAndLeftAlone() throws Exception {
     Tier first = tier(storage, 4);
-    TierFile file = first.open("t", "disk", IDENTITY);
+    TierFile file = first.open("t", "disk", IDENTITY).file();
     keep(first, file, 3);
     first.close();
     try (Storage.File map = storage.open("t/disk.map")) {
-      map.write(ByteBuffer.allocate(4).putInt(2).flip(), 8);
+      map.write(ByteBuffer.allocate(4).putInt(3).flip(), 8);
       map.force();
     }
     byte[] before = storage.bytes("t/disk.map");
     Tier second = tier(storage, 4);
     assertThatThrownBy(() -> second.open("t", "disk", IDENTITY))
         .isInstanceOf(IOException.class)
-        .hasMessageContaining("memory:t/disk.map has format 2")
-        .hasMessageContaining("reads up to 1");
+        .hasMessageContaining("memory:t/disk.map has format 3")
+        .hasMessageContaining("reads up to 2");
     assertThat(storage.bytes("t/disk.map")).isEqualTo(before);
     assertThat(troubles).singleElement().asString().startsWith("tier-file memory:t/disk.map");
   }
@@ -144,7 +144,7 @@ final class TierTest {
   @Test
   void namesOfTenantsAndImagesCannotLeaveTheTier(@TempDir Path directory) throws Exception {
     try (Tier tier = tier(new FileStorage(directory.resolve("tier")), 1)) {
-      TierFile file = tier.open("../..", "../../etc/x y", IDENTITY);
+      TierFile file = tier.open("../..", "../../etc/x y", IDENTITY).file();
       assertThat(file.name()).isEqualTo("%2e.%2f../%2e.%2f..%2fetc%2fx%20y");
       assertThat(directory.resolve("tier/%2e.%2f../%2e.%2f..%2fetc%2fx%20y.map")).exists();
     }
@@ -153,7 +153,7 @@ final class TierTest {
   @Test
   void aDeviceThatRefusesWritesIsTriedAgainAfterAPauseThatGrows() throws Exception {
     Tier tier = tier(storage, 4);
-    TierFile file = tier.open("t", "disk", IDENTITY);
+    TierFile file = tier.open("t", "disk", IDENTITY).file();
     tier.refused(file, new IOException("No space left on device"));
     assertThat(tier.accepts()).isFalse();
     now.addAndGet(1_000_000_000L);
@@ -172,7 +172,7 @@ final class TierTest {
   @Test
   void writesThatFailTogetherPauseOnce() throws Exception {
     Tier tier = tier(storage, 4);
-    TierFile file = tier.open("t", "disk", IDENTITY);
+    TierFile file = tier.open("t", "disk", IDENTITY).file();
     for (int i = 0; i < 8; i++) {
       tier.refused(file, new IOException("No space left on device"));
     }

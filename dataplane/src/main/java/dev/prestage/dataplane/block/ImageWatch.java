@@ -1,0 +1,158 @@
+package dev.prestage.dataplane.block;
+
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+
+/// Looks now and then whether the images that VMs read are still what they were.
+///
+/// An image that was written to is refused from then on. One whose permissions, links or times
+/// alone were changed is compared with what the tier holds, all of it, at a fraction of the
+/// origin's speed; if a byte differs it is refused too. docs/adr/2026-11-26-what-an-image-is.md
+/// says which changes are seen.
+///
+/// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at.
+final class ImageWatch implements AutoCloseable {
+  private static final Logger LOG = System.getLogger(ImageWatch.class.getName());
+
+  /// A look is one system call. Fetches look by themselves, so this bounds only how long bytes that
+  /// are here go on being served of an image that was changed, which are the right ones.
+  private static final Duration PERIOD = Duration.ofSeconds(2);
+
+  /// So many extents are compared before a tier is believed: 4 MiB, some 50 ms of a 1 Gbit/s link.
+  private static final int SAMPLE = 64;
+
+  /// Comparing takes a tenth of the time, so nine times as long is waited after each extent.
+  private static final int PAUSE_FACTOR = 9;
+
+  private final Collection<Origin> origins;
+  private final Function<String, List<BlockSpace>> attached;
+  private final BiConsumer<BlockSpace, String> refuse;
+  private final Trouble trouble;
+  private final CountDownLatch closed = new CountDownLatch(1);
+
+  /// @param attached the spaces of an origin that VMs read
+  /// @param refuse is told that an image must not be served any more, and why
+  ImageWatch(
+      Collection<Origin> origins,
+      Function<String, List<BlockSpace>> attached,
+      BiConsumer<BlockSpace, String> refuse,
+      Trouble trouble) {
+    this.origins = origins;
+    this.attached = attached;
+    this.refuse = refuse;
+    this.trouble = trouble;
+  }
+
+  void start() {
+    for (Origin origin : origins) {
+      Thread.ofPlatform().daemon().name("watch-" + origin.name()).start(() -> watch(origin.name()));
+    }
+  }
+
+  private void watch(String origin) {
+    try {
+      while (!closed.await(PERIOD.toMillis(), TimeUnit.MILLISECONDS)) {
+        for (BlockSpace space : attached.apply(origin)) {
+          look(space);
+        }
+      }
+    } catch (InterruptedException e) {
+      LOG.log(Level.ERROR, "nobody may interrupt the watch", e);
+    }
+  }
+
+  private void look(BlockSpace space) throws InterruptedException {
+    if (!space.refusal().isEmpty()) {
+      // It stays true for as long as VMs are attached, and so it is said again.
+      trouble.report("image-changed", space.refusal());
+      return;
+    }
+    try {
+      Image.Identity now = space.image.currentIdentity();
+      switch (now.to(space.file.identity())) {
+        case SAME -> {
+          // As it should be.
+        }
+        case TOUCHED -> compareAll(space, now);
+        case REPLACED, CHANGED -> refuse.accept(space, "was written to while VMs read it");
+      }
+    } catch (IOException e) {
+      // An origin that cannot be asked is said where it is read.
+      LOG.log(Level.DEBUG, "looking at {0}: {1}", space, e.getMessage());
+    } catch (RuntimeException e) {
+      LOG.log(Level.ERROR, "the watch failed at " + space, e);
+    }
+  }
+
+  private void compareAll(BlockSpace space, Image.Identity now)
+      throws IOException, InterruptedException {
+    TierFile file = space.file;
+    BitSet resident = file.resident.toBitSet();
+    ByteBuffer buffer = ByteBuffer.allocateDirect(TierFile.EXTENT_BYTES);
+    VerifiedReader reader = new VerifiedReader();
+    for (int at = resident.nextSetBit(0); at >= 0; at = resident.nextSetBit(at + 1)) {
+      long began = System.nanoTime();
+      boolean differs = differs(file, space.image, at, buffer);
+      // The tier's own damage is none of the image's, and is mended when the extent is read.
+      if (differs && file.resident.get(at) && reader.verifies(file, at)) {
+        refuse.accept(space, "has other bytes than before, with the same size and time");
+        return;
+      }
+      long took = System.nanoTime() - began;
+      if (closed.await(PAUSE_FACTOR * took, TimeUnit.NANOSECONDS)) {
+        return;
+      }
+    }
+    file.adopt(now);
+    LOG.log(
+        Level.INFO,
+        "{0} was touched, and has the bytes that it had: {1} extents",
+        space,
+        resident.cardinality());
+  }
+
+  /// Whether what a tier holds of an image is what the image has, by a sample of its extents: all,
+  /// or the first and last and some evenly between.
+  static boolean sampleMatches(TierFile file, Image image) throws IOException {
+    ByteBuffer buffer = ByteBuffer.allocateDirect(TierFile.EXTENT_BYTES);
+    for (int extent : sample(file.resident.toBitSet())) {
+      if (differs(file, image, extent, buffer) && file.resident.get(extent)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static List<Integer> sample(BitSet resident) {
+    int[] all = resident.stream().toArray();
+    List<Integer> chosen = new ArrayList<>();
+    for (int i = 0; i < Math.min(SAMPLE, all.length); i++) {
+      boolean every = all.length <= SAMPLE;
+      chosen.add(all[every ? i : (int) ((long) i * (all.length - 1) / (SAMPLE - 1))]);
+    }
+    return chosen;
+  }
+
+  private static boolean differs(TierFile file, Image image, int extent, ByteBuffer buffer)
+      throws IOException {
+    buffer.clear().limit(file.bytesOf(extent));
+    image.read((long) extent * TierFile.EXTENT_BYTES, buffer);
+    return !file.matches(extent, buffer.flip());
+  }
+
+  @Override
+  public void close() {
+    closed.countDown();
+  }
+}

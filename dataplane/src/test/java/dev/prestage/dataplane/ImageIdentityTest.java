@@ -1,0 +1,199 @@
+package dev.prestage.dataplane;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.prestage.dataplane.block.DirectoryOrigin;
+import dev.prestage.dataplane.nbd.NbdClient;
+import dev.prestage.link.Frame;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Images that change at their origin: nobody gets bytes of another image than the one that its VM
+/// began to read, and what is no change hurts nobody.
+@Timeout(60)
+final class ImageIdentityTest {
+  private static final int BYTES = 2 * Site.MIB;
+  private static final FileTime LONG_AGO = FileTime.fromMillis(1000);
+
+  private @TempDir Path directory;
+  private Site site;
+  private Path file;
+  private byte[] first;
+
+  @BeforeEach
+  void makeImage() throws IOException {
+    site = new Site(directory);
+    first = site.image("disk.raw", BYTES, 1);
+    file = site.origin().resolve("disk.raw");
+    Files.setLastModifiedTime(file, LONG_AGO);
+  }
+
+  /// Another image in place of the first, of the same size.
+  private byte[] replace(long seed, FileTime time) throws IOException {
+    byte[] other = site.image("next", BYTES, seed);
+    Path next = site.origin().resolve("next");
+    Files.setLastModifiedTime(next, time);
+    Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
+    return other;
+  }
+
+  /// Other bytes in the same file.
+  private void overwrite(FileTime time) throws IOException {
+    byte[] other = new byte[BYTES];
+    new SplittableRandom(2).nextBytes(other);
+    try (var open = new RandomAccessFile(file.toFile(), "rw")) {
+      open.write(other);
+    }
+    Files.setLastModifiedTime(file, time);
+  }
+
+  private byte[] readAll(String vm) throws IOException {
+    try (NbdClient client = site.client(vm)) {
+      return client.read(0, BYTES);
+    }
+  }
+
+  private void attach(ControlPlane control, int vm) throws Exception {
+    assertThat(control.attach(vm, "vm" + vm, 5, "disk.raw").error()).isEmpty();
+  }
+
+  private static long fetched(DataPlane plane) {
+    return Site.counter(plane, "fetched_bytes", "nas");
+  }
+
+  @Test
+  void anImageOfTheSameSizeAndTimeIsAnotherOne() throws Exception {
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
+      control.detach(1);
+      byte[] second = replace(2, LONG_AGO);
+      attach(control, 2);
+      assertThat(readAll("vm2")).isEqualTo(second);
+      control.detach(2);
+    }
+    byte[] third = replace(3, LONG_AGO);
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 3);
+      assertThat(readAll("vm3")).isEqualTo(third);
+    }
+  }
+
+  @Test
+  void newVmsReadTheNewVersionBesideOldOnesThatKeepTheirs() throws Exception {
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      try (NbdClient old = site.client("vm1")) {
+        assertThat(old.read(0, 4096)).isEqualTo(Arrays.copyOf(first, 4096));
+        byte[] second = replace(2, FileTime.fromMillis(2000));
+        attach(control, 2);
+        assertThat(readAll("vm2")).isEqualTo(second);
+        assertThat(old.read(0, BYTES)).isEqualTo(first);
+        attach(control, 3);
+        assertThat(readAll("vm3")).isEqualTo(second);
+      }
+    }
+  }
+
+  @Test
+  void anImageThatIsWrittenToUnderAVmIsRefusedAndSaid() throws Exception {
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      try (NbdClient client = site.client("vm1")) {
+        client.read(0, 4096);
+        overwrite(FileTime.fromMillis(2000));
+        assertThatThrownBy(() -> client.read(BYTES / 2, 4096)).isInstanceOf(IOException.class);
+        assertThatThrownBy(() -> client.read(0, 4096)).isInstanceOf(IOException.class);
+      }
+      control.await(
+          Frame.Trouble.class,
+          trouble -> trouble.kind().equals("image-changed") && trouble.text().contains("disk.raw"));
+      attach(control, 2);
+      assertThat(readAll("vm2")).isEqualTo(Files.readAllBytes(file));
+    }
+  }
+
+  @Test
+  void anImageThatIsWrittenToWithItsTimePutBackIsFoundByItsBytes() throws Exception {
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      readAll("vm1");
+      overwrite(LONG_AGO);
+      control.await(
+          Frame.Trouble.class,
+          trouble ->
+              trouble.kind().equals("image-changed") && trouble.text().contains("other bytes"));
+      assertThatThrownBy(() -> readAll("vm1")).isInstanceOf(IOException.class);
+    }
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 2);
+      assertThat(readAll("vm2")).isEqualTo(Files.readAllBytes(file));
+    }
+  }
+
+  @Test
+  void permissionsAndHardLinksChangeNothing() throws Exception {
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
+      touch();
+      attach(control, 2);
+      assertThat(readAll("vm2")).isEqualTo(first);
+      assertThat(readAll("vm1")).isEqualTo(first);
+    }
+    touch();
+    try (DataPlane plane = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
+      assertThat(fetched(plane)).as("bytes that had to be fetched again").isZero();
+      assertThat(control.heard(Frame.Trouble.class)).isEmpty();
+    }
+  }
+
+  /// Moves the time of change, and no other, as chmod and backup tools do.
+  private void touch() throws IOException {
+    FileTime before = (FileTime) Files.getAttribute(file, "unix:ctime");
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    // The clock of a file system ticks every few milliseconds.
+    while (Files.getAttribute(file, "unix:ctime").equals(before) && System.nanoTime() < deadline) {
+      Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
+    }
+    assertThat(Files.getAttribute(file, "unix:ctime")).isNotEqualTo(before);
+  }
+
+  @Test
+  void whatIsReadBelongsToTheFileThatWasOpened() throws Exception {
+    var origin = new DirectoryOrigin("nas", site.origin());
+    try (var image = origin.open("disk.raw")) {
+      replace(2, FileTime.fromMillis(2000));
+      assertThat(image.identity().modifiedNanos()).isEqualTo(LONG_AGO.to(TimeUnit.NANOSECONDS));
+      assertThat(image.currentIdentity().modifiedNanos())
+          .isEqualTo(image.identity().modifiedNanos());
+      var bytes = ByteBuffer.allocate(BYTES);
+      image.read(0, bytes);
+      assertThat(bytes.array()).isEqualTo(first);
+    }
+  }
+}
