@@ -23,10 +23,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -195,6 +198,14 @@ final class LinkServer implements AutoCloseable {
     }
   }
 
+  /// A space has become readable without anybody asking just now.
+  void tellResident(int space) {
+    Session current = session;
+    if (current != null) {
+      current.tellResident(space);
+    }
+  }
+
   /// Whether a control plane is connected.
   boolean isConnected() {
     return session != null;
@@ -217,6 +228,9 @@ final class LinkServer implements AutoCloseable {
     private final Link link;
     private final Queue<Supplier<? extends Frame>> outbox = new ConcurrentLinkedQueue<>();
     private final Set<String> attached = new HashSet<>();
+
+    // Of the receiving thread.
+    private final Map<Integer, CompletableFuture<Void>> turns = new HashMap<>();
     private volatile long sendingSinceNanos;
 
     Session(Link link) {
@@ -242,19 +256,24 @@ final class LinkServer implements AutoCloseable {
     private void obey(Frame frame) throws IOException {
       switch (frame) {
         case Frame.Attach attach -> {
-          answer(attach.requestId(), () -> orders.attach(attach));
           attached.add(attach.vmName());
-          if (orders.spaces().contains(attach.space())) {
-            outbox.add(() -> orders.resident(attach.space()));
-          }
+          inTurn(
+              attach.vm(),
+              () -> {
+                answer(attach.requestId(), () -> orders.attach(attach));
+                tellResident(attach.space());
+              });
         }
         case Frame.Detach(long requestId, int vm) ->
-            answer(
-                requestId,
-                () -> {
-                  orders.detach(vm);
-                  return 0;
-                });
+            inTurn(
+                vm,
+                () ->
+                    answer(
+                        requestId,
+                        () -> {
+                          orders.detach(vm);
+                          return 0;
+                        }));
         case Frame.AttachedAll() -> {
           // One that has been replaced no longer decides who is gone.
           if (session == this) {
@@ -279,12 +298,33 @@ final class LinkServer implements AutoCloseable {
       doorbell.ring();
     }
 
+    /// Runs orders for one VM one after the other, off this thread: an origin that hangs in `open`
+    /// delays what concerns its VM and nothing else.
+    private void inTurn(int vm, Runnable order) {
+      CompletableFuture<Void> mine =
+          turns
+              .getOrDefault(vm, CompletableFuture.completedFuture(null))
+              .thenRunAsync(order, task -> Thread.ofVirtual().name("order-" + vm).start(task));
+      turns.put(vm, mine);
+      turns.values().removeIf(CompletableFuture::isDone);
+    }
+
+    private void tellResident(int space) {
+      if (orders.spaces().contains(space)) {
+        outbox.add(() -> orders.resident(space));
+      }
+      doorbell.ring();
+    }
+
     private void answer(long requestId, Order order) {
       Frame.Answer answer;
       try {
         answer = new Frame.Answer(requestId, order.run(), "");
       } catch (IOException e) {
         answer = new Frame.Answer(requestId, 0, IoProblem.explain(e));
+      } catch (RuntimeException e) {
+        LOG.log(Level.ERROR, "an order of the control plane failed", e);
+        answer = new Frame.Answer(requestId, 0, "a defect: " + e);
       }
       Frame.Answer said = answer;
       outbox.add(() -> said);

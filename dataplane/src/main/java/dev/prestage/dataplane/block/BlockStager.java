@@ -12,8 +12,10 @@ import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +30,7 @@ public final class BlockStager implements Stager, AutoCloseable {
   private static final Logger LOG = System.getLogger(BlockStager.class.getName());
 
   private final Tier tier;
+  private final BlockOptions options;
   private final StagerLock lock;
   private final Fetcher fetcher;
 
@@ -72,6 +75,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       Doorbell doorbell,
       boolean threaded) {
     this.tier = tier;
+    this.options = options;
     this.lock = new StagerLock(clock, doorbell);
     this.fetcher = new Fetcher(origins, tier, options, clock, trouble, lock, threaded);
     this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, trouble);
@@ -216,14 +220,34 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private record Opened(Image image, FetchQueue queue) {}
 
+  /// Asks all origins at once and takes the image of the first one that has it. One that does not
+  /// answer is passed over.
   private Opened open(String image) throws IOException {
+    long deadline = System.nanoTime() + options.attemptDeadline().toNanos();
+    SequencedMap<FetchQueue, Opener.Opening> asked = new LinkedHashMap<>();
+    fetcher.queues().forEach(queue -> asked.put(queue, queue.opener.open(image)));
     List<String> missing = new ArrayList<>();
-    for (FetchQueue queue : fetcher.queues()) {
+    List<String> silent = new ArrayList<>();
+    while (!asked.isEmpty()) {
+      Map.Entry<FetchQueue, Opener.Opening> next = asked.pollFirstEntry();
+      FetchQueue queue = next.getKey();
       try {
-        return new Opened(queue.origin.open(image), queue);
+        Image opened = next.getValue().await(deadline);
+        if (opened != null) {
+          asked.values().forEach(Opener.Opening::giveUp);
+          return new Opened(opened, queue);
+        }
+        silent.add(queue.opener.silence(image, options.attemptDeadline()));
       } catch (NoSuchFileException e) {
         missing.add(e.getMessage());
+      } catch (IOException | RuntimeException e) {
+        asked.values().forEach(Opener.Opening::giveUp);
+        throw e;
       }
+    }
+    if (!silent.isEmpty()) {
+      silent.addAll(missing);
+      throw new IOException(String.join("; ", silent));
     }
     throw new NoSuchFileException(
         missing.isEmpty() ? "no origin is configured" : String.join("; ", missing));
@@ -501,6 +525,7 @@ public final class BlockStager implements Stager, AutoCloseable {
   @Override
   public void close() throws IOException {
     watch.close();
+    fetcher.queues().forEach(queue -> queue.opener.close());
     fetcher.close();
     attaching.lock();
     try {

@@ -175,6 +175,11 @@ public final class Disk {
     return space;
   }
 
+  /// Whether reads fail because the image is no longer what it was.
+  public boolean isRefused() {
+    return !space.refusal().isEmpty();
+  }
+
   /// The disk's size.
   public long sizeBytes() {
     return space.sizeBytes();

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 /// arrival, then leases by due time. Guarded by the [BlockStager]'s lock, except for the counters.
 final class FetchQueue {
   final Origin origin;
+  final Opener opener;
   final Deque<Fetch> demand = new ArrayDeque<>();
 
   /// Fetches that are under way, oldest first.
@@ -39,6 +40,7 @@ final class FetchQueue {
 
   FetchQueue(Origin origin, int stagingLimit, Condition work) {
     this.origin = origin;
+    this.opener = new Opener(origin);
     this.stagingLimit = stagingLimit;
     this.work = work;
   }
