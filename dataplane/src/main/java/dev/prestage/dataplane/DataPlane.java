@@ -74,7 +74,8 @@ public final class DataPlane implements AutoCloseable {
       for (Options.OriginOptions origin : options.origins()) {
         origins.add(
             FaultyOrigin.of(
-                new DirectoryOrigin(origin.name(), origin.directory()), origin.faults()));
+                new DirectoryOrigin(origin.name(), origin.directory(), origin.anyFormat()),
+                origin.faults()));
       }
       this.stager = own(new BlockStager(origins, tier, options.block(), clock, troubles, doorbell));
       this.disks =

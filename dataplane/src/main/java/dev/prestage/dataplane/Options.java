@@ -54,7 +54,13 @@ public record Options(
   ///
   /// @param name in messages and counters; unique
   /// @param faults what its reads suffer, [Faults#NONE] in earnest
-  public record OriginOptions(String name, Path directory, Faults faults) {}
+  /// @param anyFormat whether files in formats that are not raw are served, as the bytes they are
+  public record OriginOptions(String name, Path directory, Faults faults, boolean anyFormat) {
+    /// Of raw images.
+    public OriginOptions(String name, Path directory, Faults faults) {
+      this(name, directory, faults, false);
+    }
+  }
 
   /// A directory for extents.
   ///

@@ -185,7 +185,7 @@ final class ImageIdentityTest {
 
   @Test
   void whatIsReadBelongsToTheFileThatWasOpened() throws Exception {
-    var origin = new DirectoryOrigin("nas", site.origin());
+    var origin = new DirectoryOrigin("nas", site.origin(), false);
     try (var image = origin.open("disk.raw")) {
       replace(2, FileTime.fromMillis(2000));
       assertThat(image.identity().modifiedNanos()).isEqualTo(LONG_AGO.to(TimeUnit.NANOSECONDS));

@@ -46,7 +46,9 @@ public record Configuration(
     boolean historyEnabled) {
 
   /// A directory of images, as near as `faults` make it.
-  public record Origin(String name, Path directory, Faults faults) {}
+  ///
+  /// @param anyFormat whether files that are no raw images are served as the bytes they are
+  public record Origin(String name, Path directory, Faults faults, boolean anyFormat) {}
 
   /// The host-local place for what was fetched.
   ///
@@ -147,7 +149,7 @@ public record Configuration(
       origins.add(origin(origin, folder));
     }
     if (origins.isEmpty()) {
-      origins.add(new Origin("images", state.resolve("images"), Faults.NONE));
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false));
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
@@ -211,8 +213,9 @@ public record Configuration(
             faults.value("corruption", 0.0, Configuration::share),
             faults.value("seed", 1L, Long::parseLong));
     faults.close();
+    boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
     section.close();
-    return new Origin(name, folder.resolve(directory).toAbsolutePath(), decorated);
+    return new Origin(name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat);
   }
 
   private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {

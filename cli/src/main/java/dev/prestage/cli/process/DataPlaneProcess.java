@@ -30,7 +30,7 @@ public final class DataPlaneProcess {
             configuration.nbdSocket(),
             ControlPlaneProcess.address(configuration.nbdTcp()),
             configuration.origins().stream()
-                .map(o -> new OriginOptions(o.name(), o.directory(), o.faults()))
+                .map(o -> new OriginOptions(o.name(), o.directory(), o.faults(), o.anyFormat()))
                 .toList(),
             new TierOptions(tier.name(), tier.directory(), tier.capacityBytes(), tier.kind()),
             new BlockOptions(

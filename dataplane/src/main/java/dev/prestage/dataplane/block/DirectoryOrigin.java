@@ -28,10 +28,13 @@ public final class DirectoryOrigin implements Origin {
 
   private final String name;
   private final Path directory;
+  private final boolean anyFormat;
 
-  public DirectoryOrigin(String name, Path directory) {
+  /// @param anyFormat whether files in formats that are not raw are served, as the bytes they are
+  public DirectoryOrigin(String name, Path directory, boolean anyFormat) {
     this.name = name;
     this.directory = directory.toAbsolutePath().normalize();
+    this.anyFormat = anyFormat;
   }
 
   @Override
@@ -79,7 +82,30 @@ public final class DirectoryOrigin implements Origin {
     } catch (IOException e) {
       throw IoProblem.in(what + " cannot be read", e);
     }
-    return new FileImage(image, identity, descriptor, channel);
+    FileImage opened = new FileImage(image, identity, descriptor, channel);
+    try {
+      requireRaw(what, opened);
+    } catch (IOException e) {
+      channel.close();
+      throw e;
+    }
+    return opened;
+  }
+
+  private void requireRaw(String what, FileImage image) throws IOException {
+    ByteBuffer start =
+        ByteBuffer.allocate(
+            (int) Math.min(ImageFormat.LONGEST_MAGIC, image.identity().sizeBytes()));
+    image.read(0, start);
+    ImageFormat format = ImageFormat.of(start.flip());
+    if (format != null && !anyFormat) {
+      throw new IOException(
+          what
+              + " is a "
+              + format.title()
+              + " file, and a guest would see its bytes as a raw disk: convert it with qemu-img"
+              + " convert -O raw, or set anyFormat: true at the origin to serve it as it is");
+    }
   }
 
   private static Image.Identity identityOf(Descriptor descriptor) throws IOException {

@@ -134,7 +134,7 @@ public final class Tier implements AutoCloseable {
       for (Held entry : versions(path)) {
         Image.Likeness likeness = identity.to(entry.file.identity());
         boolean alike =
-            likeness == Image.Likeness.SAME || likeness == Image.Likeness.TOUCHED && !entry.used;
+            likeness == Image.Likeness.SAME || (likeness == Image.Likeness.TOUCHED && !entry.used);
         if (same == null && alike) {
           same = entry;
         } else if (!entry.used) {
