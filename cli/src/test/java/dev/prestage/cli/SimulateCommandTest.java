@@ -302,6 +302,7 @@ class SimulateCommandTest {
     Path none = folder.resolve("none.lis");
     assertRefused(simulate(scan, none), none + ": there is no such file");
     assertRefused(simulate(scan, folder), folder + ": is a folder; name the traces in it");
+    assertRefused(simulate(scan, "/dev/null"), "/dev/null: is a pipe or a device");
     assertRefused(simulate(scan, folder.resolve(".").resolve("scan.lis")), "is given twice");
   }
 

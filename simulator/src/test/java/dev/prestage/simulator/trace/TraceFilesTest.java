@@ -245,6 +245,9 @@ class TraceFilesTest {
     assertThatThrownBy(() -> TraceFiles.read(folder, TraceFiles.AUTO, Progress.NONE))
         .isInstanceOf(TraceException.class)
         .hasMessageContaining("a directory");
+    assertThatThrownBy(() -> TraceFiles.read(Path.of("/dev/null"), "lis", Progress.NONE))
+        .isInstanceOf(TraceException.class)
+        .hasMessageStartingWith("/dev/null: a pipe or a device; expected a trace file");
     assertThatThrownBy(() -> read("empty", new byte[0]))
         .isInstanceOf(TraceException.class)
         .hasMessage("empty: empty; expected a trace");
@@ -255,6 +258,15 @@ class TraceFilesTest {
           .isInstanceOf(TraceException.class)
           .hasMessageStartingWith("none");
     }
+  }
+
+  @Test
+  void aPipeIsRefusedBeforeItIsOpened() throws IOException, InterruptedException {
+    Path pipe = folder.resolve("pipe.lis");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    assertThatThrownBy(() -> TraceFiles.read(pipe, TraceFiles.AUTO, Progress.NONE))
+        .isInstanceOf(TraceException.class)
+        .hasMessageStartingWith(pipe + ": a pipe or a device; expected a trace file");
   }
 
   @Test
