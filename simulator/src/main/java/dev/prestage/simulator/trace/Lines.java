@@ -15,7 +15,6 @@ final class Lines implements Position {
 
   private static final int MAX_FIELDS = 32;
   private static final int MAX_QUOTED = 40;
-  private static final int NANO_DIGITS = 9;
 
   private final Source source;
   private final byte separator;
@@ -236,27 +235,40 @@ final class Lines implements Position {
 
   /// Seconds with a fraction, in nanoseconds; what is finer is cut off.
   long secondsAsNanos(int field, String what) throws TraceException {
+    return fixedPoint(field, 9, what);
+  }
+
+  /// Milliseconds with a fraction, in nanoseconds; what is finer is cut off.
+  long millisAsNanos(int field, String what) throws TraceException {
+    return fixedPoint(field, 6, what);
+  }
+
+  /// A decimal number with a fraction, times ten to the power of so many digits.
+  private long fixedPoint(int field, int fractionDigits, String what) throws TraceException {
     int dot = starts[field];
     while (dot < ends[field] && bytes[dot] != '.') {
       dot++;
     }
-    long seconds = number(starts[field], dot, field, what);
-    long nanos = 0;
+    long whole = number(starts[field], dot, field, what);
+    long fraction = 0;
+    long scale = 1;
     int digits = 0;
     for (int i = dot + 1; i < ends[field]; i++) {
       int digit = bytes[i] - '0';
       if (digit < 0 || digit > 9) {
         throw notANumber(field, what);
       }
-      if (digits < NANO_DIGITS) {
-        nanos = 10 * nanos + digit;
+      if (digits < fractionDigits) {
+        fraction = 10 * fraction + digit;
+        scale *= 10;
         digits++;
       }
     }
-    for (; digits < NANO_DIGITS; digits++) {
-      nanos *= 10;
+    for (; digits < fractionDigits; digits++) {
+      fraction *= 10;
+      scale *= 10;
     }
-    return multiply(seconds, 1_000_000_000, what) + nanos;
+    return multiply(whole, scale, what) + fraction;
   }
 
   /// A product, such as of microseconds and their nanoseconds.

@@ -197,6 +197,20 @@ class FormatsTest {
   }
 
   @Test
+  void disksimTimesWithAPointAreMilliseconds() throws IOException {
+    Trace trace = read("a.trace", "0.000000 0 80 8 1\n12.500000 0 84 8 0\n13.0000019 0 80 8 1\n");
+    assertThat(rows(trace)).containsExactly("0 0 r 10+1", "12500000 0 w 10+2", "13000001 0 r 10+1");
+    refused(
+        () -> read("a.trace", "0.5 0 80 8 1\n12 0 80 8 0\n"),
+        "a.trace, line 2: \"12\" is in nanoseconds; expected decimal milliseconds, as in the first"
+            + " line");
+    refused(
+        () -> read("a.trace", "5 0 80 8 1\n12.5 0 80 8 0\n"),
+        "a.trace, line 2: \"12.5\" is in milliseconds; expected whole nanoseconds, as in the first"
+            + " line");
+  }
+
+  @Test
   void spcSizesAreBytesAndTimesSeconds() throws IOException {
     Trace trace = read("a.spc", "1,8,8192,R,10.5\n0,0,512,w,11.000000001,extra\n1,9,1,r,12\n");
     assertThat(rows(trace))
