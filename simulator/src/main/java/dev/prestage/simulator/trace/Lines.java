@@ -152,6 +152,11 @@ final class Lines implements Position {
     }
   }
 
+  /// The line from a field's beginning on.
+  String lineFrom(int field) {
+    return new String(bytes, starts[field], lineEnd - starts[field], StandardCharsets.UTF_8);
+  }
+
   /// The whole line.
   String line() {
     return new String(bytes, lineStart, lineEnd - lineStart, StandardCharsets.ISO_8859_1);
@@ -192,6 +197,18 @@ final class Lines implements Position {
       }
     }
     return false;
+  }
+
+  /// Whether a field looks as a pattern says, in which `9` stands for one digit and the rest for
+  /// itself.
+  boolean looksLike(int field, String pattern) {
+    boolean alike = length(field) == pattern.length();
+    for (int i = 0; alike && i < pattern.length(); i++) {
+      byte found = at(field, i);
+      char expected = pattern.charAt(i);
+      alike = expected == '9' ? found >= '0' && found <= '9' : found == expected;
+    }
+    return alike;
   }
 
   /// A decimal number that is not negative.

@@ -313,6 +313,56 @@ class FormatsTest {
         .containsExactly("0 0 r 1025+1", "0 1 r 0+1", "0 0 r 1025+1");
   }
 
+  @Test
+  void nbdkitsExportsMayHaveBlanksAndQuotesInTheirNames() throws IOException {
+    String text =
+        """
+        2026-11-22 23:00:00.000000 connection=1 Connect export="web disk.raw" tls=0
+        2026-11-22 23:00:00.000000 connection=2 Connect export="web \\"logs\\".raw" tls=0
+        2026-11-22 23:00:00.000000 connection=3 Connect export="web \\"logs\\" old" tls=0
+        2026-11-22 23:00:00.000000 connection=4 Connect export=plain.raw tls=0
+        2026-11-22 23:00:00.000000 connection=5 Connect export="web disk.raw" tls=1
+        """;
+    StringBuilder reads = new StringBuilder();
+    for (int connection = 1; connection <= 5; connection++) {
+      reads.append("2026-11-22 23:00:00.000000 connection=").append(connection);
+      reads.append(" Read id=1 offset=0x2000 count=0x10000 ...\n");
+    }
+    Trace trace = read("n.log", text + reads);
+    assertThat(trace.distinctPages()).isEqualTo(4 * 16);
+    assertThat(trace.first(4)).isEqualTo(trace.first(0));
+    refused(
+        () -> read("n.log", text.replace(".raw\" tls=0", ".raw") + reads),
+        "n.log, line 1: \"export=\"web\" has no closing quote (export)");
+  }
+
+  @Test
+  void aSecondNbdkitsConnectionsAreItsOwn() throws IOException {
+    String ready = "2026-11-22 23:00:00.000000 Ready thread_model=3\n";
+    String connect = "2026-11-22 23:00:00.000000 connection=1 Connect export=a tls=0\n";
+    String read = "2026-11-22 23:00:00.000000 connection=1 Read id=1 offset=0x0 count=0x1 ...\n";
+    Trace trace = read("n.log", ready + connect + read + ready + read);
+    assertThat(trace.distinctPages()).isEqualTo(2);
+  }
+
+  @Test
+  void aLineThatNbdkitNeverWritesEndsTheReading() {
+    String read = "2026-11-22 23:00:00.000000 connection=1 Read id=1 offset=0x0 count=0x1 ...\n";
+    String shape = "date time connection=N Read|Write id=N offset=0xN count=0xN ...";
+    refused(
+        () -> read("n.log", read + "nbdkit: file.1: error: pread: Input/output error\n"),
+        "n.log, line 2: \"nbdkit:\" is no date; expected YYYY-MM-DD");
+    refused(
+        () -> read("n.log", read + "2026-11-22 23:00 connection=1 Read\n"),
+        "n.log, line 2: \"23:00\" is no time; expected HH:MM:SS.microseconds");
+    refused(
+        () -> read("n.log", read + "2026-11-22 23:00:00.000000 connection=1 read id=1\n"),
+        "n.log, line 2: \"read\" is no action; expected " + shape);
+    refused(
+        () -> read("n.log", read + "2026-11-22 23:00:00.000000 connection=1\n"),
+        "n.log, line 2: 3 fields; expected " + shape);
+  }
+
   // overlaybd
 
   private static void overlaybd(
