@@ -185,12 +185,20 @@ final class Requests {
     return position.wrong("a request of " + what + " cannot be meant; expected at most 1 GiB");
   }
 
+  /// Whether nothing was added yet.
+  boolean isEmpty() {
+    return deviceOf.isEmpty();
+  }
+
   /// The trace of what was added.
   ///
   /// @throws TraceException if that is nothing, or too large for one space of pages
   Trace toTrace() throws TraceException {
-    if (deviceOf.isEmpty()) {
-      throw new TraceException(source.fileName() + ": no accesses; expected at least one");
+    if (isEmpty()) {
+      throw new TraceException(
+          source.fileName()
+              + ": no accesses; expected at least one"
+              + (skipped > 0 ? " (left out, " + skippedAs + ": " + skipped + ")" : ""));
     }
     if (empty > 0) {
       builder.warn("Left out, requests of no bytes: " + empty + ".");

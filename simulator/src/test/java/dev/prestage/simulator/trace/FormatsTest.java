@@ -87,6 +87,16 @@ class FormatsTest {
   }
 
   @Test
+  void aTraceWithoutAccessesSaysWhatItHasInstead() {
+    ByteBuffer file = little(32);
+    vscsi1(file, 0x12, 0, 96, 5_000_001);
+    refused(
+        () -> read("a.vscsi", bytes(file)),
+        "a.vscsi: no accesses; expected at least one"
+            + " (left out, commands that neither read nor write: 1)");
+  }
+
+  @Test
   void aVscsiFileThatEndsWithinARecordSaysWhere() {
     ByteBuffer file = little(32 + 17);
     vscsi1(file, 0x28, 8, 4096, 7);
