@@ -330,6 +330,18 @@ class SimulateCommandTest {
   }
 
   @Test
+  void timesThatStepBackAreOneLine() throws IOException {
+    Path back = Files.writeString(folder.resolve("a.trace"), "9 0 0 8 1\n5 0 8 8 1\n4 0 0 8 1\n");
+    Printed printed = simulate(back, "--policies", "none", "--lead", "0");
+    assertThat(printed.err())
+        .startsWith(
+            "prestage: warning: a.trace: Times are not in order: they step back before 2 of 3")
+        .contains("line 2")
+        .hasLineCount(1);
+    assertThat(printed.code()).isZero();
+  }
+
+  @Test
   void renumberedPagesAreSaidToMeanNothing() throws IOException {
     StringBuilder lis = new StringBuilder();
     for (int page = 0; page < 1000; page++) {

@@ -328,6 +328,11 @@ final class Lines implements Position {
 
   @Override
   public TraceException wrong(String what) {
-    return new TraceException(source.fileName() + ", line " + number + ": " + what);
+    return new TraceException(source.fileName() + ", " + place() + ": " + what);
+  }
+
+  @Override
+  public String place() {
+    return "line " + number;
   }
 }

@@ -373,6 +373,35 @@ class FormatsTest {
         "n.log, line 2: 3 fields; expected " + shape);
   }
 
+  // times
+
+  @Test
+  void timesThatStepBackAreSaidWithTheirNumberAndTheFirstLine() throws IOException {
+    Trace trace = read("a.trace", "1000 0 0 8 1\n\n3000 0 8 8 1\n500 0 16 8 1\n400 0 24 8 1\n");
+    assertThat(trace.warnings())
+        .containsExactly(
+            "Times are not in order: they step back before 2 of 4 requests, first in line 4, by at"
+                + " most 0.0000025 s. The file's order is kept.");
+    ByteBuffer file = little(3 * 24);
+    oracle(file, 100, 7);
+    oracle(file, 40, 9);
+    oracle(file, 40, 9);
+    assertThat(read("w.oracleGeneral", bytes(file)).warnings())
+        .singleElement()
+        .asString()
+        .contains("1 of 3 requests", "record 2", "most 60 s");
+  }
+
+  @Test
+  void runsSideBySideNeedNotBeInOrder() throws IOException {
+    String text = "t_us,stream,program,run,object,extent\n5,0,a,1,0,7\n3,1,b,1,0,7\n6,0,a,1,0,8\n";
+    assertThat(read("a.csv", text).warnings()).isEmpty();
+    assertThat(read("a.csv", text + "5,0,a,1,0,9\n").warnings())
+        .singleElement()
+        .asString()
+        .contains("1 of 4 requests", "line 5");
+  }
+
   // overlaybd
 
   private static void overlaybd(
