@@ -152,6 +152,12 @@ final class Lines implements Position {
     }
   }
 
+  /// Makes the line one that begins later, as if this many bytes did not stand before it.
+  void cutFront(int length) {
+    lineStart += length;
+    split();
+  }
+
   /// The line from a field's beginning on.
   String lineFrom(int field) {
     return new String(bytes, starts[field], lineEnd - starts[field], StandardCharsets.UTF_8);

@@ -278,6 +278,150 @@ class FormatsTest {
         "b.blkparse, line 1: \"8\" is no device; expected major,minor");
   }
 
+  private static String queued(int cpu, String seconds, String rwbs, long sector) {
+    return "259,0  %3d        1     %s   100  Q %3s %d + 8 [dd]\n"
+        .formatted(cpu, seconds, rwbs, sector);
+  }
+
+  private static final String SUMMARY =
+      """
+      dd (100)
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+       Allocation wait:        0        \t Allocation wait:         0
+      a (b) c (7, ...)
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+
+      CPU0 (nvme0n1):
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+       Read depth:             1        \t Write depth:             0
+       PC Reads Compl.:        1\t\t PC Writes Compl.:       0
+       IO unplugs:             0        \t Timer unplugs:           0
+
+      Total (nvme0n1):
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+
+      Throughput (R/W): 0KiB/s / 0KiB/s
+      Events (nvme0n1): 1,234 entries
+      Skips: 0 forward (0 -   0.0%)
+      """;
+
+  @Test
+  void blkparseOutputsThatFollowEachOtherAreAllRead() throws IOException {
+    String one = queued(0, "0.000000000", "R", 0) + queued(0, "0.500000000", "R", 8) + SUMMARY;
+    Trace trace = read("b.txt", one + one);
+    assertThat(rows(trace))
+        .containsExactly(
+            "0 100 r 0+1", "500000000 100 r 1+1", "0 100 r 0+1", "500000000 100 r 1+1");
+    assertThat(trace.warnings())
+        .containsExactly(
+            "Times are not in order: they step back before 1 of 4 requests, first in line 21, by at"
+                + " most 0.5 s. The file's order is kept.");
+  }
+
+  @Test
+  void blkparsesInputFilesMayStandAnywhere() throws IOException {
+    String input = "Input file my disks/sda.blktrace.0 added\n";
+    String event = queued(0, "0.000000000", "R", 0);
+    assertThat(rows(read("b.txt", input + input + event + SUMMARY + input + event)))
+        .containsExactly("0 100 r 0+1", "0 100 r 0+1");
+  }
+
+  /// The lines that name the input files have a buffer of 4096 bytes of their own, which may end
+  /// within one of them.
+  @Test
+  void anEventBehindHalfAnInputLineIsRead() throws IOException {
+    int cpus = 160;
+    StringBuilder inputs = new StringBuilder();
+    StringBuilder events = new StringBuilder();
+    for (int cpu = 0; cpu < cpus; cpu++) {
+      inputs.append("Input file nvme0n1.blktrace.").append(cpu).append(" added\n");
+      events.append(queued(cpu, "0.000000000", "R", 8L * cpu));
+    }
+    // Within a word, and within the file's number, where the digits of a device follow.
+    int number = inputs.indexOf(".110 added");
+    for (int cut : new int[] {4096, number, number + 1, number + 2, number + 3, number + 4}) {
+      for (String device : List.of("259,0  ", "  8,16 ")) {
+        String text =
+            inputs.substring(0, cut)
+                + events.toString().replace("259,0  ", device)
+                + SUMMARY
+                + inputs.substring(cut);
+        Trace trace = read("b.txt", text);
+        assertThat(trace.requests()).as(device + cut).isEqualTo(cpus);
+        assertThat(trace.distinctPages()).as(device + cut).isEqualTo(cpus);
+        // One device: no gap lies between the first page and the rest.
+        assertThat(trace.first(cpus - 1)).as(device + cut).isEqualTo(cpus - 1);
+      }
+    }
+  }
+
+  @Test
+  void blkparseZoneAppendsAreWritesAndOtherCommandsForZonesAreNone() throws IOException {
+    StringBuilder text = new StringBuilder();
+    for (String rwbs : List.of("ZR", "ZRA", "ZO", "ZC", "ZF", "D", "DE", "WZ", "WZS", "N", "FN")) {
+      text.append(queued(0, "0.000000000", rwbs, 800));
+    }
+    for (String rwbs : List.of("ZA", "ZAS", "R", "RA", "W", "WFS", "FWS", "FWFSM")) {
+      text.append(queued(0, "0.000000000", rwbs, 8));
+    }
+    String write = "0 100 w 1+1";
+    String read = "0 100 r 1+1";
+    assertThat(rows(read("b.txt", text.toString())))
+        .containsExactly(write, write, read, read, write, write, write, write);
+  }
+
+  @Test
+  void blkparseWithoutQueueEventsSaysWhichThereAre() {
+    String text =
+        """
+          8,0    0        5     0.000000200   100  D   R 0 + 8 [dd]
+          8,0    0        6     0.000400000     0  C   R 0 + 8 [0]
+          8,0    0        0     0.000400000     0  m   N a message
+          8,0    0       67     0.030299000   101  Q   D 16384 + 2048 [Web Content]
+        """;
+    refused(
+        () -> read("b.txt", text),
+        "b.txt: only C and D events; expected queue events (Q) of reads or writes");
+  }
+
+  @Test
+  void aLineThatBlkparseNeverPrintsEndsTheReading() {
+    String event = queued(0, "0.000000000", "R", 0);
+    refused(
+        () ->
+            read(
+                "b.blkparse",
+                "1000000 311 postmaster 2048 8 R 8 1 0123456789abcdef0123456789abcdef"),
+        "b.blkparse, line 1: \"1000000\" is no device; expected major,minor");
+    refused(
+        () -> read("b.txt", event + "\nsome 1 1 0.0 5 other words\n" + event),
+        "b.txt, line 3: \"some\" is no device; expected major,minor");
+    refused(
+        () -> read("b.txt", event + SUMMARY + "1000000 311 postmaster 2048 8 R 8 1\n"),
+        "b.txt, line 20: \"1000000\" is no device; expected major,minor");
+    refused(
+        () -> read("b.txt", event + "  8,0    3        1     0.0000"),
+        "b.txt, line 2: 4 fields; expected major,minor cpu sequence seconds pid action RWBS sector"
+            + " + sectors [command]");
+    refused(
+        () -> read("b.txt", event + "  8,0    3        1     0.000000000   697  Q   R 8 - 8 [x]"),
+        "b.txt, line 2: \"-\" is no +; expected major,minor cpu sequence seconds pid action RWBS"
+            + " sector + sectors [command]");
+    refused(
+        () -> read("b.txt", event + "  8,0    3        x     0.000000000   697  C   R 8 + 8 [0]"),
+        "b.txt, line 2: \"x\" is not a number (sequence)");
+  }
+
+  @Test
+  void commandsThatPassTheBlockLayerByAreNoAccesses() throws IOException {
+    String text =
+        queued(0, "0.000000000", "R", 0)
+            + "  8,0    3 -2147483648     0.000000000   697  Q   R 36 (12 00 00 ..) [smartctl]\n"
+            + "  8,0    3        1     0.000000000   697  Q   R 36 [smartctl]\n"
+            + "  8,0    3        1     0.000000000   697  Q FWS [jbd2]\n";
+    assertThat(rows(read("b.txt", text))).containsExactly("0 100 r 0+1");
+  }
+
   // nbdkit
 
   @Test
