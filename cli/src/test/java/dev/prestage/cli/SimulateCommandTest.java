@@ -302,6 +302,7 @@ class SimulateCommandTest {
     Path none = folder.resolve("none.lis");
     assertRefused(simulate(scan, none), none + ": there is no such file");
     assertRefused(simulate(scan, folder), folder + ": is a folder; name the traces in it");
+    assertRefused(simulate(scan, "/dev/null"), "/dev/null: is a pipe or a device");
     assertRefused(simulate(scan, folder.resolve(".").resolve("scan.lis")), "is given twice");
   }
 
@@ -326,6 +327,18 @@ class SimulateCommandTest {
     try (Stream<Path> files = Files.list(folder)) {
       assertThat(files).containsExactlyInAnyOrder(scan, starts, bad, json);
     }
+  }
+
+  @Test
+  void timesThatStepBackAreOneLine() throws IOException {
+    Path back = Files.writeString(folder.resolve("a.trace"), "9 0 0 8 1\n5 0 8 8 1\n4 0 0 8 1\n");
+    Printed printed = simulate(back, "--policies", "none", "--lead", "0");
+    assertThat(printed.err())
+        .startsWith(
+            "prestage: warning: a.trace: Times are not in order: they step back before 2 of 3")
+        .contains("line 2")
+        .hasLineCount(1);
+    assertThat(printed.code()).isZero();
   }
 
   @Test

@@ -183,6 +183,10 @@ public final class SimulateCommand implements Callable<Integer> {
       if (Files.isDirectory(file)) {
         throw new FileSystemException(file.toString(), null, "is a folder; name the traces in it");
       }
+      if (!Files.isRegularFile(file)) {
+        throw new FileSystemException(
+            file.toString(), null, "is a pipe or a device; write what it gives to a file");
+      }
       for (Path before : files.subList(0, i)) {
         if (Files.isSameFile(file, before)) {
           throw new FileSystemException(

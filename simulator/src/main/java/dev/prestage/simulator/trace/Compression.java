@@ -1,6 +1,5 @@
 package dev.prestage.simulator.trace;
 
-import com.github.luben.zstd.ZstdInputStream;
 import java.io.EOFException;
 import java.io.FilterInputStream;
 import java.io.IOException;
@@ -9,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.zip.GZIPInputStream;
 import org.tukaani.xz.XZInputStream;
 
 /// Opens files whatever they are compressed with, which their first bytes say, not their names.
@@ -54,6 +52,14 @@ final class Compression {
       }
     }
     return true;
+  }
+
+  /// Whether a zstd file begins with a frame that says something about the others: pzstd writes one
+  /// before each frame of data (RFC 8878, section 3.1.2). There are sixteen kinds.
+  private static boolean startsWithSkippableFrame(byte[] head) {
+    return head.length > 0
+        && (head[0] & 0xf0) == 0x50
+        && startsWith(head, head[0] & 0xff, 0x2a, 0x4d, 0x18);
   }
 
   /// The file as it lies on the disk. Remembers its own failure, so that it is not taken for
@@ -102,12 +108,6 @@ final class Compression {
       return read;
     }
 
-    /// What gzip asks to learn whether another member follows.
-    @Override
-    public int available() {
-      return Math.clamp(total - bytes, 0, Integer.MAX_VALUE);
-    }
-
     @Override
     public void close() throws IOException {
       in.close();
@@ -130,11 +130,11 @@ final class Compression {
     }
 
     private static InputStream decompressor(RawFile raw) throws IOException {
-      if (startsWith(raw.head, 0x28, 0xb5, 0x2f, 0xfd)) {
-        return new ZstdInputStream(raw);
+      if (startsWith(raw.head, 0x28, 0xb5, 0x2f, 0xfd) || startsWithSkippableFrame(raw.head)) {
+        return new ZstdFrames(raw, BUFFER_BYTES);
       }
       if (startsWith(raw.head, 0x1f, 0x8b)) {
-        return new GZIPInputStream(raw, BUFFER_BYTES);
+        return new GzipMembers(raw, BUFFER_BYTES);
       }
       if (startsWith(raw.head, 0xfd, '7', 'z', 'X', 'Z', 0)) {
         return new XZInputStream(raw, XZ_MEMORY_KIB);

@@ -15,7 +15,6 @@ final class Lines implements Position {
 
   private static final int MAX_FIELDS = 32;
   private static final int MAX_QUOTED = 40;
-  private static final int NANO_DIGITS = 9;
 
   private final Source source;
   private final byte separator;
@@ -153,6 +152,17 @@ final class Lines implements Position {
     }
   }
 
+  /// Makes the line one that begins later, as if this many bytes did not stand before it.
+  void cutFront(int length) {
+    lineStart += length;
+    split();
+  }
+
+  /// The line from a field's beginning on.
+  String lineFrom(int field) {
+    return new String(bytes, starts[field], lineEnd - starts[field], StandardCharsets.UTF_8);
+  }
+
   /// The whole line.
   String line() {
     return new String(bytes, lineStart, lineEnd - lineStart, StandardCharsets.ISO_8859_1);
@@ -193,6 +203,18 @@ final class Lines implements Position {
       }
     }
     return false;
+  }
+
+  /// Whether a field looks as a pattern says, in which `9` stands for one digit and the rest for
+  /// itself.
+  boolean looksLike(int field, String pattern) {
+    boolean alike = length(field) == pattern.length();
+    for (int i = 0; alike && i < pattern.length(); i++) {
+      byte found = at(field, i);
+      char expected = pattern.charAt(i);
+      alike = expected == '9' ? found >= '0' && found <= '9' : found == expected;
+    }
+    return alike;
   }
 
   /// A decimal number that is not negative.
@@ -236,27 +258,40 @@ final class Lines implements Position {
 
   /// Seconds with a fraction, in nanoseconds; what is finer is cut off.
   long secondsAsNanos(int field, String what) throws TraceException {
+    return fixedPoint(field, 9, what);
+  }
+
+  /// Milliseconds with a fraction, in nanoseconds; what is finer is cut off.
+  long millisAsNanos(int field, String what) throws TraceException {
+    return fixedPoint(field, 6, what);
+  }
+
+  /// A decimal number with a fraction, times ten to the power of so many digits.
+  private long fixedPoint(int field, int fractionDigits, String what) throws TraceException {
     int dot = starts[field];
     while (dot < ends[field] && bytes[dot] != '.') {
       dot++;
     }
-    long seconds = number(starts[field], dot, field, what);
-    long nanos = 0;
+    long whole = number(starts[field], dot, field, what);
+    long fraction = 0;
+    long scale = 1;
     int digits = 0;
     for (int i = dot + 1; i < ends[field]; i++) {
       int digit = bytes[i] - '0';
       if (digit < 0 || digit > 9) {
         throw notANumber(field, what);
       }
-      if (digits < NANO_DIGITS) {
-        nanos = 10 * nanos + digit;
+      if (digits < fractionDigits) {
+        fraction = 10 * fraction + digit;
+        scale *= 10;
         digits++;
       }
     }
-    for (; digits < NANO_DIGITS; digits++) {
-      nanos *= 10;
+    for (; digits < fractionDigits; digits++) {
+      fraction *= 10;
+      scale *= 10;
     }
-    return multiply(seconds, 1_000_000_000, what) + nanos;
+    return multiply(whole, scale, what) + fraction;
   }
 
   /// A product, such as of microseconds and their nanoseconds.
@@ -299,6 +334,11 @@ final class Lines implements Position {
 
   @Override
   public TraceException wrong(String what) {
-    return new TraceException(source.fileName() + ", line " + number + ": " + what);
+    return new TraceException(source.fileName() + ", " + place() + ": " + what);
+  }
+
+  @Override
+  public String place() {
+    return "line " + number;
   }
 }

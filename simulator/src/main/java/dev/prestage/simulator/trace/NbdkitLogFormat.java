@@ -13,10 +13,14 @@ import java.util.regex.Pattern;
 ///
 /// Only `Read` and `Write` are accesses; zeroing, trimming, flushing, caching and asking for
 /// extents move no data. The connections of one client to one export are one stream; an export is a
-/// device.
+/// device. A name with blanks stands in double quotes, as for a shell. Connections are numbered
+/// anew where a log of another nbdkit follows. A line of another shape ends the reading.
 final class NbdkitLogFormat implements TraceFormat {
   private static final String SHAPE =
       "date time connection=N Read|Write id=N offset=0xN count=0xN ...";
+  private static final String CONNECTION = "connection=";
+  private static final String EXPORT = "export=";
+  private static final String UNKNOWN_EXPORT = "export=\"\"";
   private static final Pattern LINE =
       Pattern.compile(
           "\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{6} (connection=\\d+ )?(\\.\\.\\.)?[A-Z][a-z]+( .*)?");
@@ -51,18 +55,30 @@ final class NbdkitLogFormat implements TraceFormat {
         date = lines.text(0);
         dayNanos = dayNanos(lines, date);
       }
-      boolean write = lines.fields() > 3 && lines.is(3, "Write");
-      if (lines.fields() > 4 && lines.is(3, "Connect") && lines.startsWith(4, "export=")) {
-        exports.put(connection(lines), requests.device(lines.text(4), 0));
+      if (!lines.looksLike(1, "99:99:99.999999")) {
+        throw noTime(lines);
       }
-      if (!write && (lines.fields() <= 3 || !lines.is(3, "Read"))) {
+      if (!lines.startsWith(2, CONNECTION)) {
+        if (lines.is(2, "Ready")) {
+          exports.clear();
+        }
+        expectAction(lines, 2);
+        continue;
+      }
+      lines.expect(4, Integer.MAX_VALUE, SHAPE);
+      expectAction(lines, 3);
+      if (lines.fields() > 4 && lines.is(3, "Connect") && lines.startsWith(4, EXPORT)) {
+        exports.put(connection(lines), requests.device(export(lines), 0));
+      }
+      boolean write = lines.is(3, "Write");
+      if (!write && !lines.is(3, "Read")) {
         continue;
       }
       lines.expect(7, Integer.MAX_VALUE, SHAPE);
       int device = exports.get(connection(lines));
       if (device < 0) {
         // The log was cut at its front.
-        device = requests.device("export=\"\"", 0);
+        device = requests.device(UNKNOWN_EXPORT, 0);
       }
       long offset = lines.hex(5, "offset=0x", "offset");
       long bytes = lines.hex(6, "count=0x", "count");
@@ -71,12 +87,34 @@ final class NbdkitLogFormat implements TraceFormat {
     return requests.toTrace();
   }
 
-  private static long connection(Lines lines) throws TraceException {
-    String prefix = "connection=";
-    if (!lines.startsWith(2, prefix)) {
-      throw lines.wrong(lines.quote(2) + "; expected connection= and a number");
+  /// An action begins with a capital; dots before it say that it is done.
+  private static void expectAction(Lines lines, int field) throws TraceException {
+    byte first = lines.at(field, lines.startsWith(field, "...") ? 3 : 0);
+    if (first < 'A' || first > 'Z') {
+      throw lines.wrong(lines.quote(field) + " is no action; expected " + SHAPE);
     }
-    return lines.number(2, prefix.length(), "connection");
+  }
+
+  /// What stands behind `export=`, to the quote that ends it or to the next blank.
+  private static String export(Lines lines) throws TraceException {
+    String rest = lines.lineFrom(4);
+    int at = EXPORT.length();
+    if (rest.length() == at || rest.charAt(at) != '"') {
+      return lines.text(4);
+    }
+    for (at++; at < rest.length() && rest.charAt(at) != '"'; at++) {
+      if (rest.charAt(at) == '\\') {
+        at++;
+      }
+    }
+    if (at >= rest.length()) {
+      throw lines.wrong(lines.quote(4) + " has no closing quote (export)");
+    }
+    return rest.substring(0, at + 1);
+  }
+
+  private static long connection(Lines lines) throws TraceException {
+    return lines.number(2, CONNECTION.length(), "connection");
   }
 
   private static long dayNanos(Lines lines, String date) throws TraceException {
@@ -91,7 +129,11 @@ final class NbdkitLogFormat implements TraceFormat {
     try {
       return LocalTime.parse(lines.text(1)).toNanoOfDay();
     } catch (DateTimeException _) {
-      throw lines.wrong(lines.quote(1) + " is no time; expected HH:MM:SS.microseconds");
+      throw noTime(lines);
     }
+  }
+
+  private static TraceException noTime(Lines lines) {
+    return lines.wrong(lines.quote(1) + " is no time; expected HH:MM:SS.microseconds");
   }
 }

@@ -57,6 +57,7 @@ final class OracleGeneralFormat implements TraceFormat {
     int run = requests.onlyRun();
     int device = requests.device("", 0);
     for (int i = 0; i < objects.size(); i++) {
+      records.speakOf(i + 1);
       requests.pages(
           seconds.getLong(i) * 1_000_000_000, run, 0, device, objects.getLong(i), 1, false);
     }

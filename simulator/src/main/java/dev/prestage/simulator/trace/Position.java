@@ -6,4 +6,7 @@ interface Position {
   ///
   /// @param what is wrong and what was expected, without the file and the place
   TraceException wrong(String what);
+
+  /// The place alone, such as `line 7`.
+  String place();
 }

@@ -50,6 +50,11 @@ final class Records implements Position {
     return number;
   }
 
+  /// Makes messages speak of an earlier record.
+  void speakOf(long record) {
+    number = record;
+  }
+
   int byteAt(int offset) {
     return source.buffer()[at + offset] & 0xff;
   }
@@ -68,6 +73,11 @@ final class Records implements Position {
 
   @Override
   public TraceException wrong(String what) {
-    return new TraceException(source.fileName() + ", record " + number + ": " + what);
+    return new TraceException(source.fileName() + ", " + place() + ": " + what);
+  }
+
+  @Override
+  public String place() {
+    return "record " + number;
   }
 }

@@ -1,11 +1,14 @@
 package dev.prestage.simulator.trace;
 
 import it.unimi.dsi.fastutil.ints.IntArrayList;
+import it.unimi.dsi.fastutil.longs.LongArrayList;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /// Collects what a format reads, in the format's own terms, and makes the trace: turns bytes into
@@ -14,7 +17,8 @@ import java.util.Map;
 ///
 /// A device's first page lies [#GAP_PAGES] behind the last page that was touched on the one before
 /// it; devices lie in the order of their names and numbers. A request of no bytes touches nothing
-/// and is left out; the trace has a warning that counts them.
+/// and is left out; the trace has a warning that counts them, and one that counts the requests
+/// whose times step back within a run.
 final class Requests {
   /// Between two devices, so that no run of pages crosses from one to the next.
   static final long GAP_PAGES = 1024;
@@ -42,6 +46,10 @@ final class Requests {
   private long empty;
   private long skipped;
   private String skippedAs = "";
+  private final LongArrayList lastNanosOf = new LongArrayList();
+  private long backwards;
+  private long backwardsNanos;
+  private String firstBackwards = "";
 
   private record Device(String name, long number) {}
 
@@ -176,27 +184,64 @@ final class Requests {
       started = true;
       zero = clock ? timeNanos : 0;
     }
+    noteOrder(run, timeNanos);
     builder.add(timeNanos - zero, run, stream, first, (int) count, write);
     deviceOf.add(device);
     pagesOf[device] = Math.max(pagesOf[device], first + count);
+  }
+
+  /// A run's times are those between which its program thought. Runs of other streams lie between
+  /// them in any order.
+  private void noteOrder(int run, long timeNanos) {
+    while (lastNanosOf.size() <= run) {
+      lastNanosOf.add(Long.MIN_VALUE);
+    }
+    long last = lastNanosOf.getLong(run);
+    if (timeNanos < last) {
+      if (backwards == 0) {
+        firstBackwards = position.place();
+      }
+      backwards++;
+      backwardsNanos = Math.max(backwardsNanos, last - timeNanos);
+    }
+    lastNanosOf.set(run, timeNanos);
   }
 
   private TraceException tooLong(String what) {
     return position.wrong("a request of " + what + " cannot be meant; expected at most 1 GiB");
   }
 
+  /// Whether nothing was added yet.
+  boolean isEmpty() {
+    return deviceOf.isEmpty();
+  }
+
   /// The trace of what was added.
   ///
   /// @throws TraceException if that is nothing, or too large for one space of pages
   Trace toTrace() throws TraceException {
-    if (deviceOf.isEmpty()) {
-      throw new TraceException(source.fileName() + ": no accesses; expected at least one");
+    if (isEmpty()) {
+      throw new TraceException(
+          source.fileName()
+              + ": no accesses; expected at least one"
+              + (skipped > 0 ? " (left out, " + skippedAs + ": " + skipped + ")" : ""));
     }
     if (empty > 0) {
       builder.warn("Left out, requests of no bytes: " + empty + ".");
     }
     if (skipped > 0) {
       builder.warn("Left out, " + skippedAs + ": " + skipped + ".");
+    }
+    if (backwards > 0) {
+      builder.warn(
+          String.format(
+              Locale.ROOT,
+              "Times are not in order: they step back before %,d of %,d requests, first in %s, by at"
+                  + " most %s s. The file's order is kept.",
+              backwards,
+              deviceOf.size(),
+              firstBackwards,
+              BigDecimal.valueOf(backwardsNanos, 9).stripTrailingZeros().toPlainString()));
     }
     if (deviceList.size() > 1) {
       long[] bases = bases();

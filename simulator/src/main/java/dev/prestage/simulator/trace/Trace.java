@@ -124,8 +124,8 @@ public final class Trace {
     return distinctPages;
   }
 
-  /// When it was asked for, in nanoseconds since the trace's own zero. May step back a little where
-  /// the recording did.
+  /// When it was asked for, in nanoseconds since the trace's own zero. Steps back where the
+  /// recording did; the trace then has a warning.
   public long timeNanos(int request) {
     return timeNanos[request];
   }

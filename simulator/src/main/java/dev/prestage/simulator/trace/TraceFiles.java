@@ -75,6 +75,10 @@ public final class TraceFiles {
     if (Files.isDirectory(file)) {
       throw new TraceException(file + ": a directory; expected a trace file");
     }
+    // To open a pipe waits for its writer, and neither a pipe nor a device has a length.
+    if (!Files.isRegularFile(file)) {
+      throw new TraceException(file + ": a pipe or a device; expected a trace file");
+    }
     try (Source source =
         new Source(file, traceName(fileName), unitBytes, Compression.open(file, progress))) {
       return (format.equals(AUTO) ? recognised(source) : named(format)).read(source);

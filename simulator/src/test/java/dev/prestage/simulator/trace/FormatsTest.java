@@ -87,6 +87,16 @@ class FormatsTest {
   }
 
   @Test
+  void aTraceWithoutAccessesSaysWhatItHasInstead() {
+    ByteBuffer file = little(32);
+    vscsi1(file, 0x12, 0, 96, 5_000_001);
+    refused(
+        () -> read("a.vscsi", bytes(file)),
+        "a.vscsi: no accesses; expected at least one"
+            + " (left out, commands that neither read nor write: 1)");
+  }
+
+  @Test
   void aVscsiFileThatEndsWithinARecordSaysWhere() {
     ByteBuffer file = little(32 + 17);
     vscsi1(file, 0x28, 8, 4096, 7);
@@ -197,6 +207,20 @@ class FormatsTest {
   }
 
   @Test
+  void disksimTimesWithAPointAreMilliseconds() throws IOException {
+    Trace trace = read("a.trace", "0.000000 0 80 8 1\n12.500000 0 84 8 0\n13.0000019 0 80 8 1\n");
+    assertThat(rows(trace)).containsExactly("0 0 r 10+1", "12500000 0 w 10+2", "13000001 0 r 10+1");
+    refused(
+        () -> read("a.trace", "0.5 0 80 8 1\n12 0 80 8 0\n"),
+        "a.trace, line 2: \"12\" is in nanoseconds; expected decimal milliseconds, as in the first"
+            + " line");
+    refused(
+        () -> read("a.trace", "5 0 80 8 1\n12.5 0 80 8 0\n"),
+        "a.trace, line 2: \"12.5\" is in milliseconds; expected whole nanoseconds, as in the first"
+            + " line");
+  }
+
+  @Test
   void spcSizesAreBytesAndTimesSeconds() throws IOException {
     Trace trace = read("a.spc", "1,8,8192,R,10.5\n0,0,512,w,11.000000001,extra\n1,9,1,r,12\n");
     assertThat(rows(trace))
@@ -254,6 +278,150 @@ class FormatsTest {
         "b.blkparse, line 1: \"8\" is no device; expected major,minor");
   }
 
+  private static String queued(int cpu, String seconds, String rwbs, long sector) {
+    return "259,0  %3d        1     %s   100  Q %3s %d + 8 [dd]\n"
+        .formatted(cpu, seconds, rwbs, sector);
+  }
+
+  private static final String SUMMARY =
+      """
+      dd (100)
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+       Allocation wait:        0        \t Allocation wait:         0
+      a (b) c (7, ...)
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+
+      CPU0 (nvme0n1):
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+       Read depth:             1        \t Write depth:             0
+       PC Reads Compl.:        1\t\t PC Writes Compl.:       0
+       IO unplugs:             0        \t Timer unplugs:           0
+
+      Total (nvme0n1):
+       Reads Queued:           2,        8KiB\t Writes Queued:           0,        0KiB
+
+      Throughput (R/W): 0KiB/s / 0KiB/s
+      Events (nvme0n1): 1,234 entries
+      Skips: 0 forward (0 -   0.0%)
+      """;
+
+  @Test
+  void blkparseOutputsThatFollowEachOtherAreAllRead() throws IOException {
+    String one = queued(0, "0.000000000", "R", 0) + queued(0, "0.500000000", "R", 8) + SUMMARY;
+    Trace trace = read("b.txt", one + one);
+    assertThat(rows(trace))
+        .containsExactly(
+            "0 100 r 0+1", "500000000 100 r 1+1", "0 100 r 0+1", "500000000 100 r 1+1");
+    assertThat(trace.warnings())
+        .containsExactly(
+            "Times are not in order: they step back before 1 of 4 requests, first in line 21, by at"
+                + " most 0.5 s. The file's order is kept.");
+  }
+
+  @Test
+  void blkparsesInputFilesMayStandAnywhere() throws IOException {
+    String input = "Input file my disks/sda.blktrace.0 added\n";
+    String event = queued(0, "0.000000000", "R", 0);
+    assertThat(rows(read("b.txt", input + input + event + SUMMARY + input + event)))
+        .containsExactly("0 100 r 0+1", "0 100 r 0+1");
+  }
+
+  /// The lines that name the input files have a buffer of 4096 bytes of their own, which may end
+  /// within one of them.
+  @Test
+  void anEventBehindHalfAnInputLineIsRead() throws IOException {
+    int cpus = 160;
+    StringBuilder inputs = new StringBuilder();
+    StringBuilder events = new StringBuilder();
+    for (int cpu = 0; cpu < cpus; cpu++) {
+      inputs.append("Input file nvme0n1.blktrace.").append(cpu).append(" added\n");
+      events.append(queued(cpu, "0.000000000", "R", 8L * cpu));
+    }
+    // Within a word, and within the file's number, where the digits of a device follow.
+    int number = inputs.indexOf(".110 added");
+    for (int cut : new int[] {4096, number, number + 1, number + 2, number + 3, number + 4}) {
+      for (String device : List.of("259,0  ", "  8,16 ")) {
+        String text =
+            inputs.substring(0, cut)
+                + events.toString().replace("259,0  ", device)
+                + SUMMARY
+                + inputs.substring(cut);
+        Trace trace = read("b.txt", text);
+        assertThat(trace.requests()).as(device + cut).isEqualTo(cpus);
+        assertThat(trace.distinctPages()).as(device + cut).isEqualTo(cpus);
+        // One device: no gap lies between the first page and the rest.
+        assertThat(trace.first(cpus - 1)).as(device + cut).isEqualTo(cpus - 1);
+      }
+    }
+  }
+
+  @Test
+  void blkparseZoneAppendsAreWritesAndOtherCommandsForZonesAreNone() throws IOException {
+    StringBuilder text = new StringBuilder();
+    for (String rwbs : List.of("ZR", "ZRA", "ZO", "ZC", "ZF", "D", "DE", "WZ", "WZS", "N", "FN")) {
+      text.append(queued(0, "0.000000000", rwbs, 800));
+    }
+    for (String rwbs : List.of("ZA", "ZAS", "R", "RA", "W", "WFS", "FWS", "FWFSM")) {
+      text.append(queued(0, "0.000000000", rwbs, 8));
+    }
+    String write = "0 100 w 1+1";
+    String read = "0 100 r 1+1";
+    assertThat(rows(read("b.txt", text.toString())))
+        .containsExactly(write, write, read, read, write, write, write, write);
+  }
+
+  @Test
+  void blkparseWithoutQueueEventsSaysWhichThereAre() {
+    String text =
+        """
+          8,0    0        5     0.000000200   100  D   R 0 + 8 [dd]
+          8,0    0        6     0.000400000     0  C   R 0 + 8 [0]
+          8,0    0        0     0.000400000     0  m   N a message
+          8,0    0       67     0.030299000   101  Q   D 16384 + 2048 [Web Content]
+        """;
+    refused(
+        () -> read("b.txt", text),
+        "b.txt: only C and D events; expected queue events (Q) of reads or writes");
+  }
+
+  @Test
+  void aLineThatBlkparseNeverPrintsEndsTheReading() {
+    String event = queued(0, "0.000000000", "R", 0);
+    refused(
+        () ->
+            read(
+                "b.blkparse",
+                "1000000 311 postmaster 2048 8 R 8 1 0123456789abcdef0123456789abcdef"),
+        "b.blkparse, line 1: \"1000000\" is no device; expected major,minor");
+    refused(
+        () -> read("b.txt", event + "\nsome 1 1 0.0 5 other words\n" + event),
+        "b.txt, line 3: \"some\" is no device; expected major,minor");
+    refused(
+        () -> read("b.txt", event + SUMMARY + "1000000 311 postmaster 2048 8 R 8 1\n"),
+        "b.txt, line 20: \"1000000\" is no device; expected major,minor");
+    refused(
+        () -> read("b.txt", event + "  8,0    3        1     0.0000"),
+        "b.txt, line 2: 4 fields; expected major,minor cpu sequence seconds pid action RWBS sector"
+            + " + sectors [command]");
+    refused(
+        () -> read("b.txt", event + "  8,0    3        1     0.000000000   697  Q   R 8 - 8 [x]"),
+        "b.txt, line 2: \"-\" is no +; expected major,minor cpu sequence seconds pid action RWBS"
+            + " sector + sectors [command]");
+    refused(
+        () -> read("b.txt", event + "  8,0    3        x     0.000000000   697  C   R 8 + 8 [0]"),
+        "b.txt, line 2: \"x\" is not a number (sequence)");
+  }
+
+  @Test
+  void commandsThatPassTheBlockLayerByAreNoAccesses() throws IOException {
+    String text =
+        queued(0, "0.000000000", "R", 0)
+            + "  8,0    3 -2147483648     0.000000000   697  Q   R 36 (12 00 00 ..) [smartctl]\n"
+            + "  8,0    3        1     0.000000000   697  Q   R 36 [smartctl]\n"
+            + "  8,0    3        1     0.000000000   697  Q FWS [jbd2]\n";
+    assertThat(rows(read("b.txt", text))).containsExactly("0 100 r 0+1");
+  }
+
   // nbdkit
 
   @Test
@@ -297,6 +465,85 @@ class FormatsTest {
         """;
     assertThat(rows(read("n.log", text)))
         .containsExactly("0 0 r 1025+1", "0 1 r 0+1", "0 0 r 1025+1");
+  }
+
+  @Test
+  void nbdkitsExportsMayHaveBlanksAndQuotesInTheirNames() throws IOException {
+    String text =
+        """
+        2026-11-22 23:00:00.000000 connection=1 Connect export="web disk.raw" tls=0
+        2026-11-22 23:00:00.000000 connection=2 Connect export="web \\"logs\\".raw" tls=0
+        2026-11-22 23:00:00.000000 connection=3 Connect export="web \\"logs\\" old" tls=0
+        2026-11-22 23:00:00.000000 connection=4 Connect export=plain.raw tls=0
+        2026-11-22 23:00:00.000000 connection=5 Connect export="web disk.raw" tls=1
+        """;
+    StringBuilder reads = new StringBuilder();
+    for (int connection = 1; connection <= 5; connection++) {
+      reads.append("2026-11-22 23:00:00.000000 connection=").append(connection);
+      reads.append(" Read id=1 offset=0x2000 count=0x10000 ...\n");
+    }
+    Trace trace = read("n.log", text + reads);
+    assertThat(trace.distinctPages()).isEqualTo(4 * 16);
+    assertThat(trace.first(4)).isEqualTo(trace.first(0));
+    refused(
+        () -> read("n.log", text.replace(".raw\" tls=0", ".raw") + reads),
+        "n.log, line 1: \"export=\"web\" has no closing quote (export)");
+  }
+
+  @Test
+  void aSecondNbdkitsConnectionsAreItsOwn() throws IOException {
+    String ready = "2026-11-22 23:00:00.000000 Ready thread_model=3\n";
+    String connect = "2026-11-22 23:00:00.000000 connection=1 Connect export=a tls=0\n";
+    String read = "2026-11-22 23:00:00.000000 connection=1 Read id=1 offset=0x0 count=0x1 ...\n";
+    Trace trace = read("n.log", ready + connect + read + ready + read);
+    assertThat(trace.distinctPages()).isEqualTo(2);
+  }
+
+  @Test
+  void aLineThatNbdkitNeverWritesEndsTheReading() {
+    String read = "2026-11-22 23:00:00.000000 connection=1 Read id=1 offset=0x0 count=0x1 ...\n";
+    String shape = "date time connection=N Read|Write id=N offset=0xN count=0xN ...";
+    refused(
+        () -> read("n.log", read + "nbdkit: file.1: error: pread: Input/output error\n"),
+        "n.log, line 2: \"nbdkit:\" is no date; expected YYYY-MM-DD");
+    refused(
+        () -> read("n.log", read + "2026-11-22 23:00 connection=1 Read\n"),
+        "n.log, line 2: \"23:00\" is no time; expected HH:MM:SS.microseconds");
+    refused(
+        () -> read("n.log", read + "2026-11-22 23:00:00.000000 connection=1 read id=1\n"),
+        "n.log, line 2: \"read\" is no action; expected " + shape);
+    refused(
+        () -> read("n.log", read + "2026-11-22 23:00:00.000000 connection=1\n"),
+        "n.log, line 2: 3 fields; expected " + shape);
+  }
+
+  // times
+
+  @Test
+  void timesThatStepBackAreSaidWithTheirNumberAndTheFirstLine() throws IOException {
+    Trace trace = read("a.trace", "1000 0 0 8 1\n\n3000 0 8 8 1\n500 0 16 8 1\n400 0 24 8 1\n");
+    assertThat(trace.warnings())
+        .containsExactly(
+            "Times are not in order: they step back before 2 of 4 requests, first in line 4, by at"
+                + " most 0.0000025 s. The file's order is kept.");
+    ByteBuffer file = little(3 * 24);
+    oracle(file, 100, 7);
+    oracle(file, 40, 9);
+    oracle(file, 40, 9);
+    assertThat(read("w.oracleGeneral", bytes(file)).warnings())
+        .singleElement()
+        .asString()
+        .contains("1 of 3 requests", "record 2", "most 60 s");
+  }
+
+  @Test
+  void runsSideBySideNeedNotBeInOrder() throws IOException {
+    String text = "t_us,stream,program,run,object,extent\n5,0,a,1,0,7\n3,1,b,1,0,7\n6,0,a,1,0,8\n";
+    assertThat(read("a.csv", text).warnings()).isEmpty();
+    assertThat(read("a.csv", text + "5,0,a,1,0,9\n").warnings())
+        .singleElement()
+        .asString()
+        .contains("1 of 4 requests", "line 5");
   }
 
   // overlaybd

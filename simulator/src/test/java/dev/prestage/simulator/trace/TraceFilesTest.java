@@ -111,6 +111,75 @@ class TraceFilesTest {
     }
   }
 
+  /// A frame that pzstd writes before each frame of data, or another program for its own ends.
+  private static byte[] skippable(int kind, int bytes) {
+    byte[] frame = new byte[8 + bytes];
+    frame[0] = (byte) (0x50 + kind);
+    frame[1] = 0x2a;
+    frame[2] = 0x4d;
+    frame[3] = 0x18;
+    frame[4] = (byte) bytes;
+    return frame;
+  }
+
+  @Test
+  void zstdsSkippableFramesAreSkippedWhereverTheyStand() throws IOException {
+    byte[] frame = compressed(ZSTD, LIS);
+    for (int kind : new int[] {0, 15}) {
+      byte[] first = joined(skippable(kind, 4), frame);
+      assertThat(read("first.txt", first).requests()).isEqualTo(2);
+      byte[] between =
+          joined(joined(first, skippable(kind, 100)), joined(first, skippable(kind, 0)));
+      assertThat(read("between.txt", between).requests()).isEqualTo(4);
+    }
+    byte[] cut = joined(frame, Arrays.copyOf(skippable(0, 100), 50));
+    assertThatThrownBy(() -> read("cut.txt", cut))
+        .isInstanceOf(TraceException.class)
+        .hasMessageStartingWith("cut.txt: compressed, and cut off");
+  }
+
+  @Test
+  void aFileThatIsCutOffAnywhereBehindItsFirstMemberIsAnError() throws IOException {
+    for (Compressor compressor : List.of(ZSTD, GZIP, XZ)) {
+      byte[] member = compressed(compressor, LIS);
+      for (int more = 1; more < member.length; more++) {
+        byte[] cut = Arrays.copyOf(joined(member, member), member.length + more);
+        assertThatThrownBy(() -> read("cut.lis", cut))
+            .as(more + " bytes of the second member")
+            .isInstanceOf(TraceException.class)
+            .hasMessageStartingWith("cut.lis: compressed, and cut off");
+      }
+    }
+  }
+
+  @Test
+  void whatFollowsAGzipFilesLastMemberIsZerosOrAnError() throws IOException {
+    byte[] member = compressed(GZIP, LIS);
+    assertThat(read("padded.lis", joined(member, new byte[70_000])).requests()).isEqualTo(2);
+    byte[] padding = new byte[70_000];
+    padding[padding.length - 1] = 1;
+    for (byte[] tail : List.of(LIS, padding)) {
+      assertThatThrownBy(() -> read("tail.lis", joined(member, tail)))
+          .isInstanceOf(TraceException.class)
+          .hasMessageStartingWith("tail.lis: compressed, and ");
+    }
+  }
+
+  @Test
+  void everyPartThatAGzipHeaderMayHaveIsPassedOver() throws IOException {
+    byte[] plain = compressed(GZIP, LIS);
+    byte[] parts = {3, 0, 1, 2, 3, 'n', 'a', 'm', 'e', 0, 'c', 0, 7, 7};
+    byte[] header = Arrays.copyOf(plain, 10);
+    header[3] = 2 | 4 | 8 | 16;
+    byte[] named = joined(joined(header, parts), Arrays.copyOfRange(plain, 10, plain.length));
+    assertThat(read("named.lis", joined(plain, named)).requests()).isEqualTo(4);
+    byte[] wrong = named.clone();
+    wrong[wrong.length - 5] = (byte) ~wrong[wrong.length - 5];
+    assertThatThrownBy(() -> read("wrong.lis", wrong))
+        .isInstanceOf(TraceException.class)
+        .hasMessageContaining("checksum");
+  }
+
   @Test
   void damageIsAnErrorWithTheFilesName() throws IOException {
     byte[] lines = manyLines();
@@ -176,6 +245,9 @@ class TraceFilesTest {
     assertThatThrownBy(() -> TraceFiles.read(folder, TraceFiles.AUTO, Progress.NONE))
         .isInstanceOf(TraceException.class)
         .hasMessageContaining("a directory");
+    assertThatThrownBy(() -> TraceFiles.read(Path.of("/dev/null"), "lis", Progress.NONE))
+        .isInstanceOf(TraceException.class)
+        .hasMessageStartingWith("/dev/null: a pipe or a device; expected a trace file");
     assertThatThrownBy(() -> read("empty", new byte[0]))
         .isInstanceOf(TraceException.class)
         .hasMessage("empty: empty; expected a trace");
@@ -186,6 +258,15 @@ class TraceFilesTest {
           .isInstanceOf(TraceException.class)
           .hasMessageStartingWith("none");
     }
+  }
+
+  @Test
+  void aPipeIsRefusedBeforeItIsOpened() throws IOException, InterruptedException {
+    Path pipe = folder.resolve("pipe.lis");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    assertThatThrownBy(() -> TraceFiles.read(pipe, TraceFiles.AUTO, Progress.NONE))
+        .isInstanceOf(TraceException.class)
+        .hasMessageStartingWith(pipe + ": a pipe or a device; expected a trace file");
   }
 
   @Test
