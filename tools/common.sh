@@ -80,8 +80,8 @@ build() {
     say "building (the first time takes a minute or two) ..."
     local log="$home/cli/target/build.log"
     # Tests and style are ./check's business; this is for whoever wants to run it.
-    if ! maven -q -Dmaven.test.skip=true -Dspotless.check.skip=true -pl cli -am package >"$log" 2>&1 9>&-; then
-      grep -m 5 ERROR "$log" >&2 || tail -n 5 "$log" >&2
+    if ! maven -Dmaven.test.skip=true -Dspotless.check.skip=true -pl cli -am package >"$log" 2>&1 9>&-; then
+      grep -m 5 -E '^\[(ERROR|WARNING)\] .*\.java' "$log" >&2 || grep -m 5 ERROR "$log" >&2 || tail -n 5 "$log" >&2
       fail "the build failed; all of it is in $log"
     fi
     touch "$built"

@@ -117,8 +117,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
 
   private static void joinUntil(Thread thread, long deadlineNanos) {
     try {
-      boolean _ =
-          thread.join(Duration.ofNanos(Math.max(1, deadlineNanos - System.nanoTime())));
+      boolean _ = thread.join(Duration.ofNanos(Math.max(1, deadlineNanos - System.nanoTime())));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

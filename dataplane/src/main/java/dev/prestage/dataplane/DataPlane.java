@@ -38,7 +38,6 @@ import org.jspecify.annotations.Nullable;
 public final class DataPlane implements AutoCloseable {
   private static final Logger LOG = System.getLogger(DataPlane.class.getName());
 
-  private final Clock clock;
   private final Troubles troubles;
   private final Doorbell doorbell = new Doorbell();
   private final AccessRing ring = new AccessRing(AccessRing.DEFAULT_SLOTS, doorbell);
@@ -59,7 +58,6 @@ public final class DataPlane implements AutoCloseable {
   }
 
   private DataPlane(Options options, Clock clock) throws IOException {
-    this.clock = clock;
     this.troubles = new Troubles(clock);
     try {
       own(StateLock.take(options.stateDirectory(), "data-plane"));
@@ -83,10 +81,7 @@ public final class DataPlane implements AutoCloseable {
               new AttachedDisks(
                   new Attachments(options.stateDirectory()), stager, ring, clock, troubles));
       disks.restore();
-      this.nbd =
-          own(
-              new NbdServer(
-                  disks, options.limits(), clock, troubles, options.nbdSocket()));
+      this.nbd = own(new NbdServer(disks, options.limits(), clock, troubles, options.nbdSocket()));
       this.nbdAddress = options.nbdAddress() == null ? null : nbd.listenOn(options.nbdAddress());
       this.link =
           own(

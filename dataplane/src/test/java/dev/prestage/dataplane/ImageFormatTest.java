@@ -30,7 +30,10 @@ final class ImageFormatTest {
 
   @ParameterizedTest
   @CsvSource({
-    "QFI\u00fb,qcow2", "KDMV,vmdk", "# Disk DescriptorFile,vmdk", "vhdxfile,vhdx",
+    "QFI\u00fb,qcow2",
+    "KDMV,vmdk",
+    "# Disk DescriptorFile,vmdk",
+    "vhdxfile,vhdx",
   })
   void aFileOfAnotherFormatIsRefusedByItsNameUnlessItIsWanted(String start, String format)
       throws Exception {

@@ -56,7 +56,8 @@ final class LateOriginTest {
         ControlPlane control = site.control()) {
       control.await(
           Frame.Trouble.class,
-          trouble -> trouble.kind().equals("attach") && trouble.text().contains("is the share mounted?"));
+          trouble ->
+              trouble.kind().equals("attach") && trouble.text().contains("is the share mounted?"));
       assertThat(Site.counter(plane, "disk_served", "vm1")).isZero();
       assertThatThrownBy(() -> site.client("vm1")).isInstanceOf(IOException.class);
       Files.move(away, site.origin());

@@ -112,14 +112,19 @@ public final class DirectoryOrigin implements Origin {
     Map<String, Object> stat =
         Files.readAttributes(descriptor.path(), "unix:size,lastModifiedTime,ctime,ino");
     return new Image.Identity(
-        (Long) stat.get("size"),
-        nanos(stat.get("lastModifiedTime")),
-        nanos(stat.get("ctime")),
-        (Long) stat.get("ino"));
+        number(stat.get("size")),
+        number(stat.get("lastModifiedTime")),
+        number(stat.get("ctime")),
+        number(stat.get("ino")));
   }
 
-  private static long nanos(@Nullable Object time) {
-    return time instanceof FileTime fileTime ? fileTime.to(TimeUnit.NANOSECONDS) : 0;
+  /// What `stat` says as a number; 0 where it says nothing.
+  private static long number(@Nullable Object value) {
+    return switch (value) {
+      case FileTime time -> time.to(TimeUnit.NANOSECONDS);
+      case Long number -> number;
+      case null, default -> 0;
+    };
   }
 
   private Path resolve(String image) throws IOException {
