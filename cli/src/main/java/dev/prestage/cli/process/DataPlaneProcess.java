@@ -45,7 +45,7 @@ public final class DataPlaneProcess {
                 BlockOptions.DEFAULT.demandFetches(),
                 fetch.deadline(),
                 fetch.deadline().dividedBy(3)),
-            NbdLimits.DEFAULT),
+            NbdLimits.of(NbdLimits.DEFAULT.connections(), fetch.deadline())),
         new HostClock());
   }
 }

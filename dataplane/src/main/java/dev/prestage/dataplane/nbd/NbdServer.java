@@ -56,7 +56,8 @@ public final class NbdServer implements AutoCloseable {
     this.clock = clock;
     this.socket = socket;
     this.trouble = trouble;
-    this.memory = new ReplyMemory(limits.bytesInAll(), this::turnOutStuck);
+    this.memory =
+        new ReplyMemory(clock, limits.bytesInAll(), limits.bytesPerVm(), this::turnOutSlowest);
     // Virtual machine monitors often run as a user of their own: the socket's group may connect.
     listen(UnixSockets.listen(socket, "rw-rw----"), socket.toString());
   }
@@ -126,7 +127,7 @@ public final class NbdServer implements AutoCloseable {
       channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
     var connection =
-        new NbdConnection(channel, exports, limits, memory, clock, connections::remove);
+        new NbdConnection(channel, exports, limits, memory, clock, trouble, connections::remove);
     Thread thread = Thread.ofPlatform().daemon().name("nbd").unstarted(connection);
     connections.put(connection, thread);
     try {
@@ -140,17 +141,27 @@ public final class NbdServer implements AutoCloseable {
     }
   }
 
-  private void turnOutStuck() {
-    long before = clock.nanos() - limits.patience().toNanos();
+  /// Of the clients that are slow, ends the one whose replies hold the most memory.
+  private void turnOutSlowest() {
+    NbdConnection slowest = null;
+    long most = 0;
     for (NbdConnection connection : connections.keySet()) {
-      if (connection.isStuckSince(before)) {
-        trouble.report(
-            "nbd-stuck",
-            "an NBD client has not read its replies for "
-                + limits.patience().toSeconds()
-                + " s while others wait for their memory: its connection is closed");
-        connection.close();
+      long held = connection.bytesHeldSlowly();
+      if (held > most) {
+        slowest = connection;
+        most = held;
       }
+    }
+    if (slowest != null) {
+      trouble.report(
+          "nbd-slow",
+          "an NBD client of VM '"
+              + slowest.vmName()
+              + "' takes less than "
+              + limits.leastBytesPerSecond()
+              + " bytes/s of its replies while others wait for their memory: its connection is"
+              + " closed");
+      slowest.close();
     }
   }
 
