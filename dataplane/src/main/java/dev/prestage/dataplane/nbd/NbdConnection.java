@@ -46,6 +46,7 @@ final class NbdConnection implements Runnable {
   private final ReplyMemory memory;
   private final Clock clock;
   private final Trouble trouble;
+  private final ClientLog log;
   private final Consumer<NbdConnection> ended;
   private final long beganNanos;
   private final VerifiedReader reader = new VerifiedReader();
@@ -71,11 +72,13 @@ final class NbdConnection implements Runnable {
       ReplyMemory memory,
       Clock clock,
       Trouble trouble,
+      ClientLog log,
       Consumer<NbdConnection> ended) {
     this.channel = channel;
     this.pace = new Pace(limits.leastBytesPerSecond(), limits.patience());
     this.wire = new Wire(channel, clock, pace, MAX_INLINE_BYTES + REPLY_ROOM);
     this.trouble = trouble;
+    this.log = log;
     this.exports = exports;
     this.limits = limits;
     this.memory = memory;
@@ -133,12 +136,13 @@ final class NbdConnection implements Runnable {
     } catch (ClosedChannelException | EOFException _) {
       // The client is gone, or this server closes.
     } catch (BrokenProtocol e) {
-      LOG.log(Level.INFO, "closing a connection whose client {0}", e.getMessage());
+      log.say("nbd-protocol", "closing a connection whose client " + e.getMessage());
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "connection lost", e);
     } catch (OutOfMemoryError e) {
-      LOG.log(
-          Level.WARNING, "closing a connection, there is no memory for it: {0}", e.getMessage());
+      trouble.report(
+          "nbd-connections",
+          "closing an NBD connection, there is no memory for it: " + e.getMessage());
     } finally {
       close();
       ended.accept(this);

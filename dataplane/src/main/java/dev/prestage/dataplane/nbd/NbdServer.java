@@ -44,6 +44,7 @@ public final class NbdServer implements AutoCloseable {
   private final Path socket;
   private final ReplyMemory memory;
   private final Trouble trouble;
+  private final ClientLog log;
   private volatile boolean closed;
 
   /// Listens on a unix socket.
@@ -56,6 +57,7 @@ public final class NbdServer implements AutoCloseable {
     this.clock = clock;
     this.socket = socket;
     this.trouble = trouble;
+    this.log = new ClientLog(clock);
     this.memory =
         new ReplyMemory(clock, limits.bytesInAll(), limits.bytesPerVm(), this::turnOutSlowest);
     // Virtual machine monitors often run as a user of their own: the socket's group may connect.
@@ -89,7 +91,7 @@ public final class NbdServer implements AutoCloseable {
       } catch (ClosedChannelException _) {
         return;
       } catch (IOException e) {
-        LOG.log(Level.WARNING, "cannot accept NBD clients: {0}", e.getMessage());
+        trouble.report("nbd-connections", "cannot accept NBD clients: " + e.getMessage());
         LockSupport.parkNanos(ACCEPT_PAUSE_NANOS);
       } catch (OutOfMemoryError e) {
         // No memory or no thread for one more client must not be the end of all that follow.
@@ -127,7 +129,8 @@ public final class NbdServer implements AutoCloseable {
       channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
     var connection =
-        new NbdConnection(channel, exports, limits, memory, clock, trouble, connections::remove);
+        new NbdConnection(
+            channel, exports, limits, memory, clock, trouble, log, connections::remove);
     Thread thread = Thread.ofPlatform().daemon().name("nbd").unstarted(connection);
     connections.put(connection, thread);
     try {
