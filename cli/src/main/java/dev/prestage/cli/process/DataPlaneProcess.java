@@ -35,7 +35,7 @@ public final class DataPlaneProcess {
             configuration.state(),
             configuration.linkSocket(),
             configuration.nbdSocket(),
-            ControlPlaneProcess.address(configuration.nbdTcp()),
+            ControlPlaneProcess.address(configuration.nbd().tcp()),
             configuration.origins().stream()
                 .map(o -> new OriginOptions(o.name(), o.directory(), o.faults()))
                 .toList(),
@@ -45,7 +45,7 @@ public final class DataPlaneProcess {
                 BlockOptions.DEFAULT.demandFetches(),
                 fetch.deadline(),
                 fetch.deadline().dividedBy(3)),
-            NbdLimits.of(NbdLimits.DEFAULT.connections(), fetch.deadline())),
+            NbdLimits.of(configuration.nbd().connections(), fetch.deadline())),
         new HostClock());
   }
 }

@@ -22,11 +22,14 @@ final class Handshake {
 
   private final Wire wire;
   private final Exports exports;
+  private final @Nullable String refusal;
   private boolean structured;
 
-  Handshake(Wire wire, Exports exports) {
+  /// @param refusal why this client gets nothing, or null if it may choose
+  Handshake(Wire wire, Exports exports, @Nullable String refusal) {
     this.wire = wire;
     this.exports = exports;
+    this.refusal = refusal;
   }
 
   /// Whether the client takes structured replies.
@@ -61,6 +64,14 @@ final class Handshake {
       }
       byte[] data = new byte[length];
       wire.take(data);
+      if (refusal != null && option != Nbd.OPTION_ABORT) {
+        if (option == Nbd.OPTION_EXPORT_NAME) {
+          return null; // this option has no refusal but to hang up
+        }
+        refuse(option, Nbd.REPLY_ERROR_POLICY, refusal);
+        wire.flush();
+        continue;
+      }
       ByteBuffer payload = ByteBuffer.wrap(data);
       switch (option) {
         case Nbd.OPTION_EXPORT_NAME -> {

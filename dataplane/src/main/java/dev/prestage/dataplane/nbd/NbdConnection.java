@@ -47,6 +47,7 @@ final class NbdConnection implements Runnable {
   private final Clock clock;
   private final Trouble trouble;
   private final ClientLog log;
+  private final @Nullable String refusal;
   private final Consumer<NbdConnection> ended;
   private final long beganNanos;
   private final VerifiedReader reader = new VerifiedReader();
@@ -65,6 +66,7 @@ final class NbdConnection implements Runnable {
   private long bytesInFlight;
   private volatile boolean closed;
 
+  /// @param refusal why the client gets no disk, or null if it may choose one
   NbdConnection(
       SocketChannel channel,
       Exports exports,
@@ -73,12 +75,14 @@ final class NbdConnection implements Runnable {
       Clock clock,
       Trouble trouble,
       ClientLog log,
+      @Nullable String refusal,
       Consumer<NbdConnection> ended) {
     this.channel = channel;
     this.pace = new Pace(limits.leastBytesPerSecond(), limits.patience());
     this.wire = new Wire(channel, clock, pace, MAX_INLINE_BYTES + REPLY_ROOM);
     this.trouble = trouble;
     this.log = log;
+    this.refusal = refusal;
     this.exports = exports;
     this.limits = limits;
     this.memory = memory;
@@ -122,7 +126,7 @@ final class NbdConnection implements Runnable {
   @Override
   public void run() {
     try {
-      var handshake = new Handshake(wire, exports);
+      var handshake = new Handshake(wire, exports, refusal);
       Disk chosen = handshake.negotiate();
       structured = handshake.isStructured();
       if (chosen != null) {
@@ -157,6 +161,10 @@ final class NbdConnection implements Runnable {
 
   boolean serves(Disk other) {
     return disk == other;
+  }
+
+  long beganNanos() {
+    return beganNanos;
   }
 
   boolean isNegotiatingSince(long nanos) {

@@ -16,10 +16,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /// Serves disks over NBD, on a unix socket and, if asked to, on TCP: fixed newstyle, read-only,
 /// simple and structured replies.
@@ -34,6 +36,9 @@ public final class NbdServer implements AutoCloseable {
   // When accepting fails (no descriptors left), connections must end before it can succeed.
   private static final long ACCEPT_PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
+  // Telling a client takes a thread for a moment; one that does not listen makes room for the next.
+  private static final int MOST_REFUSED = 16;
+
   private static final long CLOSE_NANOS = Duration.ofSeconds(1).toNanos();
 
   private final Exports exports;
@@ -41,6 +46,8 @@ public final class NbdServer implements AutoCloseable {
   private final Clock clock;
   private final List<ServerSocketChannel> listeners = new ArrayList<>();
   private final Map<NbdConnection, Thread> connections = new ConcurrentHashMap<>();
+  // Clients for which there was no connection, while they are being told so.
+  private final Map<NbdConnection, Thread> refused = new ConcurrentHashMap<>();
   private final Path socket;
   private final ReplyMemory memory;
   private final Trouble trouble;
@@ -108,39 +115,55 @@ public final class NbdServer implements AutoCloseable {
           .filter(c -> c.isNegotiatingSince(before))
           .forEach(NbdConnection::close);
     }
+    String refusal = null;
     if (connections.size() >= limits.connections()) {
-      trouble.report(
-          "nbd-connections",
-          "turned an NBD client away: all " + limits.connections() + " connections are in use");
-      channel.close();
-      return;
+      refusal =
+          "all "
+              + limits.connections()
+              + " NBD connections are in use; end some or raise nbd.connections";
+      trouble.report("nbd-connections", "turned an NBD client away: " + refusal);
     }
     try {
-      serve(channel);
+      serve(channel, refusal);
     } catch (IOException | OutOfMemoryError e) {
       channel.close();
       throw e;
     }
   }
 
-  private void serve(SocketChannel channel) throws IOException {
+  private void serve(SocketChannel channel, @Nullable String refusal) throws IOException {
     if (channel.supportedOptions().contains(StandardSocketOptions.TCP_NODELAY)) {
       channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
       channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
+    Map<NbdConnection, Thread> among = refusal == null ? connections : refused;
     var connection =
         new NbdConnection(
-            channel, exports, limits, memory, clock, trouble, log, connections::remove);
+            channel, exports, limits, memory, clock, trouble, log, refusal, among::remove);
+    if (refusal != null) {
+      makeRoomAmongRefused();
+    }
     Thread thread = Thread.ofPlatform().daemon().name("nbd").unstarted(connection);
-    connections.put(connection, thread);
+    among.put(connection, thread);
     try {
       thread.start();
     } catch (OutOfMemoryError e) {
-      connections.remove(connection);
+      among.remove(connection);
       throw e;
     }
     if (closed) {
       connection.close();
+    }
+  }
+
+  private void makeRoomAmongRefused() {
+    if (refused.size() >= MOST_REFUSED) {
+      refused.keySet().stream()
+          .min(Comparator.comparingLong(NbdConnection::beganNanos))
+          .ifPresent(oldest -> {
+            oldest.close();
+            refused.remove(oldest);
+          });
     }
   }
 
@@ -187,6 +210,7 @@ public final class NbdServer implements AutoCloseable {
     }
     List<Thread> threads = List.copyOf(connections.values());
     connections.keySet().forEach(NbdConnection::close);
+    refused.keySet().forEach(NbdConnection::close);
     // None may read on while the tier is being closed.
     long deadline = System.nanoTime() + CLOSE_NANOS;
     for (Thread thread : threads) {
