@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.nbd.NbdClient;
-import dev.prestage.dataplane.nbd.NbdLimits;
 import dev.prestage.engine.fault.Faults;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -20,8 +19,6 @@ import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -71,14 +68,6 @@ final class NbdProtocolTest {
   private void assertStillServing() throws IOException {
     try (NbdClient client = site.client("vm1")) {
       assertThat(client.read(70_000, 5000)).isEqualTo(Arrays.copyOfRange(image, 70_000, 75_000));
-    }
-  }
-
-  private static void await(BooleanSupplier condition, String what) {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (!condition.getAsBoolean()) {
-      assertThat(System.nanoTime()).as(what).isLessThan(deadline);
-      LockSupport.parkNanos(1_000_000);
     }
   }
 
@@ -290,9 +279,9 @@ final class NbdProtocolTest {
       half.send(
           ByteBuffer.allocate(10).putInt(RawClient.REQUEST_MAGIC).putInt(0).putShort((short) 0));
     }
-    await(() -> Site.counter(plane, "connections", "") == 0, "all connections end");
+    Site.await(() -> Site.counter(plane, "connections", "") == 0, "all connections end");
     assertStillServing();
-    await(
+    Site.await(
         () ->
             Thread.getAllStackTraces().keySet().stream()
                 .noneMatch(t -> t.getName().equals("nbd-late-vm1")),
@@ -310,23 +299,24 @@ final class NbdProtocolTest {
       assertStillServing();
       assertStillServing();
     }
-    await(() -> Site.counter(plane, "connections", "") == 0, "its threads end");
+    Site.await(() -> Site.counter(plane, "connections", "") == 0, "its threads end");
   }
 
   @Test
   void oneConnectionCannotHaveMoreThanItsShareInFlight() throws Exception {
     site.faults = new Faults(Duration.ZERO, 0, 0, 1, 0, 1);
-    site.limits = new NbdLimits(16, 3, 64L << 20, 96L << 20, Duration.ofSeconds(10));
+    site.limits = Site.limits(16, 3, 96L << 20, Duration.ofSeconds(10));
     site.block = new BlockOptions(32, 32, Duration.ofSeconds(30), Duration.ofSeconds(10));
     reopen();
     try (NbdClient client = site.client("vm1")) {
       for (int i = 0; i < 10; i++) {
         client.read((long) i * EXTENT, 4096, (_, _) -> {});
       }
-      await(() -> Site.counter(plane, "demand_waits", "vm1") == 3, "three are in flight");
+      Site.await(() -> Site.counter(plane, "demand_waits", "vm1") == 3, "three are in flight");
       try (NbdClient other = site.client("vm1")) {
         other.read(100L * EXTENT, 4096, (_, _) -> {});
-        await(() -> Site.counter(plane, "demand_waits", "vm1") == 4, "another has its own share");
+        Site.await(
+            () -> Site.counter(plane, "demand_waits", "vm1") == 4, "another has its own share");
       }
       assertThat(Site.counter(plane, "demand_reads", "vm1")).isEqualTo(4);
     }
@@ -334,14 +324,14 @@ final class NbdProtocolTest {
 
   @Test
   void whoComesAfterTheLastFreeConnectionIsTurnedAway() throws Exception {
-    site.limits = new NbdLimits(2, 8, 64L << 20, 96L << 20, Duration.ofSeconds(10));
+    site.limits = Site.limits(2, 8, 96L << 20, Duration.ofSeconds(10));
     reopen();
     List<NbdClient> clients = new ArrayList<>();
     clients.add(site.client("vm1"));
     clients.add(site.client("vm1"));
     assertThatThrownBy(() -> site.client("vm1")).isInstanceOf(IOException.class);
     clients.removeLast().close();
-    await(() -> Site.counter(plane, "connections", "") == 1, "one is free");
+    Site.await(() -> Site.counter(plane, "connections", "") == 1, "one is free");
     assertStillServing();
     clients.removeLast().close();
   }
@@ -350,7 +340,7 @@ final class NbdProtocolTest {
   void clientsThatReadNothingAreTurnedOutWhenOthersNeedTheirMemory() throws Exception {
     // Nothing stays in the tier, so each read is one that waits.
     site.capacityBytes = EXTENT;
-    site.limits = new NbdLimits(64, 16, 64L << 20, 4L << 20, Duration.ofMillis(300));
+    site.limits = Site.limits(64, 16, 4L << 20, Duration.ofMillis(300));
     reopen();
     List<RawClient> lazy = new ArrayList<>();
     try {
@@ -375,7 +365,7 @@ final class NbdProtocolTest {
         client.close();
       }
     }
-    await(() -> Site.counter(plane, "connections", "") == 0, "their threads end");
+    Site.await(() -> Site.counter(plane, "connections", "") == 0, "their threads end");
     assertStillServing();
   }
 }

@@ -1,5 +1,7 @@
 package dev.prestage.dataplane;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.nbd.NbdClient;
 import dev.prestage.dataplane.nbd.NbdLimits;
@@ -12,8 +14,12 @@ import java.net.InetSocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// A host for tests: a directory with an origin, a tier and a state directory, on which data planes
@@ -88,6 +94,28 @@ final class Site {
     new SplittableRandom(seed).nextBytes(content);
     Files.write(origin().resolve(name), content);
     return content;
+  }
+
+  /// Limits of which a VM may have half the memory, and whose reads may wait for a minute.
+  static NbdLimits limits(int connections, int requests, long bytesInAll, Duration patience) {
+    return new NbdLimits(
+        connections,
+        requests,
+        64L << 20,
+        bytesInAll / 2,
+        bytesInAll,
+        NbdLimits.DEFAULT.leastBytesPerSecond(),
+        patience,
+        Duration.ofMinutes(1));
+  }
+
+  /// Waits for a condition.
+  static void await(BooleanSupplier condition, String what) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (!condition.getAsBoolean()) {
+      assertThat(System.nanoTime()).as(what).isLessThan(deadline);
+      LockSupport.parkNanos(1_000_000);
+    }
   }
 
   /// A counter's value.

@@ -25,7 +25,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 ///
 /// @param state the folder for everything that survives a restart
 /// @param sockets the folder for the sockets
-/// @param nbdTcp `host:port` for NBD over TCP, or empty
+/// @param nbd how guests' disks are served
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
 /// @param forecaster who predicts
@@ -35,7 +35,7 @@ public record Configuration(
     Path sockets,
     List<Origin> origins,
     Tier tier,
-    String nbdTcp,
+    Nbd nbd,
     String apiTcp,
     @Nullable Path apiToken,
     boolean predicting,
@@ -54,6 +54,12 @@ public record Configuration(
   ///
   /// @param kind what it is made of: `ram`, `ssd` or `hdd`
   public record Tier(String name, String kind, Path directory, long capacityBytes) {}
+
+  /// How guests' disks are served.
+  ///
+  /// @param tcp `host:port` for NBD over TCP, or empty
+  /// @param connections how many clients are served at the same time
+  public record Nbd(String tcp, int connections) {}
 
   /// How origins are read.
   ///
@@ -153,7 +159,10 @@ public record Configuration(
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
-    String nbdTcp = nbd.value("tcp", "", Configuration::address);
+    Nbd serving =
+        new Nbd(
+            nbd.value("tcp", "", Configuration::address),
+            nbd.value("connections", 256, text -> whole(text, 1, 4096)));
     nbd.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
@@ -185,7 +194,7 @@ public record Configuration(
         sockets.toAbsolutePath(),
         List.copyOf(origins),
         tier,
-        nbdTcp,
+        serving,
         apiTcp,
         token,
         predicting,

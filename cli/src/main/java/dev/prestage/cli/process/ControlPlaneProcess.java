@@ -50,7 +50,7 @@ public final class ControlPlaneProcess {
                 configuration.state(),
                 configuration.linkSocket(),
                 configuration.nbdSocket(),
-                configuration.nbdTcp(),
+                configuration.nbd().tcp(),
                 configuration.thresholds(),
                 configuration.limits(),
                 configuration.predicting(),

@@ -28,7 +28,7 @@ public final class DataPlaneProcess {
             configuration.state(),
             configuration.linkSocket(),
             configuration.nbdSocket(),
-            ControlPlaneProcess.address(configuration.nbdTcp()),
+            ControlPlaneProcess.address(configuration.nbd().tcp()),
             configuration.origins().stream()
                 .map(o -> new OriginOptions(o.name(), o.directory(), o.faults(), o.anyFormat()))
                 .toList(),
@@ -38,7 +38,7 @@ public final class DataPlaneProcess {
                 BlockOptions.DEFAULT.demandFetches(),
                 fetch.deadline(),
                 fetch.deadline().dividedBy(3)),
-            NbdLimits.DEFAULT),
+            NbdLimits.of(configuration.nbd().connections(), fetch.deadline())),
         new HostClock());
   }
 }

@@ -40,7 +40,10 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
         "prestage: starting; disks will be served on %s, the API on %s%n",
         checked.nbdSocket(), checked.apiSocket());
     return new Supervisor(
-            configuration, emptied(checked.state().resolve("tmp")), checked.tier().capacityBytes())
+            configuration,
+            emptied(checked.state().resolve("tmp")),
+            checked.tier().capacityBytes(),
+            checked.nbd().connections())
         .run();
   }
 

@@ -33,11 +33,14 @@ final class Supervisor {
   private final @Nullable Path configuration;
   private final Path temporary;
   private final long tierBytes;
+  private final int connections;
   private final CountDownLatch stopping = new CountDownLatch(1);
   private volatile int exitCode;
 
   /// @param tierBytes the tier's capacity, for which the data plane keeps checksums in memory
-  Supervisor(@Nullable Path configuration, Path temporary, long tierBytes) {
+  /// @param connections how many NBD clients may be served, for which it keeps buffers
+  Supervisor(@Nullable Path configuration, Path temporary, long tierBytes, int connections) {
+    this.connections = connections;
     this.temporary = temporary;
     this.configuration = configuration;
     this.tierBytes = tierBytes;
@@ -48,10 +51,10 @@ final class Supervisor {
   /// @return the exit code
   int run() throws InterruptedException {
     // Replies that wait may take 96 MiB (NbdLimits). Checksums take 1 MiB for each GiB of the tier,
-    // twice that where extents lie far apart. Outside of the heap are the buffers of 256
-    // connections,
+    // twice that where extents lie far apart. Outside of the heap are the buffers of connections,
     // up to 1.25 MiB each, and those of fetches, 1 MiB each.
     long heapMib = 288 + 2 * (tierBytes >> 30);
+    int directMib = 320 + connections * 5 / 4;
     // The data plane's heap is small and steady; the serial collector has no threads that compete
     // with demand for two cores.
     Plane data =
@@ -60,7 +63,7 @@ final class Supervisor {
             List.of(
                 "-Xms64m",
                 "-Xmx" + heapMib + "m",
-                "-XX:MaxDirectMemorySize=640m",
+                "-XX:MaxDirectMemorySize=" + directMib + "m",
                 "-XX:+UseSerialGC"));
     Plane control =
         new Plane(

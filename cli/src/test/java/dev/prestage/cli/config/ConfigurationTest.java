@@ -33,7 +33,7 @@ class ConfigurationTest {
     assertThat(configuration.tier().capacityBytes()).isEqualTo(8L << 30);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(2L << 30);
     assertThat(configuration.predicting()).isTrue();
-    assertThat(configuration.nbdTcp()).isEmpty();
+    assertThat(configuration.nbd().tcp()).isEmpty();
     assertThat(configuration.apiTcp()).isEmpty();
   }
 
@@ -85,6 +85,7 @@ class ConfigurationTest {
           tier: {capacity: 1KiB}                   | :1:18: | less than 16MiB
           nbd: {tcp: nonsense}                     | :1:12: | not of the form host:port
           nbd: {tcp: 'localhost:99999'}            | :1:12: | above 65535
+          nbd: {connections: 0}                    | :1:20: | not between 1 and 4096
           tier: {kind: tape}                       | :1:14: | none of ram, ssd, hdd
           predict: {threshold: 1.5}                | :1:22: | not between 0 and 1
           predict: {threshold: NaN}                | :1:22: | not between 0 and 1

@@ -12,7 +12,9 @@ import org.jspecify.annotations.Nullable;
 /// Source: NBD protocol, "Fixed newstyle negotiation". A client that asks too much is refused with
 /// a text while the protocol allows one, and cut off where it does not.
 final class Handshake {
-  // Names are at most 4,096 bytes; larger options are refused, much larger ones end the connection.
+  // What the protocol allows for any string, names and texts of errors alike.
+  private static final int MAX_STRING_BYTES = 4096;
+  // Larger options are refused, much larger ones end the connection.
   private static final int MAX_OPTION_BYTES = 64 * 1024;
   private static final int MAX_SKIPPED_BYTES = 1 << 20;
   private static final int MAX_OPTIONS = 1024;
@@ -20,11 +22,14 @@ final class Handshake {
 
   private final Wire wire;
   private final Exports exports;
+  private final @Nullable String refusal;
   private boolean structured;
 
-  Handshake(Wire wire, Exports exports) {
+  /// @param refusal why this client gets nothing, or null if it may choose
+  Handshake(Wire wire, Exports exports, @Nullable String refusal) {
     this.wire = wire;
     this.exports = exports;
+    this.refusal = refusal;
   }
 
   /// Whether the client takes structured replies.
@@ -59,6 +64,14 @@ final class Handshake {
       }
       byte[] data = new byte[length];
       wire.take(data);
+      if (refusal != null && option != Nbd.OPTION_ABORT) {
+        if (option == Nbd.OPTION_EXPORT_NAME) {
+          return null; // this option has no refusal but to hang up
+        }
+        refuse(option, Nbd.REPLY_ERROR_POLICY, refusal);
+        wire.flush();
+        continue;
+      }
       ByteBuffer payload = ByteBuffer.wrap(data);
       switch (option) {
         case Nbd.OPTION_EXPORT_NAME -> {
@@ -118,7 +131,7 @@ final class Handshake {
     return name.isEmpty()
         ? "name an export: exactly one disk must be attached to leave it out, and there are "
             + exports.names().size()
-        : "no disk is attached under the name '" + name + "'";
+        : "no disk is attached under the name " + ClientLog.quote(name);
   }
 
   /// The oldest way to choose: it has no way to say no but to hang up.
@@ -164,6 +177,10 @@ final class Handshake {
     int nameBytes = payload.getInt();
     if (nameBytes < 0 || nameBytes > payload.remaining() - Short.BYTES) {
       refuse(option, Nbd.REPLY_ERROR_INVALID, "the name is longer than the option");
+      return null;
+    }
+    if (nameBytes > MAX_STRING_BYTES) {
+      refuse(option, Nbd.REPLY_ERROR_TOO_BIG, "a name has at most " + MAX_STRING_BYTES + " bytes");
       return null;
     }
     byte[] utf8 = new byte[nameBytes];

@@ -24,6 +24,7 @@ final class Nbd {
   static final int REPLY_INFO = 3;
   private static final int REPLY_ERROR = 1 << 31;
   static final int REPLY_ERROR_UNSUPPORTED = REPLY_ERROR | 1;
+  static final int REPLY_ERROR_POLICY = REPLY_ERROR | 2;
   static final int REPLY_ERROR_INVALID = REPLY_ERROR | 3;
   static final int REPLY_ERROR_UNKNOWN = REPLY_ERROR | 6;
   static final int REPLY_ERROR_TOO_BIG = REPLY_ERROR | 9;

@@ -2,6 +2,7 @@ package dev.prestage.dataplane.nbd;
 
 import dev.prestage.dataplane.block.Disk;
 import dev.prestage.dataplane.block.PendingRead;
+import dev.prestage.dataplane.block.Trouble;
 import dev.prestage.dataplane.block.VerifiedReader;
 import dev.prestage.engine.time.Clock;
 import java.io.EOFException;
@@ -14,6 +15,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -34,6 +36,7 @@ final class NbdConnection implements Runnable {
   // Replies are not held back beyond this, so that the client works while the server reads on.
   private static final int BATCH_BYTES = 128 * 1024;
   private static final int LATE_BYTES = 64 * 1024;
+  private static final String NO_MEMORY = "no memory for the reply: clients take theirs slowly";
   private static final int REPLY_ROOM =
       Nbd.STRUCTURED_REPLY_BYTES + Long.BYTES; // header and offset
 
@@ -42,9 +45,14 @@ final class NbdConnection implements Runnable {
   private final NbdLimits limits;
   private final ReplyMemory memory;
   private final Clock clock;
+  private final Trouble trouble;
+  private final ClientLog log;
+  private final @Nullable String refusal;
   private final Consumer<NbdConnection> ended;
   private final long beganNanos;
   private final VerifiedReader reader = new VerifiedReader();
+  // Runs while there are late replies to take.
+  private final Pace pace;
   private final Wire wire;
   private boolean structured;
   private volatile @Nullable Disk disk;
@@ -58,15 +66,23 @@ final class NbdConnection implements Runnable {
   private long bytesInFlight;
   private volatile boolean closed;
 
+  /// @param refusal why the client gets no disk, or null if it may choose one
   NbdConnection(
       SocketChannel channel,
       Exports exports,
       NbdLimits limits,
       ReplyMemory memory,
       Clock clock,
+      Trouble trouble,
+      ClientLog log,
+      @Nullable String refusal,
       Consumer<NbdConnection> ended) {
     this.channel = channel;
-    this.wire = new Wire(channel, clock, MAX_INLINE_BYTES + REPLY_ROOM);
+    this.pace = new Pace(limits.leastBytesPerSecond(), limits.patience());
+    this.wire = new Wire(channel, clock, pace, MAX_INLINE_BYTES + REPLY_ROOM);
+    this.trouble = trouble;
+    this.log = log;
+    this.refusal = refusal;
     this.exports = exports;
     this.limits = limits;
     this.memory = memory;
@@ -77,10 +93,12 @@ final class NbdConnection implements Runnable {
 
   /// A read whose reply is written by the second thread.
   private final class LateRead extends PendingRead {
+    final String vm;
     final long cookie;
 
-    LateRead(long cookie, long offset, int length, long arrivedNanos) {
+    LateRead(String vm, long cookie, long offset, int length, long arrivedNanos) {
       super(offset, length, arrivedNanos);
+      this.vm = vm;
       this.cookie = cookie;
     }
 
@@ -90,20 +108,25 @@ final class NbdConnection implements Runnable {
       try {
         if (!closed) {
           answered.add(this);
+          pace.owe(clock.nanos());
           lateChanged.signalAll();
           return;
         }
       } finally {
         late.unlock();
       }
-      memory.giveBack(length());
+      giveMemoryBack();
+    }
+
+    void giveMemoryBack() {
+      memory.giveBack(vm, length());
     }
   }
 
   @Override
   public void run() {
     try {
-      var handshake = new Handshake(wire, exports);
+      var handshake = new Handshake(wire, exports, refusal);
       Disk chosen = handshake.negotiate();
       structured = handshake.isStructured();
       if (chosen != null) {
@@ -117,32 +140,45 @@ final class NbdConnection implements Runnable {
     } catch (ClosedChannelException | EOFException _) {
       // The client is gone, or this server closes.
     } catch (BrokenProtocol e) {
-      LOG.log(Level.INFO, "closing a connection whose client {0}", e.getMessage());
+      log.say("nbd-protocol", "closing a connection whose client " + e.getMessage());
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "connection lost", e);
     } catch (OutOfMemoryError e) {
-      LOG.log(
-          Level.WARNING, "closing a connection, there is no memory for it: {0}", e.getMessage());
+      trouble.report(
+          "nbd-connections",
+          "closing an NBD connection, there is no memory for it: " + e.getMessage());
     } finally {
       close();
       ended.accept(this);
     }
   }
 
+  /// The VM whose disk the client chose, or nothing before it has.
+  String vmName() {
+    Disk chosen = disk;
+    return chosen == null ? "" : chosen.name();
+  }
+
   boolean serves(Disk other) {
     return disk == other;
+  }
+
+  long beganNanos() {
+    return beganNanos;
   }
 
   boolean isNegotiatingSince(long nanos) {
     return disk == null && beganNanos < nanos;
   }
 
-  /// Whether it holds memory for replies and its client has taken nothing since.
-  boolean isStuckSince(long nanos) {
-    long since = wire.writingSinceNanos();
+  /// How much memory its replies hold if its client is slow to take them, else 0.
+  long bytesHeldSlowly() {
+    if (!pace.isSlow(clock.nanos())) {
+      return 0;
+    }
     late.lock();
     try {
-      return since != 0 && since < nanos && bytesInFlight > 0;
+      return closed ? 0 : bytesInFlight;
     } finally {
       late.unlock();
     }
@@ -150,21 +186,17 @@ final class NbdConnection implements Runnable {
 
   /// Ends the connection; its threads end soon.
   void close() {
-    int unsent = 0;
+    List<LateRead> unsent;
     late.lock();
     try {
       closed = true;
-      for (LateRead read : answered) {
-        unsent += read.length();
-      }
+      unsent = List.copyOf(answered);
       answered.clear();
       lateChanged.signalAll();
     } finally {
       late.unlock();
     }
-    if (unsent > 0) {
-      memory.giveBack(unsent);
-    }
+    unsent.forEach(LateRead::giveMemoryBack);
     try {
       channel.close();
     } catch (IOException e) {
@@ -264,20 +296,55 @@ final class NbdConnection implements Runnable {
 
   private void readLater(Disk chosen, long cookie, long offset, int length) throws IOException {
     long arrivedNanos = clock.nanos();
+    long writingNanos = wire.writingNanos();
     // What is answered already must not wait behind what takes long.
     wire.flush();
     awaitShare(chosen, length);
-    if (!memory.take(length, () -> closed)) {
-      throw new ClosedChannelException();
-    }
+    // While the client lets its own replies wait, the guest may be paused: that is not late.
+    long countedFrom = Math.min(clock.nanos(), arrivedNanos + wire.writingNanos() - writingNanos);
     LateRead read;
     try {
-      read = new LateRead(cookie, offset, length, arrivedNanos);
+      if (!takeMemory(chosen.name(), length, countedFrom)) {
+        returnShare(length);
+        error(cookie, Nbd.EIO, NO_MEMORY);
+        wire.flush();
+        return;
+      }
+      read = newLateRead(chosen.name(), cookie, offset, length, countedFrom);
     } catch (OutOfMemoryError e) {
-      memory.giveBack(length);
+      returnShare(length);
       throw e;
     }
     chosen.readLater(read, reader);
+  }
+
+  private LateRead newLateRead(String vm, long cookie, long offset, int length, long arrivedNanos) {
+    try {
+      return new LateRead(vm, cookie, offset, length, arrivedNanos);
+    } catch (OutOfMemoryError e) {
+      memory.giveBack(vm, length);
+      throw e;
+    }
+  }
+
+  private boolean takeMemory(String vm, int length, long arrivedNanos) throws IOException {
+    long deadline = arrivedNanos + limits.readDeadline().toNanos();
+    return switch (memory.take(vm, length, deadline, () -> closed)) {
+      case TAKEN -> true;
+      case GONE -> throw new ClosedChannelException();
+      case TOO_LATE -> {
+        trouble.report(
+            "nbd-memory",
+            "a read of "
+                + length
+                + " bytes of VM '"
+                + vm
+                + "' failed: no memory for its reply within "
+                + limits.readDeadline().toMillis()
+                + " ms, because NBD clients take their replies slowly");
+        yield false;
+      }
+    };
   }
 
   /// Waits until this connection may hold so much more, and counts it.
@@ -303,6 +370,17 @@ final class NbdConnection implements Runnable {
     }
   }
 
+  private void returnShare(int length) {
+    late.lock();
+    try {
+      requestsInFlight--;
+      bytesInFlight -= length;
+      lateChanged.signalAll();
+    } finally {
+      late.unlock();
+    }
+  }
+
   private void writeLate() {
     ByteBuffer buffer = ByteBuffer.allocateDirect(LATE_BYTES);
     try {
@@ -311,16 +389,9 @@ final class NbdConnection implements Runnable {
         try {
           write(read, buffer);
         } finally {
-          memory.giveBack(read.length());
+          read.giveMemoryBack();
         }
-        late.lock();
-        try {
-          requestsInFlight--;
-          bytesInFlight -= read.length();
-          lateChanged.signalAll();
-        } finally {
-          late.unlock();
-        }
+        returnShare(read.length());
         read = nextAnswered();
       }
     } catch (IOException e) {
@@ -333,6 +404,7 @@ final class NbdConnection implements Runnable {
     late.lock();
     try {
       while (answered.isEmpty() && !closed) {
+        pace.settle();
         lateChanged.awaitUninterruptibly();
       }
       return answered.poll();

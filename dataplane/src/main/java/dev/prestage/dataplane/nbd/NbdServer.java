@@ -16,10 +16,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /// Serves disks over NBD, on a unix socket and, if asked to, on TCP: fixed newstyle, read-only,
 /// simple and structured replies.
@@ -34,6 +36,9 @@ public final class NbdServer implements AutoCloseable {
   // When accepting fails (no descriptors left), connections must end before it can succeed.
   private static final long ACCEPT_PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
+  // Telling a client takes a thread for a moment; one that does not listen makes room for the next.
+  private static final int MOST_REFUSED = 16;
+
   private static final long CLOSE_NANOS = Duration.ofSeconds(1).toNanos();
 
   private final Exports exports;
@@ -41,9 +46,12 @@ public final class NbdServer implements AutoCloseable {
   private final Clock clock;
   private final List<ServerSocketChannel> listeners = new ArrayList<>();
   private final Map<NbdConnection, Thread> connections = new ConcurrentHashMap<>();
+  // Clients for which there was no connection, while they are being told so.
+  private final Map<NbdConnection, Thread> refused = new ConcurrentHashMap<>();
   private final Path socket;
   private final ReplyMemory memory;
   private final Trouble trouble;
+  private final ClientLog log;
   private volatile boolean closed;
 
   /// Listens on a unix socket.
@@ -56,7 +64,9 @@ public final class NbdServer implements AutoCloseable {
     this.clock = clock;
     this.socket = socket;
     this.trouble = trouble;
-    this.memory = new ReplyMemory(limits.bytesInAll(), this::turnOutStuck);
+    this.log = new ClientLog(clock);
+    this.memory =
+        new ReplyMemory(clock, limits.bytesInAll(), limits.bytesPerVm(), this::turnOutSlowest);
     // Virtual machine monitors often run as a user of their own: the socket's group may connect.
     listen(UnixSockets.listen(socket, "rw-rw----"), socket.toString());
   }
@@ -88,7 +98,7 @@ public final class NbdServer implements AutoCloseable {
       } catch (ClosedChannelException _) {
         return;
       } catch (IOException e) {
-        LOG.log(Level.WARNING, "cannot accept NBD clients: {0}", e.getMessage());
+        trouble.report("nbd-connections", "cannot accept NBD clients: " + e.getMessage());
         LockSupport.parkNanos(ACCEPT_PAUSE_NANOS);
       } catch (OutOfMemoryError e) {
         // No memory or no thread for one more client must not be the end of all that follow.
@@ -105,34 +115,40 @@ public final class NbdServer implements AutoCloseable {
           .filter(c -> c.isNegotiatingSince(before))
           .forEach(NbdConnection::close);
     }
+    String refusal = null;
     if (connections.size() >= limits.connections()) {
-      trouble.report(
-          "nbd-connections",
-          "turned an NBD client away: all " + limits.connections() + " connections are in use");
-      channel.close();
-      return;
+      refusal =
+          "all "
+              + limits.connections()
+              + " NBD connections are in use; end some or raise nbd.connections";
+      trouble.report("nbd-connections", "turned an NBD client away: " + refusal);
     }
     try {
-      serve(channel);
+      serve(channel, refusal);
     } catch (IOException | OutOfMemoryError e) {
       channel.close();
       throw e;
     }
   }
 
-  private void serve(SocketChannel channel) throws IOException {
+  private void serve(SocketChannel channel, @Nullable String refusal) throws IOException {
     if (channel.supportedOptions().contains(StandardSocketOptions.TCP_NODELAY)) {
       channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
       channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
+    Map<NbdConnection, Thread> among = refusal == null ? connections : refused;
     var connection =
-        new NbdConnection(channel, exports, limits, memory, clock, connections::remove);
+        new NbdConnection(
+            channel, exports, limits, memory, clock, trouble, log, refusal, among::remove);
+    if (refusal != null) {
+      makeRoomAmongRefused();
+    }
     Thread thread = Thread.ofPlatform().daemon().name("nbd").unstarted(connection);
-    connections.put(connection, thread);
+    among.put(connection, thread);
     try {
       thread.start();
     } catch (OutOfMemoryError e) {
-      connections.remove(connection);
+      among.remove(connection);
       throw e;
     }
     if (closed) {
@@ -140,17 +156,38 @@ public final class NbdServer implements AutoCloseable {
     }
   }
 
-  private void turnOutStuck() {
-    long before = clock.nanos() - limits.patience().toNanos();
+  private void makeRoomAmongRefused() {
+    if (refused.size() >= MOST_REFUSED) {
+      refused.keySet().stream()
+          .min(Comparator.comparingLong(NbdConnection::beganNanos))
+          .ifPresent(oldest -> {
+            oldest.close();
+            refused.remove(oldest);
+          });
+    }
+  }
+
+  /// Of the clients that are slow, ends the one whose replies hold the most memory.
+  private void turnOutSlowest() {
+    NbdConnection slowest = null;
+    long most = 0;
     for (NbdConnection connection : connections.keySet()) {
-      if (connection.isStuckSince(before)) {
-        trouble.report(
-            "nbd-stuck",
-            "an NBD client has not read its replies for "
-                + limits.patience().toSeconds()
-                + " s while others wait for their memory: its connection is closed");
-        connection.close();
+      long held = connection.bytesHeldSlowly();
+      if (held > most) {
+        slowest = connection;
+        most = held;
       }
+    }
+    if (slowest != null) {
+      trouble.report(
+          "nbd-slow",
+          "an NBD client of VM '"
+              + slowest.vmName()
+              + "' takes less than "
+              + limits.leastBytesPerSecond()
+              + " bytes/s of its replies while others wait for their memory: its connection is"
+              + " closed");
+      slowest.close();
     }
   }
 
@@ -173,6 +210,7 @@ public final class NbdServer implements AutoCloseable {
     }
     List<Thread> threads = List.copyOf(connections.values());
     connections.keySet().forEach(NbdConnection::close);
+    refused.keySet().forEach(NbdConnection::close);
     // None may read on while the tier is being closed.
     long deadline = System.nanoTime() + CLOSE_NANOS;
     for (Thread thread : threads) {

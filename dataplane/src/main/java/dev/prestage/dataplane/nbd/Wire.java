@@ -5,6 +5,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The bytes of one connection: what the client sent comes through one buffer, what is answered
@@ -21,21 +22,25 @@ final class Wire {
   private final Clock clock;
   private final int largestReplyBytes;
   private final ByteBuffer in = ByteBuffer.allocateDirect(IN_BYTES).flip();
-  private final ReentrantLock writing = new ReentrantLock();
+  // Fair: replies that waited must not starve behind a stream of those that did not have to.
+  private final ReentrantLock writing = new ReentrantLock(true);
   private ByteBuffer out = ByteBuffer.allocateDirect(FIRST_OUT_BYTES);
-  private volatile long writingSinceNanos;
+  private final Pace pace;
+  private final AtomicLong writingNanos = new AtomicLong();
 
+  /// @param pace is told of what the client takes
   /// @param largestReplyBytes what the buffer for replies grows to once the first room is too small
-  Wire(SocketChannel channel, Clock clock, int largestReplyBytes) {
+  Wire(SocketChannel channel, Clock clock, Pace pace, int largestReplyBytes) {
     this.channel = channel;
     this.clock = clock;
+    this.pace = pace;
     this.largestReplyBytes = largestReplyBytes;
   }
 
-  /// When the client last took something of what is being written, nanoseconds since the epoch; 0
-  /// while nothing is.
-  long writingSinceNanos() {
-    return writingSinceNanos;
+  /// How long writing has taken in all, up to the last write that returned: time that the client
+  /// let the server wait.
+  long writingNanos() {
+    return writingNanos.get();
   }
 
   /// What came and was not taken yet.
@@ -85,13 +90,12 @@ final class Wire {
   }
 
   private void writeAll(ByteBuffer bytes) throws IOException {
-    try {
-      while (bytes.hasRemaining()) {
-        writingSinceNanos = clock.nanos();
-        channel.write(bytes);
-      }
-    } finally {
-      writingSinceNanos = 0;
+    while (bytes.hasRemaining()) {
+      long began = clock.nanos();
+      int count = channel.write(bytes);
+      long now = clock.nanos();
+      writingNanos.addAndGet(now - began);
+      pace.take(count, now);
     }
   }
 

@@ -11,6 +11,10 @@
 /// and a second thread for a connection once one of its reads has to wait. No lock is shared
 /// between connections. Owns the sockets and the buffers of each connection.
 ///
+/// Replies that had to wait share one memory ([ReplyMemory]): each VM and each connection has a
+/// share, and while a read waits for memory, clients that take their replies slowly ([Pace]) are
+/// turned out.
+///
 /// Does nothing for a client that misbehaves but to answer with the protocol's error, or to hang up
 /// where the protocol has no answer.
 @NullMarked
