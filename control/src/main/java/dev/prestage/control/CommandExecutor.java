@@ -197,7 +197,16 @@ final class CommandExecutor {
     return null;
   }
 
-  private void remove(Vm vm, CompletableFuture<Reply> reply) {
+  private void remove(Vm vm, CompletableFuture<Reply> reply) throws Refusal {
+    if (!registry.isComplete() && !plane.isLinked()) {
+      // Nobody says with the next connection who is gone.
+      throw new Refusal(
+          Reason.UNAVAILABLE,
+          "VM "
+              + vm.name()
+              + " cannot be removed while the data plane is away, because registrations were lost"
+              + " once; try again");
+    }
     registry.remove(vm);
     try {
       registry.save();

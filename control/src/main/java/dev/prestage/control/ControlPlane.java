@@ -25,7 +25,9 @@ import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
 import dev.prestage.link.Frame.AccessRecord;
 import dev.prestage.link.Link;
+import dev.prestage.link.host.PutAside;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -131,7 +133,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// Starts the threads; returns at once, whether or not there is a data plane yet.
   ///
-  /// @throws IOException with one clear line if registrations cannot be read
+  /// @throws IOException with one clear line if registrations were written by a newer version
   public static ControlPlane start(
       Options options, Clock clock, HistorySink history, Notices notices) throws IOException {
     return start(options, clock, history, notices, PATIENCE);
@@ -153,8 +155,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
     this.patience = patience;
     this.clock = clock;
     this.history = history;
-    this.registry = new Registry(options.state().resolve("registrations.json"));
+    this.registry =
+        new Registry(
+            options.state().resolve("registrations.json"),
+            Files.exists(options.state().resolve("attachments")),
+            clock);
     this.health = new Health(clock, notices);
+    if (!registry.trouble().isEmpty()) {
+      health.trouble("registrations", registry.trouble());
+    }
     this.models =
         new ModelStore(
             options.state().resolve("models"), registry, options.serving(), health::trouble);
@@ -272,7 +281,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
             }
           });
     }
-    link.send(new Frame.AttachedAll());
+    if (registry.isComplete()) {
+      link.send(new Frame.AttachedAll());
+    }
   }
 
   private void disconnected() {
@@ -308,6 +319,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
         request,
         new Frame.Attach(request, vm.id(), vm.name(), space.id(), space.tenant(), space.name()),
         then);
+  }
+
+  /// Whether the data plane would hear a question now.
+  boolean isLinked() {
+    return link.state().equals("ok");
   }
 
   /// Asks the data plane to stop serving a VM. The answer comes on the engine thread, as this call
@@ -454,7 +470,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   }
 
   Map<String, String> parts() {
-    Map<String, String> parts = new HashMap<>(health.troubles());
+    Map<String, String> parts = new HashMap<>(PutAside.in(options.state()));
+    parts.putAll(health.troubles());
     parts.put("data-plane", link.state());
     parts.put("history", history.state());
     return parts;

@@ -409,22 +409,37 @@ class ControlPlaneTest {
   }
 
   @Test
-  void damagedRegistrationsAreOneClearLine() throws Exception {
-    for (String text :
-        List.of(
-            "{",
-            "",
-            "{\"version\": 2}",
-            "{\"version\": 1}",
-            "{\"version\": 1, \"what\": 3}",
-            "{\"version\":1,\"nextVm\":2,\"spaces\":[],\"programs\":[],"
-                + "\"vms\":[{\"id\":1,\"name\":\"a\",\"program\":3,\"space\":0,\"imageBytes\":1}]}")) {
-      Files.writeString(state.resolve("registrations.json"), text);
-      assertThatThrownBy(this::controlPlane)
-          .as(text)
-          .isInstanceOf(IOException.class)
-          .hasMessageContaining("registrations.json");
-    }
+  void lostRegistrationsTakeNoDiskAwayAndAreSaid() throws Exception {
+    FakeDataPlane data = dataPlane();
+    Files.writeString(state.resolve("attachments"), "what the data plane serves");
+    Files.writeString(state.resolve("registrations.json"), "{");
+    ControlPlane plane = controlPlane();
+    await("linked", () -> "ok".equals(health(plane).parts().get("data-plane")));
+    assertThat(health(plane).parts().get("registrations")).contains("are lost");
+    assertThat(health(plane).parts()).containsKey("registrations.json.damaged-1");
+    ask(plane, register("vm1", "web", "debian"));
+    Frame.Attach attach = data.received(Frame.Attach.class).getLast();
+    assertThat(attach.vm()).as("a number that the data plane does not know").isGreaterThan(1 << 20);
+    assertThat(attach.space()).isGreaterThanOrEqualTo(1 << 16);
+    data.hangUp();
+    await("linked again", () -> data.received(Frame.Attach.class).size() == 2);
+    ask(plane, new Command.RemoveVm("vm1"));
+    assertThat(data.received(Frame.Detach.class)).hasSize(1);
+    assertThat(data.received(Frame.AttachedAll.class)).isEmpty();
+  }
+
+  @Test
+  void aVmIsNotRemovedWhereItsDataPlaneWouldNeverHearOfIt() throws Exception {
+    FakeDataPlane data = dataPlane();
+    Files.writeString(state.resolve("attachments"), "what the data plane serves");
+    ControlPlane plane = controlPlane();
+    await("linked", () -> "ok".equals(health(plane).parts().get("data-plane")));
+    ask(plane, register("vm1", "web", "debian"));
+    data.close();
+    await("gone", () -> !"ok".equals(health(plane).parts().get("data-plane")));
+    assertRefused(
+        plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "while the data plane is");
+    assertThat(vms(plane)).hasSize(1);
   }
 
   // ---- staging

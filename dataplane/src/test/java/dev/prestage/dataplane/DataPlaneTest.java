@@ -147,11 +147,6 @@ final class DataPlaneTest {
       assertThat(client.read(1234, 5678)).isEqualTo(part(1234, 5678));
       assertThatThrownBy(() -> site.client("vm2")).hasMessageContaining("no disk is attached");
     }
-    Path file = site.state().resolve("attachments");
-    Files.writeString(file, "prestage-attachments 2\n");
-    assertThatThrownBy(site::start).hasMessageContaining("written by a newer Prestage");
-    Files.writeString(file, "prestage-attachments 1\n1 vm1 5 default\n");
-    assertThatThrownBy(site::start).hasMessageContaining(file + " is damaged in line 2");
   }
 
   @Test

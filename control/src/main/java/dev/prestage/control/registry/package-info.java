@@ -1,8 +1,8 @@
-/// What VM managers registered, kept in one file that survives a restart.
+/// What VM managers registered, kept in a file and its copy that survive a restart.
 ///
 /// Owned by the engine thread; [dev.prestage.control.registry.Registry#save] writes the file before
-/// a registration is confirmed. Numbers that were given away are never given again. Refuses to
-/// start on a file that it cannot read, because starting without would forget every VM.
+/// a registration is confirmed. Numbers that were given away are never given again. A damaged file
+/// is put aside, its copy is read, and where there is none either nobody loses a disk.
 @NullMarked
 package dev.prestage.control.registry;
 
