@@ -5,6 +5,7 @@ import dev.prestage.dataplane.block.AccessRing;
 import dev.prestage.dataplane.block.BlockSpace;
 import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.Disk;
+import dev.prestage.dataplane.block.Image;
 import dev.prestage.dataplane.nbd.Exports;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
@@ -164,6 +165,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
         if (attachment.equals(wanted.get(attachment.vmName()))
             && !disks.containsKey(attachment.vmName())) {
           put(attachment, space);
+          remember(attachment.of(space.identity()));
           LOG.log(Level.INFO, "VM {0} is served", attachment.vmName());
         } else {
           stager.detach(space, attachment.vm());
@@ -184,8 +186,29 @@ final class AttachedDisks implements Exports, AutoCloseable {
     }
   }
 
+  /// Opens the image of an attachment.
+  ///
+  /// @throws IOException also if the image is another one than the VM began to read
   private BlockSpace open(Attachment attachment) throws IOException {
-    return stager.attach(attachment.space(), attachment.tenant(), attachment.image());
+    BlockSpace space =
+        stager.attach(attachment.space(), attachment.tenant(), attachment.image());
+    Image.Identity before = attachment.identity();
+    if (before != null) {
+      switch (space.identity().to(before)) {
+        case SAME, TOUCHED -> {
+          // What the tier has of a touched image is compared with it.
+        }
+        case REPLACED, CHANGED -> {
+          stager.detach(space, attachment.vm());
+          throw new IOException(
+              "image '"
+                  + attachment.image()
+                  + "' is another one than this VM began to read: put the earlier file back, or"
+                  + " remove and add the VM so that it begins with the new one");
+        }
+      }
+    }
+    return space;
   }
 
   private Disk put(Attachment attachment, BlockSpace space) {
@@ -209,11 +232,15 @@ final class AttachedDisks implements Exports, AutoCloseable {
   /// @return the image's size
   /// @throws IOException with one line for whoever asked
   long attach(Frame.Attach attach) throws IOException {
-    var attachment =
+    Attachment attachment =
         new Attachment(
-            attach.vm(), attach.vmName(), attach.space(), attach.tenant(), attach.image());
+            attach.vm(), attach.vmName(), attach.space(), attach.tenant(), attach.image(), null);
     registry.lock();
     try {
+      Attachment before = wanted.get(attach.vmName());
+      if (before != null && before.sameImage(attachment)) {
+        attachment = attachment.of(before.identity());
+      }
       Disk disk = disks.get(attach.vmName());
       if (disk != null && isSame(disk.space(), attachment)) {
         disk.renumber(attachment.vm());
@@ -234,7 +261,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
     registry.lock();
     try {
       Disk disk = put(attachment, space);
-      remember(attachment);
+      remember(attachment.of(space.identity()));
       return disk.sizeBytes();
     } finally {
       registry.unlock();

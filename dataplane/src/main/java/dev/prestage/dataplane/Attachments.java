@@ -1,5 +1,6 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.dataplane.block.Image;
 import dev.prestage.link.host.AtomicFile;
 import dev.prestage.link.host.PutAside;
 import java.io.IOException;
@@ -29,7 +30,8 @@ final class Attachments {
   private static final Logger LOG = System.getLogger(Attachments.class.getName());
   private static final String TITLE = "prestage-attachments";
   private static final int VERSION = 2;
-  private static final int FIELDS = 5;
+  private static final int FIELDS_V1 = 5;
+  private static final String NO_IDENTITY = "-";
 
   private final Path file;
 
@@ -44,7 +46,23 @@ final class Attachments {
   /// @param space the image's number
   /// @param tenant whose it is
   /// @param image the image's name
-  record Attachment(int vm, String vmName, int space, String tenant, String image) {}
+  /// @param identity which version of the image it reads, or null if it could not be opened yet
+  record Attachment(
+      int vm,
+      String vmName,
+      int space,
+      String tenant,
+      String image,
+      Image.@Nullable Identity identity) {
+    Attachment of(Image.@Nullable Identity version) {
+      return new Attachment(vm, vmName, space, tenant, image, version);
+    }
+
+    /// Whether it is for the same image, of whatever version.
+    boolean sameImage(Attachment other) {
+      return tenant.equals(other.tenant) && image.equals(other.image);
+    }
+  }
 
   /// What was remembered last; nothing if there is no file. A damaged file is put aside, and what
   /// is whole in it is remembered anew.
@@ -132,7 +150,7 @@ final class Attachments {
 
   private static @Nullable Attachment parse(String line) {
     List<String> fields = List.of(line.split(" ", -1));
-    if (fields.size() != FIELDS) {
+    if (fields.size() != FIELDS_V1 && fields.size() != FIELDS_V1 + 1) {
       return null;
     }
     try {
@@ -141,7 +159,8 @@ final class Attachments {
           decode(fields.get(1)),
           Integer.parseInt(fields.get(2)),
           decode(fields.get(3)),
-          decode(fields.get(4)));
+          decode(fields.get(4)),
+          fields.size() == FIELDS_V1 ? null : identity(fields.get(FIELDS_V1)));
     } catch (IllegalArgumentException _) {
       return null;
     }
@@ -185,7 +204,8 @@ final class Attachments {
               encode(a.vmName()),
               Integer.toString(a.space()),
               encode(a.tenant()),
-              encode(a.image())));
+              encode(a.image()),
+              encode(a.identity())));
     }
     AtomicFile.write(file, text.toString().getBytes(StandardCharsets.US_ASCII));
   }
@@ -196,6 +216,33 @@ final class Attachments {
 
   private static String encode(String text) {
     return URLEncoder.encode(text, StandardCharsets.UTF_8);
+  }
+
+  private static String encode(Image.@Nullable Identity identity) {
+    return identity == null
+        ? NO_IDENTITY
+        : identity.sizeBytes()
+            + ":"
+            + identity.modifiedNanos()
+            + ":"
+            + identity.changedNanos()
+            + ":"
+            + identity.inode();
+  }
+
+  private static Image.@Nullable Identity identity(String text) {
+    if (text.equals(NO_IDENTITY)) {
+      return null;
+    }
+    List<String> numbers = List.of(text.split(":", -1));
+    if (numbers.size() != 4) {
+      throw new IllegalArgumentException(text);
+    }
+    return new Image.Identity(
+        Long.parseLong(numbers.get(0)),
+        Long.parseLong(numbers.get(1)),
+        Long.parseLong(numbers.get(2)),
+        Long.parseLong(numbers.get(3)));
   }
 
   private static String decode(String text) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.dataplane.Attachments.Attachment;
+import dev.prestage.dataplane.block.Image;
 import dev.prestage.link.host.PutAside;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -21,8 +22,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// A record of attachments that is damaged never names another disk and never stops the data plane.
 class DamagedAttachmentsTest {
-  private static final Attachment ONE = new Attachment(1, "vm 1/ä", 0, "default", "web1.raw");
-  private static final Attachment TWO = new Attachment(2, "vm2", 1, "default", "web3.raw");
+  private static final Attachment ONE = new Attachment(1, "vm 1/ä", 0, "default", "web1.raw", new Image.Identity(4096, -5, 7, 1L << 40));
+  private static final Attachment TWO = new Attachment(2, "vm2", 1, "default", "web3.raw", null);
 
   /// Thousands of damaged files would be thousands of lines. Held here because the JDK forgets the
   /// level of a logger that nobody holds.
@@ -97,7 +98,7 @@ class DamagedAttachmentsTest {
     Files.writeString(
         file,
         "prestage-attachments 1\n1 vm+1%2F%C3%A4 0 default web1.raw\n2 vm2 1 default web3.raw");
-    assertThat(attachments.load()).containsExactly(ONE, TWO);
+    assertThat(attachments.load()).containsExactly(ONE.of(null), TWO);
     Files.writeString(
         file, "prestage-attachments 1\n1 vm+1%2F%C3%A4 0 default web1.raw\n2 vm2 1 default");
     assertThat(attachments.load()).isEmpty();

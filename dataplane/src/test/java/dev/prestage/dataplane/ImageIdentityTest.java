@@ -152,6 +152,34 @@ final class ImageIdentityTest {
   }
 
   @Test
+  void aDataPlaneThatRestartsGivesNoVmAnotherImage() throws Exception {
+    Path kept = directory.resolve("kept");
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
+    }
+    Files.createLink(kept, file);
+    replace(2, LONG_AGO);
+    try (DataPlane plane = site.start();
+        ControlPlane control = site.control()) {
+      control.await(
+          Frame.Trouble.class, trouble -> trouble.text().contains("another one than this VM"));
+      assertThatThrownBy(() -> site.client("vm1")).isInstanceOf(IOException.class);
+      assertThat(control.attach(1, "vm1", 5, "disk.raw").error())
+          .contains("another one than this VM began to read");
+      Files.move(kept, file, StandardCopyOption.ATOMIC_MOVE);
+      assertThat(control.attach(1, "vm1", 5, "disk.raw").error()).isEmpty();
+      assertThat(readAll("vm1")).isEqualTo(first);
+      replace(3, LONG_AGO);
+      control.detach(1);
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(Files.readAllBytes(file));
+      assertThat(Site.counter(plane, "disk_served", "vm1")).isOne();
+    }
+  }
+
+  @Test
   void permissionsAndHardLinksChangeNothing() throws Exception {
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {

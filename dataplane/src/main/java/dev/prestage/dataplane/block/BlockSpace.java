@@ -78,6 +78,11 @@ public final class BlockSpace {
     return image.name();
   }
 
+  /// Which version of the image it is, as it was when it was opened.
+  public Image.Identity identity() {
+    return image.identity();
+  }
+
   /// The image's size.
   public long sizeBytes() {
     return file.identity().sizeBytes();

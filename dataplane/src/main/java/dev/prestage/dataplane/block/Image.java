@@ -34,7 +34,7 @@ public interface Image extends AutoCloseable {
   /// @param inode its number in its file system; 0 if unknown
   record Identity(long sizeBytes, long modifiedNanos, long changedNanos, long inode) {
     /// How this one stands to an earlier one of the same name.
-    Likeness to(Identity earlier) {
+    public Likeness to(Identity earlier) {
       if (sizeBytes != earlier.sizeBytes || modifiedNanos != earlier.modifiedNanos) {
         return Likeness.CHANGED;
       }
