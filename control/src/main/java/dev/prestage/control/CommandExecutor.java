@@ -82,6 +82,14 @@ final class CommandExecutor {
       case Command.ShowVms(String name) ->
           views.vms(name == null ? registry.vms() : List.of(known(name)));
       case Command.StartProgram(String name) -> {
+        if (plane.isUnserved(known(name))) {
+          throw new Refusal(
+              Reason.UNAVAILABLE,
+              "VM "
+                  + name
+                  + " has no disk now, because its image cannot be opened or has changed: health says"
+                  + " why, and it is tried again");
+        }
         engine.started(known(name).id());
         yield views.of(known(name));
       }
@@ -119,7 +127,11 @@ final class CommandExecutor {
     Vm before = registry.vm(name);
     if (before != null) {
       refuseOther(before, tenant, program, image);
-      reply.complete(views.of(before));
+      if (plane.isUnserved(before)) {
+        plane.attach(before, outcome -> answer(before, outcome, reply));
+      } else {
+        reply.complete(views.of(before));
+      }
       return;
     }
     Registration asked = registrations.get(name);
@@ -138,6 +150,15 @@ final class CommandExecutor {
     registration.replies.add(reply);
     registrations.put(name, registration);
     plane.attach(vm, outcome -> attached(registration, outcome));
+  }
+
+  private void answer(Vm vm, ControlPlane.Outcome outcome, CompletableFuture<Reply> reply) {
+    Refusal refusal = outcome.refusal();
+    if (refusal == null) {
+      reply.complete(views.of(vm));
+    } else {
+      reply.completeExceptionally(refusal);
+    }
   }
 
   private static void refuseOther(Vm vm, String tenant, String program, String image)
@@ -173,8 +194,9 @@ final class CommandExecutor {
         registration.replies.forEach(reply -> reply.complete(views.of(vm)));
         return;
       }
-      plane.detach(vm, _ -> {});
     }
+    // The data plane would go on trying.
+    plane.detach(asked, _ -> {});
     for (CompletableFuture<Reply> reply : registration.replies) {
       reply.completeExceptionally(refusal);
     }

@@ -302,6 +302,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
   }
 
+  /// Whether the data plane says of a VM that it has no disk to read; it says so every second.
+  boolean isUnserved(Vm vm) {
+    return dataPlaneCounters.stream()
+        .anyMatch(counter ->
+            counter.name().equals("disk_served")
+                && counter.label().equals(vm.name())
+                && counter.value() == 0);
+  }
+
   /// What became of a question to the data plane.
   ///
   /// @param sizeBytes the image's size, where one was attached

@@ -108,7 +108,11 @@ final class LinkClient implements Stager, AutoCloseable {
 
   /// `ok`, or one line that says why there is no connection.
   String state() {
-    return state;
+    Link connection = open;
+    if (connection == null) {
+      return state;
+    }
+    return connection == link ? "ok" : "the data plane has just come; try again";
   }
 
   private void run() {
@@ -133,7 +137,6 @@ final class LinkClient implements Stager, AutoCloseable {
       if (closed.getCount() == 0) {
         return;
       }
-      state = "ok";
       connected = true;
       LOG.log(INFO, "connected to the data plane, pid {0}", Long.toString(connection.peer().pid()));
       listener.connected(connection);
@@ -146,11 +149,11 @@ final class LinkClient implements Stager, AutoCloseable {
         listener.received(frame);
       }
     } catch (IOException | RuntimeException e) {
-      open = null;
       heardNanos = 0;
       String silent = gaveUp;
       String why = silent == null ? reason(e) : silent;
       state = "no data plane on " + socket + " (" + why + "); trying again";
+      open = null;
       if (connected && closed.getCount() != 0) {
         LOG.log(WARNING, "the data plane is gone: {0}", why);
         listener.disconnected();

@@ -50,7 +50,8 @@ final class Views {
         vm.space().sizeBytes(),
         "nbd+unix:///" + vm.name() + "?socket=" + options.nbdSocket(),
         tcp,
-        engine.isRunning(vm.id()));
+        engine.isRunning(vm.id()),
+        !plane.isUnserved(vm));
   }
 
   static Reply.Allocation of(Engine.AllocationState state) {

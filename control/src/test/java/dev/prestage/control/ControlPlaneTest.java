@@ -279,6 +279,38 @@ class ControlPlaneTest {
   }
 
   @Test
+  void whatTheDataPlaneCannotServeIsSaidAtTheSameRegistrationAndAtTheStart() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    data.send(new Frame.Status(List.of(new Frame.Counter("disk_served", "vm1", 0))));
+    await("it is known", () -> vms(plane).stream().noneMatch(Reply.VmView::served));
+    data.error = "is the share mounted?";
+    assertRefused(plane, register("vm1", "web", "debian"), Reason.INVALID, "share mounted");
+    assertRefused(plane, new Command.StartProgram("vm1"), Reason.UNAVAILABLE, "has no disk now");
+    assertThat(vms(plane)).hasSize(1);
+    data.error = "";
+    data.send(new Frame.Status(List.of(new Frame.Counter("disk_served", "vm1", 1))));
+    await("it is known", () -> vms(plane).stream().allMatch(Reply.VmView::served));
+    ask(plane, register("vm1", "web", "debian"));
+    ask(plane, new Command.StartProgram("vm1"));
+  }
+
+  @Test
+  void aRegistrationThatIsRefusedIsTakenBackAtTheDataPlane() throws Exception {
+    FakeDataPlane data = dataPlane();
+    data.error = "no image 'debian' at origin nas";
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    assertRefused(plane, register("vm1", "web", "debian"), Reason.INVALID, "no image 'debian'");
+    int vm = data.received(Frame.Attach.class).getFirst().vm();
+    await(
+        "the data plane stops trying",
+        () -> data.received(Frame.Detach.class).stream().anyMatch(detach -> detach.vm() == vm));
+  }
+
+  @Test
   void withoutADataPlaneRegistrationIsUnavailableAndHealthDegraded() throws Exception {
     ControlPlane plane = controlPlane();
     assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "");

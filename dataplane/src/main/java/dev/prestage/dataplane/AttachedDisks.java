@@ -190,8 +190,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
   ///
   /// @throws IOException also if the image is another one than the VM began to read
   private BlockSpace open(Attachment attachment) throws IOException {
-    BlockSpace space =
-        stager.attach(attachment.space(), attachment.tenant(), attachment.image());
+    BlockSpace space = stager.attach(attachment.space(), attachment.tenant(), attachment.image());
     Image.Identity before = attachment.identity();
     if (before != null) {
       switch (space.identity().to(before)) {

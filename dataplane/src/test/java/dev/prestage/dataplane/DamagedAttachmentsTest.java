@@ -22,7 +22,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// A record of attachments that is damaged never names another disk and never stops the data plane.
 class DamagedAttachmentsTest {
-  private static final Attachment ONE = new Attachment(1, "vm 1/ä", 0, "default", "web1.raw", new Image.Identity(4096, -5, 7, 1L << 40));
+  private static final Attachment ONE =
+      new Attachment(
+          1, "vm 1/ä", 0, "default", "web1.raw", new Image.Identity(4096, -5, 7, 1L << 40));
   private static final Attachment TWO = new Attachment(2, "vm2", 1, "default", "web3.raw", null);
 
   /// Thousands of damaged files would be thousands of lines. Held here because the JDK forgets the

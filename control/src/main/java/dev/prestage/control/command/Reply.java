@@ -18,6 +18,7 @@ public sealed interface Reply {
   /// @param tcpUri the same over TCP, or null when that is off
   /// @param imageBytes the size of the disk
   /// @param running whether a copy of its program runs
+  /// @param served whether its disk can be read; false while its image cannot be opened
   record VmView(
       String vm,
       String tenant,
@@ -26,7 +27,8 @@ public sealed interface Reply {
       long imageBytes,
       String uri,
       @Nullable String tcpUri,
-      boolean running)
+      boolean running,
+      boolean served)
       implements Reply {}
 
   /// An allocation that was asked for.

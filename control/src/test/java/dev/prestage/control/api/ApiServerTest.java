@@ -93,7 +93,7 @@ final class ApiServerTest {
             JSON.readTree(
                 """
                 {"vm":"vm1","tenant":"default","program":"web","image":"debian12.img",
-                 "imageBytes":1073741824,"uri":"nbd+unix:///vm1","tcpUri":null,"running":true}\
+                 "imageBytes":1073741824,"uri":"nbd+unix:///vm1","tcpUri":null,"running":true,"served":true}\
                 """));
 
     client.post(

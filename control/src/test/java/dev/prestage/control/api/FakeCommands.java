@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 final class FakeCommands implements Commands {
   static final Reply.VmView VM =
       new Reply.VmView(
-          "vm1", "default", "web", "debian12.img", 1 << 30, "nbd+unix:///vm1", null, true);
+          "vm1", "default", "web", "debian12.img", 1 << 30, "nbd+unix:///vm1", null, true, true);
 
   final List<Command> asked = Collections.synchronizedList(new ArrayList<>());
   volatile @Nullable Refusal refusal;
