@@ -54,6 +54,9 @@ import org.jspecify.annotations.Nullable;
 /// thread. When accesses come faster than they can be learnt from, batches are shed and counted;
 /// history keeps what it can of the rest.
 public final class ControlPlane implements Commands, AutoCloseable {
+  /// The data plane's level for each VM: 1 if its disk can be read.
+  private static final String DISK_SERVED = "disk_served";
+
   private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
 
   /// A batch is up to a millisecond of accesses: four seconds of work may wait before some is shed.
@@ -296,6 +299,19 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   private void status(List<Frame.Counter> counters) {
     dataPlaneCounters = counters;
+    boolean allServed = true;
+    for (Frame.Counter counter : counters) {
+      if (counter.name().equals(DISK_SERVED)) {
+        boolean served = counter.value() != 0;
+        allServed &= served;
+        if (served) {
+          health.over("vm:" + counter.label());
+        }
+      }
+    }
+    if (allServed) {
+      health.over("attach");
+    }
     if (!confirmed) {
       confirmed = true;
       engine.confirmed();
@@ -306,7 +322,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   boolean isUnserved(Vm vm) {
     return dataPlaneCounters.stream()
         .anyMatch(counter ->
-            counter.name().equals("disk_served")
+            counter.name().equals(DISK_SERVED)
                 && counter.label().equals(vm.name())
                 && counter.value() == 0);
   }

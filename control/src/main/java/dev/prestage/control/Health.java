@@ -39,6 +39,11 @@ final class Health {
     }
   }
 
+  /// A trouble is over for certain, and need not be remembered.
+  void over(String kind) {
+    troubles.remove(kind);
+  }
+
   /// The troubles of the last minutes, by kind.
   Map<String, String> troubles() {
     long oldest = clock.nanos() - REMEMBERED.toNanos();

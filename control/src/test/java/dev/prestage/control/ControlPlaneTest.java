@@ -284,8 +284,10 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
+    data.send(new Frame.Trouble("attach", "VM 'vm1' cannot be served yet"));
     data.send(new Frame.Status(List.of(new Frame.Counter("disk_served", "vm1", 0))));
     await("it is known", () -> vms(plane).stream().noneMatch(Reply.VmView::served));
+    assertThat(health(plane).parts().get("attach")).contains("cannot be served yet");
     data.error = "is the share mounted?";
     assertRefused(plane, register("vm1", "web", "debian"), Reason.INVALID, "share mounted");
     assertRefused(plane, new Command.StartProgram("vm1"), Reason.UNAVAILABLE, "has no disk now");
@@ -293,6 +295,7 @@ class ControlPlaneTest {
     data.error = "";
     data.send(new Frame.Status(List.of(new Frame.Counter("disk_served", "vm1", 1))));
     await("it is known", () -> vms(plane).stream().allMatch(Reply.VmView::served));
+    assertThat(health(plane).status()).as("what is over is not said any more").isEqualTo("ok");
     ask(plane, register("vm1", "web", "debian"));
     ask(plane, new Command.StartProgram("vm1"));
   }
