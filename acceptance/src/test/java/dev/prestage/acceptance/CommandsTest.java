@@ -171,7 +171,9 @@ class CommandsTest {
   @Test
   void tiersTellWhatTheyHoldAndMay() throws IOException {
     JsonNode tier = host.get("/v1/tiers").path("tiers").get(0);
-    assertThat(tier.path("usedBytes").asLong()).isEqualTo(100L * RunningHost.EXTENT);
+    // What was read, and what was staged beyond it.
+    assertThat(tier.path("usedBytes").asLong())
+        .isBetween(100L * RunningHost.EXTENT, (long) RunningHost.EXTENTS * RunningHost.EXTENT);
     assertThat(prestage("tiers").out().lines().toList().get(1).split(" +"))
         .startsWith(
             tier.path("name").asText(),
@@ -180,12 +182,27 @@ class CommandsTest {
   }
 
   @Test
+  void aPurgedImageIsFetchedAgainWhenItIsRead() throws IOException {
+    prestage("vm", "add", "vm-p", "--program", "p", "--tenant", "p", "--image", RunningHost.IMAGE);
+    try (NbdClient disk = host.disk("vm-p")) {
+      host.readExtent(disk, 1);
+      assertThat(prestage("image", "purge", RunningHost.IMAGE, "--tenant", "p").out())
+          .startsWith(RunningHost.EXTENT + " bytes");
+      host.readExtent(disk, 1);
+      assertThat(prestage("image", "purge", RunningHost.IMAGE, "--tenant", "p").out())
+          .startsWith(RunningHost.EXTENT + " bytes");
+    }
+    assertThat(prestage("vm", "remove", "vm-p").code()).isZero();
+  }
+
+  @Test
   void metricsCountWhatGuestsReadAndWhatTheOriginGave() throws IOException {
     assertThat(prestage("metrics").out().lines())
         .contains(
             "prestage_demand_reads_total{vm=\"vm-0\"} 100",
             "prestage_demand_bytes_total{vm=\"vm-0\"} " + 100L * RunningHost.EXTENT,
-            "prestage_fetched_bytes_total{origin=\"nas\"} " + 100L * RunningHost.EXTENT);
+            "prestage_disk_served{vm=\"vm-0\"} 1",
+            "prestage_origin_errors_total{origin=\"nas\"} 0");
   }
 
   @Test

@@ -68,6 +68,11 @@ final class CommandExecutor {
       switch (command) {
         case Command.RegisterVm register -> register(register, reply);
         case Command.RemoveVm(String name) -> remove(known(name), reply);
+        case Command.PurgeImage(String image, String tenant) ->
+            plane.purge(
+                named("tenant", tenant == null ? DEFAULT_TENANT : tenant),
+                named("image", image),
+                outcome -> purged(outcome, reply));
         default -> reply.complete(answer(command));
       }
     } catch (UncheckedIOException e) {
@@ -112,7 +117,7 @@ final class CommandExecutor {
       case Command.ImportModel(ByteBuffer model) -> importModel(model);
       case Command.ShowHealth _ -> views.health();
       case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine).all());
-      case Command.RegisterVm _, Command.RemoveVm _, Command.ShowHistory _ ->
+      case Command.RegisterVm _, Command.RemoveVm _, Command.PurgeImage _, Command.ShowHistory _ ->
           throw new IllegalArgumentException("not answered here: " + command);
     };
   }
@@ -240,6 +245,15 @@ final class CommandExecutor {
     plane.forget(vm);
     // One that cannot be reached learns of it with the next connection.
     plane.detach(vm, _ -> reply.complete(new Reply.Done()));
+  }
+
+  private static void purged(ControlPlane.Outcome outcome, CompletableFuture<Reply> reply) {
+    Refusal refusal = outcome.refusal();
+    if (refusal == null) {
+      reply.complete(new Reply.Purged(outcome.sizeBytes()));
+    } else {
+      reply.completeExceptionally(refusal);
+    }
   }
 
   private Vm known(String name) throws Refusal {

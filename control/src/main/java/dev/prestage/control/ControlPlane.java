@@ -329,7 +329,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// What became of a question to the data plane.
   ///
-  /// @param sizeBytes the image's size, where one was attached
+  /// @param sizeBytes the image's size, where one was attached; what was given back, where one was
+  ///   purged
   record Outcome(long sizeBytes, @Nullable Refusal refusal) {}
 
   private static Outcome unreachable(String why) {
@@ -356,6 +357,13 @@ public final class ControlPlane implements Commands, AutoCloseable {
   void detach(Vm vm, Consumer<Outcome> then) {
     long request = nextRequest++;
     ask(request, new Frame.Detach(request, vm.id()), then);
+  }
+
+  /// Asks the data plane to remove what it holds of an image. The answer, with the bytes that were
+  /// given back, comes on the engine thread, as this call must.
+  void purge(String tenant, String image, Consumer<Outcome> then) {
+    long request = nextRequest++;
+    ask(request, new Frame.Purge(request, tenant, image), then);
   }
 
   private void ask(long request, Frame frame, Consumer<Outcome> then) {
@@ -408,6 +416,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
         case Frame.Hello _,
             Frame.Attach _,
             Frame.Detach _,
+            Frame.Purge _,
             Frame.AttachedAll _,
             Frame.Stage _,
             Frame.Cancel _,

@@ -141,6 +141,11 @@ public final class DataPlane implements AutoCloseable {
     }
 
     @Override
+    public long purge(String tenant, String image) throws IOException {
+      return tier.purge(tenant, image);
+    }
+
+    @Override
     public void detach(int vm) throws IOException {
       disks.detach(vm);
     }

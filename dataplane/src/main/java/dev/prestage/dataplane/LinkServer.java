@@ -53,6 +53,9 @@ final class LinkServer implements AutoCloseable {
   private static final long WATCH_NANOS = Duration.ofMillis(250).toNanos();
   private static final int ACCESSES_PER_FRAME = 4096;
 
+  // The turn of orders that concern no VM.
+  private static final int NO_VM = -1;
+
   private final Path socket;
   private final Orders orders;
   private final BlockStager stager;
@@ -72,6 +75,9 @@ final class LinkServer implements AutoCloseable {
     ///
     /// @throws IOException with one line for whoever asked
     long attach(Frame.Attach attach) throws IOException;
+
+    /// Removes what the tier holds of an image; returns the bytes that were given back.
+    long purge(String tenant, String image) throws IOException;
 
     /// Detaches, if it is attached.
     void detach(int vm) throws IOException;
@@ -274,6 +280,8 @@ final class LinkServer implements AutoCloseable {
                           orders.detach(vm);
                           return 0;
                         }));
+        case Frame.Purge(long requestId, String tenant, String image) ->
+            inTurn(NO_VM, () -> answer(requestId, () -> orders.purge(tenant, image)));
         case Frame.AttachedAll() -> {
           // One that has been replaced no longer decides who is gone.
           if (session == this) {

@@ -33,6 +33,10 @@ public sealed interface Frame {
   /// Stop serving a VM and close its connections. Its leases end.
   record Detach(long requestId, int vm) implements Frame {}
 
+  /// Control to data: remove what the tier holds of an image, in every version. Answered with the
+  /// bytes that were given back.
+  record Purge(long requestId, String tenant, String image) implements Frame {}
+
   /// All registrations have been sent since [Hello]; a VM that was not among them is gone.
   record AttachedAll() implements Frame {}
 

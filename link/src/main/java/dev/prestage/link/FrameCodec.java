@@ -16,6 +16,7 @@ import dev.prestage.link.Frame.Evicted;
 import dev.prestage.link.Frame.HeldLease;
 import dev.prestage.link.Frame.Hello;
 import dev.prestage.link.Frame.Leases;
+import dev.prestage.link.Frame.Purge;
 import dev.prestage.link.Frame.Reclaim;
 import dev.prestage.link.Frame.Resident;
 import dev.prestage.link.Frame.Stage;
@@ -36,7 +37,7 @@ import java.util.function.Supplier;
 /// Frames to bytes and back. A frame's kind is its number below; numbers are never reused.
 public final class FrameCodec {
   /// The protocol's version. It rises when a frame changes its meaning or layout.
-  public static final int VERSION = 1;
+  public static final int VERSION = 2;
 
   /// The largest frame: the resident extents of an 8 TiB image are 16 MiB of bits.
   public static final int MAX_BYTES = 17 * 1024 * 1024;
@@ -56,6 +57,7 @@ public final class FrameCodec {
   private static final byte EVICTED = 13;
   private static final byte STATUS = 14;
   private static final byte TROUBLE = 15;
+  private static final byte PURGE = 16;
 
   // The place in the list is the number on the wire; new ones go to the end.
   private static final List<AccessType> TYPES =
@@ -118,6 +120,12 @@ public final class FrameCodec {
         out.writeByte(DETACH);
         out.writeLong(requestId);
         out.writeInt(vm);
+      }
+      case Purge(long requestId, String tenant, String image) -> {
+        out.writeByte(PURGE);
+        out.writeLong(requestId);
+        writeText(tenant, out);
+        writeText(image, out);
       }
       case AttachedAll() -> out.writeByte(ATTACHED_ALL);
       case Stage(Lease lease) -> {
@@ -195,6 +203,7 @@ public final class FrameCodec {
           new Attach(
               in.getLong(), in.getInt(), readText(in), in.getInt(), readText(in), readText(in));
       case DETACH -> new Detach(in.getLong(), in.getInt());
+      case PURGE -> new Purge(in.getLong(), readText(in), readText(in));
       case ATTACHED_ALL -> new AttachedAll();
       case STAGE -> new Stage(readLease(in));
       case CANCEL -> new Cancel(in.getLong());

@@ -31,6 +31,7 @@ class FrameCodecTest {
         new Frame.Hello(FrameCodec.VERSION, 4711, -5),
         new Frame.Attach(1, 2, "vm-ü", 3, "default", "debian 12.raw"),
         new Frame.Detach(9, 2),
+        new Frame.Purge(10, "default", "debian 12.raw"),
         new Frame.AttachedAll(),
         new Frame.Stage(new Lease(Long.MAX_VALUE, 1, 2, 1L << 39, 64, -1)),
         new Frame.Cancel(8),

@@ -27,6 +27,7 @@ import picocli.CommandLine.ScopeType;
       RunCommand.class,
       VmCommand.class,
       ModelCommand.class,
+      ImageCommand.class,
       SimulateCommand.class,
       BenchCommand.class,
       StartUpCommand.class

@@ -99,6 +99,12 @@ final class Routes {
         query -> new Command.ShowLeases(query.optional("vm"), query.limit(LIMIT)),
         "vm",
         "limit");
+    route(
+        routing,
+        Method.DELETE,
+        "/v1/images/{image}",
+        query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
+        "tenant");
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
     route(
         routing,
@@ -244,6 +250,7 @@ final class Routes {
           Reply.Tiers _,
           Reply.History _,
           Reply.Imported _,
+          Reply.Purged _,
           Reply.Health _ ->
           json(response, reply);
     }

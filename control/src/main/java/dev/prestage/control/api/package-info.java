@@ -11,6 +11,7 @@
 /// | `POST /v1/vms` `{"vm", "program", "image", "tenant"}` | RegisterVm |
 /// | `GET /v1/vms`, `GET /v1/vms/{vm}` | ShowVms |
 /// | `DELETE /v1/vms/{vm}` | RemoveVm |
+/// | `DELETE /v1/images/{image}` | PurgeImage |
 /// | `POST /v1/vms/{vm}/start`, `POST /v1/vms/{vm}/stop` | StartProgram, StopProgram |
 /// | `GET /v1/vms/{vm}/forecast?limit=` | ShowForecast |
 /// | `POST /v1/allocations` `{"vm"}` (202), `GET /v1/allocations/{id}` | Allocate, ShowAllocation |

@@ -46,6 +46,12 @@ public sealed interface Command {
   /// The host's tiers.
   record ShowTiers() implements Command {}
 
+  /// Remove what this host's tiers hold of an image, in every version; it is fetched again when it
+  /// is read.
+  ///
+  /// @param tenant whose it is, or null for `default`
+  record PurgeImage(String image, @Nullable String tenant) implements Command {}
+
   /// Accesses from history, oldest first.
   record ShowHistory(
       @Nullable String program, @Nullable String vm, long fromNanos, long toNanos, int limit)

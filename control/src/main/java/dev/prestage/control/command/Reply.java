@@ -96,6 +96,11 @@ public sealed interface Reply {
   /// A program's model, in its own versioned format.
   record Model(ByteBuffer bytes) implements Reply {}
 
+  /// What was removed of an image.
+  ///
+  /// @param bytes that were given back
+  record Purged(long bytes) implements Reply {}
+
   /// What was imported.
   record Imported(String tenant, String program, int runs, int extents) implements Reply {}
 

@@ -137,6 +137,10 @@ final class ApiServerTest {
     assertThat(json(client.get("/v1/tiers")).at("/tiers/0/capacityBytes").longValue()).isEqualTo(9);
     assertThat(commands.last()).isEqualTo(new Command.ShowTiers());
 
+    assertThat(json(client.delete("/v1/images/debian12.raw?tenant=t")).at("/bytes").longValue())
+        .isEqualTo(65536);
+    assertThat(commands.last()).isEqualTo(new Command.PurgeImage("debian12.raw", "t"));
+
     assertThat(client.put("/v1/predicting", "{\"on\":false}").status()).isEqualTo(204);
     assertThat(commands.last()).isEqualTo(new Command.SetPredicting(false));
 

@@ -62,6 +62,7 @@ final class FakeCommands implements Commands {
               "vm1",
               "web",
               List.of(new Reply.Expected("file-block:debian12/1", 0.8, 12.5, List.of("run-set"))));
+      case Command.PurgeImage _ -> new Reply.Purged(65536);
       case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", 9, 4)));
       case Command.ShowHistory _ ->
           new Reply.History(

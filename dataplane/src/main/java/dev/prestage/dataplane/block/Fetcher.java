@@ -1,6 +1,7 @@
 package dev.prestage.dataplane.block;
 
 import dev.prestage.engine.time.Clock;
+import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -423,7 +424,7 @@ final class Fetcher {
   private boolean shrink(Fetch fetch, int count) {
     lock.enter();
     try {
-      redirect(fetch, fetch.mask() & ~((1 << count) - 1), 0);
+      redirect(fetch, fetch.mask() & ~((1 << count) - 1), 0, "");
       fetch.count = count;
       if (count == 0) {
         fetch.space.queue.over(fetch);
@@ -450,7 +451,11 @@ final class Fetcher {
       stopping = closed;
       if (!fetch.abandoned) {
         int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
-        redirect(fetch, fetch.mask(), Math.min(FIRST_RETRY_NANOS << shift, LONGEST_RETRY_NANOS));
+        redirect(
+            fetch,
+            fetch.mask(),
+            Math.min(FIRST_RETRY_NANOS << shift, LONGEST_RETRY_NANOS),
+            IoProblem.explain(e));
         queue.over(fetch);
       }
       if (queue.hasWork()) {
@@ -478,7 +483,9 @@ final class Fetcher {
 
   /// Some extents of a fetch do not come. Leases that want them have failed; demand that waits for
   /// them gets a fetch of its own.
-  private void redirect(Fetch fetch, int bits, long delayNanos) {
+  ///
+  /// @param why what the origin said, or empty if it said nothing
+  private void redirect(Fetch fetch, int bits, long delayNanos, String why) {
     BlockSpace space = fetch.space;
     for (int rest = bits; rest != 0; rest &= rest - 1) {
       land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), false);
@@ -486,6 +493,7 @@ final class Fetcher {
     List<Fetch.Waiter> waiting = new ArrayList<>();
     int demanded = 0;
     for (Fetch.Waiter waiter : fetch.takeWaiters()) {
+      waiter.read().sawError(why);
       int staying = waiter.extents() & ~bits;
       if (staying != 0) {
         fetch.join(new Fetch.Waiter(waiter.read(), staying));
@@ -617,7 +625,7 @@ final class Fetcher {
         queue.lostThreads++;
         queue.errors.increment();
         queue.over(fetch);
-        redirect(fetch, fetch.mask(), 0);
+        redirect(fetch, fetch.mask(), 0, "");
         hung.add(fetch);
       }
       if (queue.hasWork()) {
@@ -640,7 +648,11 @@ final class Fetcher {
               + " ms: is its server or the network down?");
     }
     for (PendingRead read : expired) {
-      String why = "the origin did not answer within " + options.readDeadline().toMillis() + " ms";
+      String last = read.lastError();
+      String why =
+          last.isEmpty()
+              ? "the origin did not answer within " + options.readDeadline().toMillis() + " ms"
+              : "the origin failed for " + options.readDeadline().toMillis() + " ms: " + last;
       if (read.fail(why)) {
         trouble.report("origin-hangs", "a guest's read has failed: " + why);
       }

@@ -20,6 +20,7 @@ public abstract class PendingRead {
   private final AtomicReference<@Nullable End> end = new AtomicReference<>();
   private @Nullable Disk disk;
   private volatile boolean waiting;
+  private volatile String lastError = "";
 
   /// A read of bytes that lie within the image.
   ///
@@ -64,6 +65,18 @@ public abstract class PendingRead {
   /// Whether it reads from this space.
   final boolean isOf(BlockSpace space) {
     return disk != null && disk.space() == space;
+  }
+
+  /// What its origin said last; silence takes nothing back.
+  final void sawError(String why) {
+    if (!why.isEmpty()) {
+      lastError = why;
+    }
+  }
+
+  /// What its origin said last, or empty if it only was silent.
+  final String lastError() {
+    return lastError;
   }
 
   final boolean isDone() {

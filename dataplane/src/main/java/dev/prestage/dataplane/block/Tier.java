@@ -186,7 +186,7 @@ public final class Tier implements AutoCloseable {
   /// stay for their leases.
   ///
   /// @return how many bytes were given back
-  long purge(String tenant, String image) throws IOException {
+  public long purge(String tenant, String image) throws IOException {
     String path = fileName(tenant) + "/" + fileName(image);
     List<Held> found;
     files.lock();

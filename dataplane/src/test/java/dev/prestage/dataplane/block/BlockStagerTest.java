@@ -356,6 +356,16 @@ final class BlockStagerTest {
   }
 
   @Test
+  void aReadOfAnOriginThatFailsIsToldWhatItSaidAndNotThatItWasSilent() throws Exception {
+    Disk disk =
+        start(new BlockOptions(2, 2, Duration.ofMillis(500), Duration.ofMillis(300)), EXTENTS);
+    origin.fail(Integer.MAX_VALUE);
+    assertThat(read(disk, 0, 1).await().failure())
+        .startsWith("the origin failed for 500 ms: ")
+        .doesNotContain("did not answer");
+  }
+
+  @Test
   void closingDoesNotWaitForAnOriginThatHangs() throws Exception {
     Disk disk = start(BlockOptions.DEFAULT, EXTENTS);
     origin.allow(0);
