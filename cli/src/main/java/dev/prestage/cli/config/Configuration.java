@@ -5,6 +5,7 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.ResourceType;
 import java.io.IOException;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -59,7 +60,8 @@ public record Configuration(
   ///
   /// @param tcp `host:port` for NBD over TCP, or empty
   /// @param connections how many clients are served at the same time
-  public record Nbd(String tcp, int connections) {}
+  /// @param group who may connect to the socket beside this user, or empty
+  public record Nbd(String tcp, int connections, String group) {}
 
   /// How origins are read.
   ///
@@ -162,7 +164,8 @@ public record Configuration(
     Nbd serving =
         new Nbd(
             nbd.value("tcp", "", Configuration::address),
-            nbd.value("connections", 256, text -> whole(text, 1, 4096)));
+            nbd.value("connections", 256, text -> whole(text, 1, 4096)),
+            nbd.value("group", "", Configuration::group));
     nbd.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
@@ -296,6 +299,17 @@ public record Configuration(
       throw new IllegalArgumentException("port " + port + " is above 65535");
     }
     return text;
+  }
+
+  private static String group(String text) {
+    try {
+      return FileSystems.getDefault()
+          .getUserPrincipalLookupService()
+          .lookupPrincipalByGroupName(text)
+          .getName();
+    } catch (IOException e) {
+      throw new IllegalArgumentException("this host has no group '" + text + "'", e);
+    }
   }
 
   private static long tierBytes(String text) {

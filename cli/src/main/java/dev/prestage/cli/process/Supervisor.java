@@ -6,6 +6,7 @@ import static java.lang.System.Logger.Level.WARNING;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -93,8 +94,12 @@ final class Supervisor {
     }
   }
 
+  /// A plane's command. Its files are for this user only, and the JDK cannot set the umask: a shell
+  /// sets it and becomes the plane.
   private List<String> commandLine(String plane, List<String> flags) {
-    List<String> command = SelfCommand.line(flags, PlaneProcess.class.getName());
+    List<String> command =
+        new ArrayList<>(List.of("/bin/sh", "-c", "umask 077; exec \"$@\"", "sh"));
+    command.addAll(SelfCommand.line(flags, PlaneProcess.class.getName()));
     command.add(plane);
     Path file = configuration;
     if (file != null) {

@@ -86,6 +86,7 @@ class ConfigurationTest {
           nbd: {tcp: nonsense}                     | :1:12: | not of the form host:port
           nbd: {tcp: 'localhost:99999'}            | :1:12: | above 65535
           nbd: {connections: 0}                    | :1:20: | not between 1 and 4096
+          nbd: {group: no-such-group}              | :1:14: | this host has no group 'no-such-group'
           tier: {kind: tape}                       | :1:14: | none of ram, ssd, hdd
           predict: {threshold: 1.5}                | :1:22: | not between 0 and 1
           predict: {threshold: NaN}                | :1:22: | not between 0 and 1
