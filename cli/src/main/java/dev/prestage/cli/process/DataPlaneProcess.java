@@ -36,7 +36,7 @@ public final class DataPlaneProcess {
         configuration.state(),
         configuration.linkSocket(),
         configuration.nbdSocket(),
-        ControlPlaneProcess.address(configuration.nbd().tcp()),
+        ControlPlaneProcess.address("nbd.tcp", configuration.nbd().tcp()),
         configuration.origins().stream()
             .map(o -> new OriginOptions(o.name(), o.directory(), o.faults(), o.anyFormat()))
             .toList(),

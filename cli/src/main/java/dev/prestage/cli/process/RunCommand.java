@@ -25,6 +25,8 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     Configuration checked = Configuration.read(configuration);
     StateLock lock;
     try {
+      ControlPlaneProcess.address("nbd.tcp", checked.nbd().tcp());
+      ControlPlaneProcess.address("api.tcp", checked.apiTcp());
       PrivateFolders.prepare(checked);
       lock = StateLock.take(checked.state(), "prestage");
     } catch (IOException e) {
@@ -44,7 +46,8 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
             configuration,
             emptied(checked.state().resolve("tmp")),
             checked.tier().capacityBytes(),
-            checked.nbd().connections())
+            checked.nbd().connections(),
+            checked.apiSocket())
         .run();
   }
 
