@@ -172,6 +172,11 @@ final class RunningHost implements AutoCloseable {
     process.onExit().join();
   }
 
+  /// The exit code, once it has ended.
+  int exitValue() {
+    return process.exitValue();
+  }
+
   /// A signal that the JDK has no word for.
   static void signal(ProcessHandle plane, String name) throws IOException {
     new ProcessBuilder("kill", "-" + name, Long.toString(plane.pid())).start().onExit().join();

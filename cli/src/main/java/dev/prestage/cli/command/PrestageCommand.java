@@ -173,8 +173,8 @@ public final class PrestageCommand {
         for (JsonNode tier : answer.path("tiers")) {
           table.row(
               tier.path("name").asText(),
-              tier.path("capacityBytes").asLong(),
-              tier.path("usedBytes").asLong());
+              Table.size(tier.path("capacityBytes").asLong()),
+              Table.size(tier.path("usedBytes").asLong()));
         }
         table.print(System.out);
       }

@@ -6,11 +6,28 @@ import java.util.List;
 
 /// A table for a terminal: columns as wide as what stands in them, numbers to the right.
 public final class Table {
+  private static final String UNITS = "KMGTPE";
+
   private final List<String> header;
   private final List<List<String>> rows = new ArrayList<>();
 
   public Table(String... header) {
     this.header = List.of(header);
+  }
+
+  /// Bytes as people read them: `512 B`, `64.0 KiB`, `8.0 GiB`.
+  static String size(long bytes) {
+    if (bytes < 1024) {
+      return bytes + " B";
+    }
+    double value = bytes;
+    int unit = -1;
+    // What would be printed as 1024.0 takes the next unit.
+    while (value >= 1023.95 && unit < UNITS.length() - 1) {
+      value /= 1024;
+      unit++;
+    }
+    return "%.1f %ciB".formatted(value, UNITS.charAt(unit));
   }
 
   /// Adds a row with one cell for each column.

@@ -51,14 +51,14 @@ public final class VmCommand {
     try (PrestageClient client = api.client()) {
       JsonNode answer = api.parsed(client.get("/v1/vms").text());
       if (answer != null) {
-        Table table = new Table("VM", "TENANT", "PROGRAM", "IMAGE", "BYTES", "RUNS", "URI");
+        Table table = new Table("VM", "TENANT", "PROGRAM", "IMAGE", "SIZE", "RUNS", "URI");
         for (JsonNode vm : answer.path("vms")) {
           table.row(
               vm.path("vm").asText(),
               vm.path("tenant").asText(),
               vm.path("program").asText(),
               vm.path("image").asText(),
-              vm.path("imageBytes").asLong(),
+              Table.size(vm.path("imageBytes").asLong()),
               vm.path("running").asBoolean() ? "yes" : "no",
               vm.path("uri").asText());
         }

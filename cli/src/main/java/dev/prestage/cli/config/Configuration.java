@@ -5,6 +5,7 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.ResourceType;
 import java.io.IOException;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -59,7 +60,8 @@ public record Configuration(
   ///
   /// @param tcp `host:port` for NBD over TCP, or empty
   /// @param connections how many clients are served at the same time
-  public record Nbd(String tcp, int connections) {}
+  /// @param group who may connect to the socket beside this user, or empty
+  public record Nbd(String tcp, int connections, String group) {}
 
   /// How origins are read.
   ///
@@ -69,6 +71,9 @@ public record Configuration(
 
   // Two ranges of staging and what a few guests demand meanwhile.
   private static final long LEAST_TIER_BYTES = 16L << 20;
+
+  // A read from a disk that had to spin up, or from across an ocean, takes that long.
+  private static final Duration LEAST_DEADLINE = Duration.ofMillis(100);
 
   /// Who predicts: Prestage, or a peer to compare with.
   public enum ForecasterKind {
@@ -148,12 +153,9 @@ public record Configuration(
 
   /// Relative paths are relative to the file's folder.
   private static Configuration of(Section root, Path folder) throws ConfigurationException {
-    Path state = root.value("state", defaultState(), folder::resolve).toAbsolutePath();
-    Path sockets = root.value("sockets", state.resolve("sockets"), folder::resolve);
-    List<Origin> origins = new ArrayList<>();
-    for (Section origin : root.sections("origins")) {
-      origins.add(origin(origin, folder));
-    }
+    Path state = root.value("state", defaultState(), text -> path(folder, text)).toAbsolutePath();
+    Path sockets = root.value("sockets", state.resolve("sockets"), text -> path(folder, text));
+    List<Origin> origins = origins(root, folder);
     if (origins.isEmpty()) {
       origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false));
     }
@@ -162,11 +164,12 @@ public record Configuration(
     Nbd serving =
         new Nbd(
             nbd.value("tcp", "", Configuration::address),
-            nbd.value("connections", 256, text -> whole(text, 1, 4096)));
+            nbd.value("connections", 256, text -> whole(text, 1, 4096)),
+            nbd.value("group", "", Configuration::group));
     nbd.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
-    String tokenFile = api.text("tokenFile", "");
+    String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
     Path token = tokenFile.isEmpty() ? null : folder.resolve(tokenFile);
     if (!apiTcp.isEmpty() && token == null) {
       throw api.refused("tcp", "needs 'api.tokenFile': over TCP nothing is served without a token");
@@ -183,7 +186,7 @@ public record Configuration(
     Fetch fetching =
         new Fetch(
             fetch.value("inFlight", 32, text -> whole(text, 1, 1024)),
-            fetch.value("deadline", Duration.ofSeconds(30), Quantities::duration));
+            fetch.value("deadline", Duration.ofSeconds(30), Configuration::deadline));
     fetch.close();
     Section history = root.section("history");
     boolean keep = history.value("enabled", true, Configuration::yesOrNo);
@@ -205,9 +208,22 @@ public record Configuration(
         keep);
   }
 
+  private static List<Origin> origins(Section root, Path folder) throws ConfigurationException {
+    List<Origin> origins = new ArrayList<>();
+    for (Section section : root.sections("origins")) {
+      Origin origin = origin(section, folder);
+      if (origins.stream().anyMatch(other -> other.name().equals(origin.name()))) {
+        throw section.refused(
+            "name", "is '" + origin.name() + "' as of an origin above: each needs its own");
+      }
+      origins.add(origin);
+    }
+    return origins;
+  }
+
   private static Origin origin(Section section, Path folder) throws ConfigurationException {
     String name = section.text("name", "");
-    String directory = section.text("directory", "");
+    String directory = section.value("directory", "", Configuration::withoutTilde);
     if (name.isEmpty() || directory.isEmpty()) {
       throw section.missing(
           name.isEmpty() ? "name" : "directory", "an origin has a name and a directory of images");
@@ -232,7 +248,9 @@ public record Configuration(
         new Tier(
             section.text("name", "local"),
             section.value("kind", "ssd", Configuration::tierKind),
-            section.value("directory", state.resolve("tier"), folder::resolve).toAbsolutePath(),
+            section
+                .value("directory", state.resolve("tier"), text -> path(folder, text))
+                .toAbsolutePath(),
             section.value("capacity", 8L << 30, Configuration::tierBytes));
     section.close();
     return tier;
@@ -278,6 +296,26 @@ public record Configuration(
     return limits;
   }
 
+  private static Path path(Path folder, String text) {
+    return folder.resolve(withoutTilde(text));
+  }
+
+  /// A shell would have put a home folder there; here it would be a folder of that name.
+  private static String withoutTilde(String text) {
+    if (text.startsWith("~")) {
+      throw new IllegalArgumentException("'" + text + "': '~' has no meaning here, write the path");
+    }
+    return text;
+  }
+
+  private static Duration deadline(String text) {
+    Duration deadline = Quantities.duration(text);
+    if (deadline.compareTo(LEAST_DEADLINE) < 0) {
+      throw new IllegalArgumentException("'" + text + "' is less than 100ms, in which reads fail");
+    }
+    return deadline;
+  }
+
   private static boolean yesOrNo(String text) {
     return switch (text) {
       case "true" -> true;
@@ -296,6 +334,17 @@ public record Configuration(
       throw new IllegalArgumentException("port " + port + " is above 65535");
     }
     return text;
+  }
+
+  private static String group(String text) {
+    try {
+      return FileSystems.getDefault()
+          .getUserPrincipalLookupService()
+          .lookupPrincipalByGroupName(text)
+          .getName();
+    } catch (IOException e) {
+      throw new IllegalArgumentException("this host has no group '" + text + "'", e);
+    }
   }
 
   private static long tierBytes(String text) {

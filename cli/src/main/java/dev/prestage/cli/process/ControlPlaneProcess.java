@@ -62,7 +62,7 @@ public final class ControlPlaneProcess {
         new ApiServer(
             new ApiServer.Options(
                 configuration.apiSocket(),
-                address(configuration.apiTcp()),
+                address("api.tcp", configuration.apiTcp()),
                 configuration.apiToken()),
             plane,
             notices,
@@ -91,17 +91,31 @@ public final class ControlPlaneProcess {
     };
   }
 
-  static @Nullable InetSocketAddress address(String hostAndPort) throws IOException {
+  /// The address that a key names, or null if it names none.
+  ///
+  /// @throws IOException one line, if this host cannot resolve it
+  static @Nullable InetSocketAddress address(String key, String hostAndPort) throws IOException {
     if (hostAndPort.isEmpty()) {
       return null;
     }
     int colon = hostAndPort.lastIndexOf(':');
+    InetSocketAddress address;
     try {
-      return new InetSocketAddress(
-          hostAndPort.substring(0, colon), Integer.parseInt(hostAndPort.substring(colon + 1)));
+      address =
+          new InetSocketAddress(
+              hostAndPort.substring(0, colon), Integer.parseInt(hostAndPort.substring(colon + 1)));
     } catch (IndexOutOfBoundsException | IllegalArgumentException e) {
       throw new IOException("'" + hostAndPort + "' is no address of the form host:port", e);
     }
+    if (address.isUnresolved()) {
+      throw new IOException(
+          "this host knows no address of '"
+              + address.getHostString()
+              + "' ("
+              + key
+              + "): name one of its own");
+    }
+    return address;
   }
 
   /// Accesses go to the database's writer.

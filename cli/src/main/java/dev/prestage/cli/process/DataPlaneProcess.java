@@ -10,7 +10,6 @@ import dev.prestage.dataplane.nbd.NbdLimits;
 import dev.prestage.link.host.HostClock;
 import dev.prestage.link.host.StateLock;
 import java.io.IOException;
-import java.nio.file.Files;
 
 /// The data plane's process, wired.
 public final class DataPlaneProcess {
@@ -19,26 +18,34 @@ public final class DataPlaneProcess {
   /// Opens the plane; closing it ends it.
   public static AutoCloseable open(Configuration configuration)
       throws IOException, InterruptedException {
+    StateLock.awaitFree(configuration.state(), "data-plane");
+    DataPlane plane = DataPlane.start(options(configuration), new HostClock());
+    try {
+      PrivateFolders.openToGroup(configuration);
+    } catch (IOException e) {
+      plane.close();
+      throw e;
+    }
+    return plane;
+  }
+
+  private static Options options(Configuration configuration) throws IOException {
     Configuration.Tier tier = configuration.tier();
     Configuration.Fetch fetch = configuration.fetch();
-    Files.createDirectories(configuration.sockets());
-    StateLock.awaitFree(configuration.state(), "data-plane");
-    return DataPlane.start(
-        new Options(
-            configuration.state(),
-            configuration.linkSocket(),
-            configuration.nbdSocket(),
-            ControlPlaneProcess.address(configuration.nbd().tcp()),
-            configuration.origins().stream()
-                .map(o -> new OriginOptions(o.name(), o.directory(), o.faults(), o.anyFormat()))
-                .toList(),
-            new TierOptions(tier.name(), tier.directory(), tier.capacityBytes(), tier.kind()),
-            new BlockOptions(
-                fetch.inFlight(),
-                BlockOptions.DEFAULT.demandFetches(),
-                fetch.deadline(),
-                fetch.deadline().dividedBy(3)),
-            NbdLimits.of(configuration.nbd().connections(), fetch.deadline())),
-        new HostClock());
+    return new Options(
+        configuration.state(),
+        configuration.linkSocket(),
+        configuration.nbdSocket(),
+        ControlPlaneProcess.address("nbd.tcp", configuration.nbd().tcp()),
+        configuration.origins().stream()
+            .map(o -> new OriginOptions(o.name(), o.directory(), o.faults(), o.anyFormat()))
+            .toList(),
+        new TierOptions(tier.name(), tier.directory(), tier.capacityBytes(), tier.kind()),
+        new BlockOptions(
+            fetch.inFlight(),
+            BlockOptions.DEFAULT.demandFetches(),
+            fetch.deadline(),
+            fetch.deadline().dividedBy(3)),
+        NbdLimits.of(configuration.nbd().connections(), fetch.deadline()));
   }
 }

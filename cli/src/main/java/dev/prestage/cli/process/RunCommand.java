@@ -25,6 +25,9 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     Configuration checked = Configuration.read(configuration);
     StateLock lock;
     try {
+      ControlPlaneProcess.address("nbd.tcp", checked.nbd().tcp());
+      ControlPlaneProcess.address("api.tcp", checked.apiTcp());
+      PrivateFolders.prepare(checked);
       lock = StateLock.take(checked.state(), "prestage");
     } catch (IOException e) {
       System.err.println("prestage cannot start: " + e.getMessage());
@@ -43,14 +46,15 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
             configuration,
             emptied(checked.state().resolve("tmp")),
             checked.tier().capacityBytes(),
-            checked.nbd().connections())
+            checked.nbd().connections(),
+            checked.apiSocket())
         .run();
   }
 
   /// The database unpacks its library into the folder for temporary files; what a killed plane left
   /// there goes.
   private static Path emptied(Path folder) throws IOException {
-    Files.createDirectories(folder);
+    Files.createDirectories(folder, PrivateFolders.OWNER_ONLY);
     try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
       for (Path file : files) {
         if (Files.isRegularFile(file)) {

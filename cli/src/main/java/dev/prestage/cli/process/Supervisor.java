@@ -3,12 +3,15 @@ package dev.prestage.cli.process;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// Starts both planes as processes of their own and starts each again when it ends, later each time
@@ -27,19 +30,30 @@ final class Supervisor {
 
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
 
+  /// How long a plane may take to end by itself.
+  private static final long END_SECONDS = 15;
+
   /// A plane that ran for this long had started well.
   private static final Duration STEADY = Duration.ofSeconds(30);
+
+  private static final Pattern SERVING = Pattern.compile("\"data-plane\"\\s*:\\s*\"ok\"");
 
   private final @Nullable Path configuration;
   private final Path temporary;
   private final long tierBytes;
   private final int connections;
+  private final Path api;
   private final CountDownLatch stopping = new CountDownLatch(1);
+  private final CountDownLatch controlEnded = new CountDownLatch(1);
   private volatile int exitCode;
+  private volatile boolean finished;
 
   /// @param tierBytes the tier's capacity, for which the data plane keeps checksums in memory
   /// @param connections how many NBD clients may be served, for which it keeps buffers
-  Supervisor(@Nullable Path configuration, Path temporary, long tierBytes, int connections) {
+  /// @param api the API's socket
+  Supervisor(
+      @Nullable Path configuration, Path temporary, long tierBytes, int connections, Path api) {
+    this.api = api;
     this.connections = connections;
     this.temporary = temporary;
     this.configuration = configuration;
@@ -64,25 +78,59 @@ final class Supervisor {
                 "-Xms64m",
                 "-Xmx" + heapMib + "m",
                 "-XX:MaxDirectMemorySize=" + directMib + "m",
-                "-XX:+UseSerialGC"));
+                "-XX:+UseSerialGC"),
+            // The control plane would miss the data plane, and say so.
+            controlEnded,
+            new CountDownLatch(1));
     Plane control =
         new Plane(
             PlaneProcess.CONTROL,
-            List.of("-Xmx1g", "-XX:+UseG1GC", "-Djava.io.tmpdir=" + temporary));
+            List.of("-Xmx1g", "-XX:+UseG1GC", "-Djava.io.tmpdir=" + temporary),
+            new CountDownLatch(0),
+            controlEnded);
     Thread watcherOfData = data.watch();
     Thread watcherOfControl = control.watch();
     Runtime.getRuntime()
         .addShutdownHook(
             new Thread(
                 () -> {
+                  boolean told = !finished;
                   stopping.countDown();
                   join(watcherOfControl);
                   join(watcherOfData);
+                  if (told) {
+                    // A signal asked for this, and all is done: not the signal's exit code.
+                    Runtime.getRuntime().halt(0);
+                  }
                 },
                 "stop"));
+    Thread.ofPlatform().daemon().name("ready").start(this::sayWhenReady);
     watcherOfControl.join();
     watcherOfData.join();
+    finished = true;
     return exitCode;
+  }
+
+  /// Says once that both planes work: the API answers, and it says so of the data plane.
+  private void sayWhenReady() {
+    try (PrestageClient client = PrestageClient.onSocket(api)) {
+      while (!stopping.await(100, TimeUnit.MILLISECONDS)) {
+        if (isServing(client)) {
+          System.err.println("prestage: ready");
+          return;
+        }
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static boolean isServing(PrestageClient client) {
+    try {
+      return SERVING.matcher(client.get("/health").text()).find();
+    } catch (IOException _) {
+      return false;
+    }
   }
 
   private static void join(Thread thread) {
@@ -93,8 +141,13 @@ final class Supervisor {
     }
   }
 
+  /// A plane's command. Its files are for this user only, and the JDK cannot set the umask: a shell
+  /// sets it and becomes the plane. A terminal sends its signals to planes, too; they leave it to
+  /// this process to end them in order.
   private List<String> commandLine(String plane, List<String> flags) {
-    List<String> command = SelfCommand.line(flags, PlaneProcess.class.getName());
+    List<String> command =
+        new ArrayList<>(List.of("/bin/sh", "-c", "umask 077; trap '' INT HUP; exec \"$@\"", "sh"));
+    command.addAll(SelfCommand.line(flags, PlaneProcess.class.getName()));
     command.add(plane);
     Path file = configuration;
     if (file != null) {
@@ -107,9 +160,15 @@ final class Supervisor {
   private final class Plane {
     private final String name;
     private final List<String> command;
+    private final CountDownLatch before;
+    private final CountDownLatch ended;
 
-    Plane(String name, List<String> flags) {
+    /// @param before what ends before this plane when all end
+    /// @param ended this plane's own end
+    Plane(String name, List<String> flags, CountDownLatch before, CountDownLatch ended) {
       this.name = name;
+      this.before = before;
+      this.ended = ended;
       this.command = commandLine(name, flags);
     }
 
@@ -150,6 +209,8 @@ final class Supervisor {
         stopping.countDown();
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
+      } finally {
+        ended.countDown();
       }
     }
 
@@ -168,8 +229,9 @@ final class Supervisor {
         }
       }
       if (process.isAlive()) {
+        boolean _ = before.await(END_SECONDS, TimeUnit.SECONDS);
         process.getOutputStream().close();
-        if (!process.waitFor(15, TimeUnit.SECONDS)) {
+        if (!process.waitFor(END_SECONDS, TimeUnit.SECONDS)) {
           process.destroyForcibly();
         }
       }

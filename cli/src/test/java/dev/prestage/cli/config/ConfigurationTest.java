@@ -86,6 +86,12 @@ class ConfigurationTest {
           nbd: {tcp: nonsense}                     | :1:12: | not of the form host:port
           nbd: {tcp: 'localhost:99999'}            | :1:12: | above 65535
           nbd: {connections: 0}                    | :1:20: | not between 1 and 4096
+          nbd: {group: no-such-group}              | :1:14: | this host has no group 'no-such-group'
+          fetch: {deadline: 0s}                    | :1:19: | less than 100ms
+          state: ~/prestage                        | :1:8: | '~' has no meaning here
+          tier: {directory: ~/tier}                | :1:19: | '~' has no meaning here
+          origins: [{name: a, directory: '~'}]     | :1:32: | '~' has no meaning here
+          origins: [{name: a, directory: b}, {name: a, directory: c}] | :1:37: | each needs its own
           tier: {kind: tape}                       | :1:14: | none of ram, ssd, hdd
           predict: {threshold: 1.5}                | :1:22: | not between 0 and 1
           predict: {threshold: NaN}                | :1:22: | not between 0 and 1

@@ -1,5 +1,6 @@
 package dev.prestage.link.host;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import static java.nio.file.StandardOpenOption.CREATE;
 import static java.nio.file.StandardOpenOption.READ;
 import static java.nio.file.StandardOpenOption.WRITE;
@@ -12,12 +13,20 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /// Holds that one process at a time plays a part on a state folder. The kernel lets go when the
 /// process ends, however it ends.
 public final class StateLock implements AutoCloseable {
+  /// What files of a state folder are created with.
+  static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
   // A plane that lost its supervisor closes its history and its tier, which takes seconds.
   private static final long ORPHAN_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -27,7 +36,8 @@ public final class StateLock implements AutoCloseable {
     this.channel = channel;
   }
 
-  /// Takes the lock, which is the file `PART.lock`; makes the folder if it is missing.
+  /// Takes the lock, which is the file `PART.lock`; makes the folder if it is missing. A link in
+  /// the file's place is not followed.
   ///
   /// @param part such as `data-plane`
   /// @throws IOException one line that names the holder, if somebody has it
@@ -36,7 +46,7 @@ public final class StateLock implements AutoCloseable {
     FileChannel channel;
     try {
       Files.createDirectories(folder);
-      channel = FileChannel.open(file, CREATE, READ, WRITE);
+      channel = FileChannel.open(file, Set.of(CREATE, READ, WRITE, NOFOLLOW_LINKS), OWNER_ONLY);
     } catch (IOException e) {
       throw IoProblem.in(
           "the state folder " + folder + " cannot be used (set 'state' to one that can)", e);
@@ -77,11 +87,11 @@ public final class StateLock implements AutoCloseable {
   /// killed. The plane waits itself: an orphan may have been starting when the supervisor looked.
   public static void awaitFree(Path folder, String part) throws IOException, InterruptedException {
     Path file = folder.resolve(part + ".lock");
-    if (!Files.exists(file)) {
+    if (!Files.exists(file, NOFOLLOW_LINKS)) {
       return;
     }
     long end = System.nanoTime() + ORPHAN_NANOS;
-    try (FileChannel channel = FileChannel.open(file, READ, WRITE)) {
+    try (FileChannel channel = FileChannel.open(file, READ, WRITE, NOFOLLOW_LINKS)) {
       boolean free = false;
       while (!free && System.nanoTime() < end) {
         try (FileLock lock = tryLock(channel)) {
