@@ -1,5 +1,7 @@
 package dev.prestage.control;
 
+import static java.lang.System.Logger.Level.WARNING;
+
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
@@ -27,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Carries out commands on the engine thread. What is only shown comes from [Views].
 final class CommandExecutor {
+  private static final System.Logger LOG = System.getLogger(CommandExecutor.class.getName());
   private static final String DEFAULT_TENANT = "default";
 
   /// Names become export names, file names and labels.
@@ -43,10 +46,14 @@ final class CommandExecutor {
   /// A registration that the data plane has not answered yet, and who waits for it.
   private static final class Registration {
     final Vm vm;
+    final Registry.Mark before;
+    final Registry.Mark after;
     final List<CompletableFuture<Reply>> replies = new ArrayList<>();
 
-    Registration(Vm vm) {
+    Registration(Vm vm, Registry.Mark before, Registry.Mark after) {
       this.vm = vm;
+      this.before = before;
+      this.after = after;
     }
   }
 
@@ -145,13 +152,19 @@ final class CommandExecutor {
       asked.replies.add(reply);
       return;
     }
+    Registry.Mark before = registry.mark();
     int number = registry.number(new Spaces.Name(tenant, ResourceType.FILE_BLOCK, image));
     Vm vm =
         new Vm(
             registry.newVm(), name, registry.program(tenant, program), registry.space(number, 0));
     // The data plane must not know numbers that a restart would give to another.
-    registry.save();
-    Registration registration = new Registration(vm);
+    try {
+      registry.save();
+    } catch (UncheckedIOException e) {
+      registry.takeBack(before);
+      throw e;
+    }
+    Registration registration = new Registration(vm, before, registry.mark());
     registration.replies.add(reply);
     registrations.put(name, registration);
     plane.attach(vm, outcome -> attached(registration, outcome));
@@ -202,8 +215,22 @@ final class CommandExecutor {
     }
     // The data plane would go on trying.
     plane.detach(asked, _ -> {});
+    if (refusal.reason() == Reason.INVALID && registry.isUntouchedSince(registration.after)) {
+      forgetNames(registration);
+    }
     for (CompletableFuture<Reply> reply : registration.replies) {
       reply.completeExceptionally(refusal);
+    }
+  }
+
+  /// The data plane refused, so it knows no number of this registration, and neither does anybody
+  /// else.
+  private void forgetNames(Registration registration) {
+    registry.takeBack(registration.before);
+    try {
+      registry.save();
+    } catch (UncheckedIOException e) {
+      LOG.log(WARNING, e.getMessage());
     }
   }
 
@@ -319,15 +346,23 @@ final class CommandExecutor {
   }
 
   private Reply importModel(ByteBuffer bytes) throws Refusal {
+    Registry.Mark before = registry.mark();
     ModelFile model;
+    Program program;
+    boolean taken = false;
     try {
       model = ModelFile.decode(bytes, registry);
+      program =
+          registry.program(named("tenant", model.tenant()), named("program", model.program()));
+      registry.save();
+      taken = true;
     } catch (ModelException e) {
       throw new Refusal(Reason.INVALID, "the model is refused: " + e.getMessage());
+    } finally {
+      if (!taken) {
+        registry.takeBack(before);
+      }
     }
-    Program program =
-        registry.program(named("tenant", model.tenant()), named("program", model.program()));
-    registry.save();
     models.replace(program, model.forecaster());
     return new Reply.Imported(
         model.tenant(), model.program(), model.forecaster().runs(), model.forecaster().resources());

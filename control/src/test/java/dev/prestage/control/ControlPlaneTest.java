@@ -20,10 +20,12 @@ import dev.prestage.link.Frame;
 import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -34,6 +36,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -441,6 +444,44 @@ class ControlPlaneTest {
     assertThat(data.received(Frame.Detach.class)).isEmpty();
     Files.delete(next);
     ask(plane, register("vm2", "web", "debian"));
+  }
+
+  @Test
+  void whatIsRefusedLeavesNoNameBehind() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    byte[] model = modelOf(plane, "web");
+    Path file = state.resolve("registrations.json");
+    data.error = "there is no such image";
+    assertRefused(plane, register("vm2", "db", "alpine"), Reason.INVALID, "no such image");
+    assertThat(file).content().doesNotContain("alpine").doesNotContain("\"db\"");
+    data.error = "";
+    ask(plane, register("vm3", "db", "alpine"));
+    assertThat(space(data, "vm3")).isEqualTo(1);
+
+    // The same model with an image of another name, cut short within what was learnt.
+    String text = new String(model, StandardCharsets.ISO_8859_1).replace("debian", "nobody");
+    byte[] cut = Arrays.copyOf(text.getBytes(StandardCharsets.ISO_8859_1), model.length - 8);
+    ByteBuffer header = ByteBuffer.wrap(cut);
+    CRC32C crc = new CRC32C();
+    crc.update(cut, 20, cut.length - 20);
+    header.putInt(12, cut.length - 20).putInt(16, (int) crc.getValue());
+    String before = Files.readString(file);
+    assertRefused(
+        plane, new Command.ImportModel(ByteBuffer.wrap(cut)), Reason.INVALID, "is refused");
+    ask(plane, new Command.SetPredicting(true));
+    assertThat(file).content().doesNotContain("nobody");
+    assertThat(before).doesNotContain("nobody");
+  }
+
+  private static byte[] modelOf(ControlPlane plane, String program) {
+    ByteBuffer bytes = ((Reply.Model) ask(plane, new Command.ExportModel(program, null))).bytes();
+    byte[] model = new byte[bytes.remaining()];
+    bytes.get(model);
+    return model;
   }
 
   @Test

@@ -31,6 +31,8 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param apiToken the file with the token for TCP, or null
 /// @param forecaster who predicts
 /// @param historyEnabled whether accesses are kept
+/// @param historyKeep how old they get
+/// @param historyCapacityBytes how much they may take; the oldest go first
 public record Configuration(
     Path state,
     Path sockets,
@@ -44,7 +46,9 @@ public record Configuration(
     Thresholds thresholds,
     Limits limits,
     Fetch fetch,
-    boolean historyEnabled) {
+    boolean historyEnabled,
+    Duration historyKeep,
+    long historyCapacityBytes) {
 
   /// A directory of images, as near as `faults` make it.
   ///
@@ -74,6 +78,9 @@ public record Configuration(
 
   // A read from a disk that had to spin up, or from across an ocean, takes that long.
   private static final Duration LEAST_DEADLINE = Duration.ofMillis(100);
+
+  // An hour of 400 accesses a second.
+  private static final long LEAST_HISTORY_BYTES = 64L << 20;
 
   /// Who predicts: Prestage, or a peer to compare with.
   public enum ForecasterKind {
@@ -189,7 +196,9 @@ public record Configuration(
             fetch.value("deadline", Duration.ofSeconds(30), Configuration::deadline));
     fetch.close();
     Section history = root.section("history");
-    boolean keep = history.value("enabled", true, Configuration::yesOrNo);
+    boolean enabled = history.value("enabled", true, Configuration::yesOrNo);
+    Duration keep = history.value("keep", Duration.ofDays(30), Configuration::age);
+    long capacity = history.value("capacity", 4L << 30, Configuration::historyBytes);
     history.close();
     root.close();
     return new Configuration(
@@ -205,7 +214,9 @@ public record Configuration(
         thresholds,
         limits,
         fetching,
-        keep);
+        enabled,
+        keep,
+        capacity);
   }
 
   private static List<Origin> origins(Section root, Path folder) throws ConfigurationException {
@@ -351,6 +362,23 @@ public record Configuration(
     long bytes = Quantities.bytes(text);
     if (bytes < LEAST_TIER_BYTES) {
       throw new IllegalArgumentException("'" + text + "' is less than 16MiB, which keeps nothing");
+    }
+    return bytes;
+  }
+
+  /// History is dropped by the hour.
+  private static Duration age(String text) {
+    Duration age = Quantities.duration(text);
+    if (age.compareTo(Duration.ofHours(1)) < 0) {
+      throw new IllegalArgumentException("'" + text + "' is less than 1h, which keeps nothing");
+    }
+    return age;
+  }
+
+  private static long historyBytes(String text) {
+    long bytes = Quantities.bytes(text);
+    if (bytes < LEAST_HISTORY_BYTES) {
+      throw new IllegalArgumentException("'" + text + "' is less than 64MiB");
     }
     return bytes;
   }

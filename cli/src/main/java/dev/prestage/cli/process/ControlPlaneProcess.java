@@ -7,8 +7,8 @@ import dev.prestage.control.ControlPlane.HistorySink;
 import dev.prestage.control.api.ApiServer;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.notice.NoticeHub;
+import dev.prestage.control.record.HistoryKeeper;
 import dev.prestage.control.record.HistoryWriter;
-import dev.prestage.control.record.QuestDbHistory;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -40,10 +40,16 @@ public final class ControlPlaneProcess {
     StateLock.awaitFree(configuration.state(), "control-plane");
     StateLock lock = StateLock.take(configuration.state(), "control-plane");
     NoticeHub notices = new NoticeHub(clock);
+    HistoryKeeper keeper =
+        new HistoryKeeper(
+            configuration.history(),
+            new HistoryKeeper.Retention(
+                configuration.historyKeep(), configuration.historyCapacityBytes()),
+            Supervisor.lastOneCrashed(),
+            clock,
+            notices);
     HistoryWriter history =
-        configuration.historyEnabled()
-            ? new HistoryWriter(() -> new QuestDbHistory(configuration.history()), clock, notices)
-            : null;
+        configuration.historyEnabled() ? new HistoryWriter(keeper, clock, notices) : null;
     ControlPlane plane =
         ControlPlane.start(
             new ControlPlane.Options(
@@ -56,7 +62,7 @@ public final class ControlPlaneProcess {
                 configuration.predicting(),
                 serving(configuration.forecaster())),
             clock,
-            history == null ? new NoHistory() : new Kept(history),
+            history == null ? new NoHistory() : new Kept(history, keeper),
             notices);
     ApiServer api =
         new ApiServer(
@@ -71,6 +77,7 @@ public final class ControlPlaneProcess {
     plane.alsoCount(api::counters);
     if (history != null) {
       plane.alsoCount(history::counters);
+      plane.alsoCount(keeper::counters);
     }
     return () -> {
       api.close();
@@ -119,7 +126,7 @@ public final class ControlPlaneProcess {
   }
 
   /// Accesses go to the database's writer.
-  private record Kept(HistoryWriter writer) implements HistorySink {
+  private record Kept(HistoryWriter writer, HistoryKeeper keeper) implements HistorySink {
     @Override
     public void offer(Access access, Vm vm) {
       // What does not fit is counted by the writer.
@@ -138,7 +145,9 @@ public final class ControlPlaneProcess {
 
     @Override
     public String state() {
-      return writer.health();
+      String state = writer.health();
+      String found = keeper.trouble();
+      return state.equals("ok") && !found.isEmpty() ? found : state;
     }
   }
 

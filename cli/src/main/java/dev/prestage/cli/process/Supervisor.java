@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -22,6 +23,13 @@ import org.jspecify.annotations.Nullable;
 final class Supervisor {
   /// The exit code of a plane that would fail again: wrong configuration, a folder in use.
   static final int CANNOT_START = 2;
+
+  /// Tells a plane how the process before it ended.
+  private static final String LAST_EXIT = "PRESTAGE_LAST_EXIT";
+
+  /// How a process ends by itself in native code, as a shell counts signals: SIGABRT, with which a
+  /// JVM answers a fault of its own, SIGBUS and SIGSEGV.
+  private static final Set<String> CRASHES = Set.of("134", "135", "139");
 
   private static final System.Logger LOG = System.getLogger(Supervisor.class.getName());
 
@@ -58,6 +66,12 @@ final class Supervisor {
     this.temporary = temporary;
     this.configuration = configuration;
     this.tierBytes = tierBytes;
+  }
+
+  /// Whether the plane that ran before the one that asks crashed in native code, as opposed to
+  /// being killed or ending in order.
+  static boolean lastOneCrashed() {
+    return CRASHES.contains(String.valueOf(System.getenv(LAST_EXIT)));
   }
 
   /// Runs until it is told to stop, or a plane cannot start.
@@ -162,6 +176,7 @@ final class Supervisor {
     private final List<String> command;
     private final CountDownLatch before;
     private final CountDownLatch ended;
+    private int lastExit;
 
     /// @param before what ends before this plane when all end
     /// @param ended this plane's own end
@@ -215,11 +230,12 @@ final class Supervisor {
     }
 
     private int runOnce() throws IOException, InterruptedException {
-      Process process =
+      ProcessBuilder builder =
           new ProcessBuilder(command)
               .redirectOutput(ProcessBuilder.Redirect.INHERIT)
-              .redirectError(ProcessBuilder.Redirect.INHERIT)
-              .start();
+              .redirectError(ProcessBuilder.Redirect.INHERIT);
+      builder.environment().put(LAST_EXIT, Integer.toString(lastExit));
+      Process process = builder.start();
       LOG.log(INFO, "the {0} is pid {1}", name, Long.toString(process.pid()));
       while (process.isAlive() && stopping.getCount() > 0) {
         // Whichever comes first ends the wait; a plane's end is seen within this time at the
@@ -235,7 +251,8 @@ final class Supervisor {
           process.destroyForcibly();
         }
       }
-      return process.waitFor();
+      lastExit = process.waitFor();
+      return lastExit;
     }
   }
 }

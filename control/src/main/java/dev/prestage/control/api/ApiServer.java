@@ -1,5 +1,7 @@
 package dev.prestage.control.api;
 
+import static java.lang.System.Logger.Level.WARNING;
+
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.notice.NoticeHub;
@@ -15,7 +17,10 @@ import io.helidon.webserver.WebServerConfig;
 import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.HttpRouting;
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -28,7 +33,10 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +58,7 @@ public final class ApiServer implements AutoCloseable {
     }
   }
 
+  private static final System.Logger LOG = System.getLogger(ApiServer.class.getName());
   private static final String TCP = "tcp";
   private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
 
@@ -67,11 +76,30 @@ public final class ApiServer implements AutoCloseable {
   /// logger that nobody holds.
   private static final Logger HELIDON = Logger.getLogger("io.helidon");
 
-  private final WebServer server;
+  /// A listener that ended, or a socket that was removed, is there again after this time.
+  private static final Duration WATCH = Duration.ofSeconds(1);
+
+  /// The head of a request is a few hundred bytes.
+  private static final Duration FIRST_REQUEST = Duration.ofSeconds(10);
+
+  /// A client that keeps a connection asks again within this time, or connects anew.
+  private static final Duration IDLE = Duration.ofMinutes(1);
+
+  private final Options options;
+  private final Routes routes;
+  private final byte[] token;
+  private final SilentClients silent;
+  private final ReentrantLock starting = new ReentrantLock();
+  private final CountDownLatch closed = new CountDownLatch(1);
+  private final Thread watcher =
+      Thread.ofPlatform().name("api-watch").daemon().unstarted(this::watch);
+  private volatile WebServer server;
+  private volatile String trouble = "";
   private final EventStreams events;
   private final PeerCheck peers;
   private final LongAdder wrongTokens = new LongAdder();
-  private final int tcpPort;
+  private final LongAdder restarts = new LongAdder();
+  private final @Nullable InetSocketAddress tcp;
 
   /// Starts to listen; commands may come before this returns.
   ///
@@ -83,16 +111,36 @@ public final class ApiServer implements AutoCloseable {
 
   ApiServer(Options options, Commands commands, NoticeHub hub, Clock clock, Duration keepAlive)
       throws IOException {
+    this(options, commands, hub, clock, keepAlive, FIRST_REQUEST);
+  }
+
+  ApiServer(
+      Options options,
+      Commands commands,
+      NoticeHub hub,
+      Clock clock,
+      Duration keepAlive,
+      Duration firstRequest)
+      throws IOException {
     if (HELIDON.getLevel() == null) {
       HELIDON.setLevel(Level.WARNING);
     }
-    InetSocketAddress tcp = options.tcp();
-    byte[] token = tcp == null ? new byte[0] : token(tcp, options.tokenFile());
+    InetSocketAddress asked = options.tcp();
+    this.options = options;
+    this.token = asked == null ? new byte[0] : token(asked, options.tokenFile());
+    this.silent = new SilentClients(firstRequest, IDLE);
     UnixSockets.prepare(options.socket());
     this.events = new EventStreams(hub, keepAlive);
     this.peers = new PeerCheck(PeerCheck.allowed());
-    Routes routes = new Routes(commands, events, clock);
+    this.routes = new Routes(commands, events, clock);
+    this.server = start(asked);
+    this.tcp = asked == null ? null : new InetSocketAddress(asked.getAddress(), server.port(TCP));
+    watcher.start();
+  }
 
+  /// Listens on the sockets. Helidon ends a listener for good at the first connection that it
+  /// cannot take, for want of a descriptor; so this is called again when one has ended.
+  private WebServer start(@Nullable InetSocketAddress tcp) throws IOException {
     HttpRouting.Builder onSocket = HttpRouting.builder();
     Routes.closing(onSocket);
     routes.on(onSocket);
@@ -107,6 +155,15 @@ public final class ApiServer implements AutoCloseable {
       HttpRouting.Builder onTcp = HttpRouting.builder();
       Routes.closing(onTcp);
       onTcp.addFilter((chain, request, response) -> {
+        SocketAddress peer = request.remotePeer().address();
+        silent.answering(peer);
+        try {
+          chain.proceed();
+        } finally {
+          silent.answered(peer);
+        }
+      });
+      onTcp.addFilter((chain, request, response) -> {
         String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
         if (matches(token, given)) {
           chain.proceed();
@@ -117,23 +174,28 @@ public final class ApiServer implements AutoCloseable {
       });
       routes.on(onTcp);
       builder.putSocket(
-          TCP, limits(ListenerConfig.builder()).bindAddress(tcp).routing(onTcp).build());
+          TCP,
+          limits(ListenerConfig.builder())
+              .bindAddress(tcp)
+              .connectionOptions(silent)
+              .routing(onTcp)
+              .build());
     }
-    this.server = builder.build();
+    WebServer next = builder.build();
     tryToBind(UnixDomainSocketAddress.of(options.socket()));
     Files.deleteIfExists(options.socket());
     if (tcp != null) {
       tryToBind(tcp);
     }
-    server.start();
-    if (!server.isRunning()) {
+    next.start();
+    if (!next.isRunning()) {
       throw new IOException(
           "the API cannot listen on " + options.socket() + "; the log above has the reason");
     }
     try {
       UnixSockets.guard(options.socket(), UnixSockets.OWNER_ONLY);
     } catch (IOException e) {
-      server.stop();
+      next.stop();
       throw new IOException(
           "the API's socket "
               + options.socket()
@@ -142,32 +204,100 @@ public final class ApiServer implements AutoCloseable {
               + "); configure a path on a file system with permissions",
           e);
     }
-    this.tcpPort = tcp == null ? -1 : server.port(TCP);
+    return next;
+  }
+
+  private void watch() {
+    try {
+      while (!closed.await(WATCH.toMillis(), TimeUnit.MILLISECONDS)) {
+        silent.sweep();
+        if (!isListening()) {
+          listenAgain();
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /// A listener that ends removes its unix socket; over TCP only the attempt to connect tells.
+  private boolean isListening() {
+    if (!server.isRunning() || !Files.exists(options.socket())) {
+      return false;
+    }
+    InetSocketAddress address = tcp;
+    if (address == null) {
+      return true;
+    }
+    InetAddress host =
+        address.getAddress().isAnyLocalAddress()
+            ? InetAddress.getLoopbackAddress()
+            : address.getAddress();
+    try (Socket probe = new Socket()) {
+      probe.connect(new InetSocketAddress(host, address.getPort()), (int) WATCH.toMillis());
+      return true;
+    } catch (ConnectException _) {
+      return false;
+    } catch (IOException _) {
+      return true; // without descriptors, or with a full queue, nobody knows
+    }
+  }
+
+  private void listenAgain() {
+    starting.lock();
+    try {
+      if (closed.getCount() == 0) {
+        return;
+      }
+      server.stop();
+      server = start(tcp);
+      restarts.increment();
+      trouble = "";
+      LOG.log(
+          WARNING, "the API had stopped listening, or its socket was removed; it listens again");
+    } catch (IOException | RuntimeException e) {
+      String text = "the API does not listen (" + e.getMessage() + "); trying again";
+      if (!text.equals(trouble)) {
+        trouble = text;
+        LOG.log(WARNING, text);
+      }
+    } finally {
+      starting.unlock();
+    }
   }
 
   /// The TCP port that is listened on, or -1.
   public int tcpPort() {
-    return tcpPort;
+    InetSocketAddress address = tcp;
+    return address == null ? -1 : address.getPort();
   }
 
   /// `ok`, or one line that says what is wrong.
   public String health() {
-    return server.isRunning() ? "ok" : "the API does not listen; restart the control plane";
+    return trouble.isEmpty() ? "ok" : trouble;
   }
 
   /// What this server counts, for the metrics.
   public List<Reply.Counter> counters() {
     return List.of(
         new Reply.Counter("api_peers_refused", Map.of(), true, peers.refused()),
-        new Reply.Counter("api_wrong_tokens", Map.of(), true, wrongTokens.sum()));
+        new Reply.Counter("api_wrong_tokens", Map.of(), true, wrongTokens.sum()),
+        new Reply.Counter("api_silent_clients_closed", Map.of(), true, silent.closed()),
+        new Reply.Counter("api_restarts", Map.of(), true, restarts.sum()));
   }
 
   /// Ends the streams of events, lets requests under way finish for a second, and removes the
   /// socket.
   @Override
   public void close() {
+    closed.countDown();
     events.close();
-    server.stop();
+    starting.lock();
+    try {
+      server.stop();
+    } finally {
+      starting.unlock();
+    }
   }
 
   private static <B extends ListenerConfig.BuilderBase<B, ?>> B limits(B builder) {

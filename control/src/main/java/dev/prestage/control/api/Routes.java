@@ -15,6 +15,7 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -134,6 +135,8 @@ final class Routes {
         query -> new Command.ImportModel(ByteBuffer.wrap(query.body(MAX_MODEL_BYTES))));
     route(routing, Method.GET, "/health", query -> new Command.ShowHealth());
     route(routing, Method.GET, "/metrics", query -> new Command.ShowCounters());
+    head(routing, "/health", new Command.ShowHealth());
+    head(routing, "/metrics", new Command.ShowCounters());
     routing.get(
         "/v1/events",
         (request, response) -> {
@@ -165,6 +168,9 @@ final class Routes {
       response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
       response.header(HeaderValues.CONNECTION_CLOSE); // the body is not read
     }
+    if (problem.title().equals(Problem.MALFORMED_BODY)) {
+      response.header(HeaderValues.CONNECTION_CLOSE); // where the next request begins is unknown
+    }
     if (problem.status() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
       response.header(HeaderValues.CONNECTION_CLOSE); // nor is the rest of this one
     }
@@ -190,6 +196,18 @@ final class Routes {
           Query query = new Query(request).only(parameters);
           Command command = translation.of(query);
           send(response, command, commands.execute(command));
+        });
+  }
+
+  /// The same question as with GET, without the answer's body.
+  private void head(HttpRouting.Builder routing, String path, Command command) {
+    routing.route(
+        Method.HEAD,
+        path,
+        (request, response) -> {
+          new Query(request).only();
+          commands.execute(command);
+          response.status(Status.OK_200).send();
         });
   }
 
@@ -354,6 +372,9 @@ final class Routes {
           throw new Problem.Thrown(Problem.tooLarge(limitBytes));
         }
         return body;
+      } catch (IllegalArgumentException | IllegalStateException | UncheckedIOException e) {
+        // Helidon's words for a chunk whose size is no number, or that ends too early.
+        throw new Problem.Thrown(Problem.malformedBody());
       }
     }
   }

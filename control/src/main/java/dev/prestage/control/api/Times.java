@@ -33,7 +33,8 @@ final class Times {
       if (text.startsWith("P") || text.startsWith("p")) {
         return Math.subtractExact(nowNanos, Duration.parse(text).toNanos());
       }
-      Instant instant = OffsetDateTime.parse(text).toInstant();
+      // A '+' that stands in a query as it is means a space there.
+      Instant instant = OffsetDateTime.parse(text.replace(' ', '+')).toInstant();
       return Math.addExact(
           Math.multiplyExact(instant.getEpochSecond(), 1_000_000_000L), instant.getNano());
     } catch (DateTimeException | ArithmeticException _) {

@@ -7,7 +7,19 @@ import org.jspecify.annotations.Nullable;
 public final class HistoryException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
+  private final boolean damage;
+
   public HistoryException(String message, @Nullable Throwable cause) {
+    this(message, cause, false);
+  }
+
+  HistoryException(String message, @Nullable Throwable cause, boolean damage) {
     super(message, cause);
+    this.damage = damage;
+  }
+
+  /// Whether what is in the folder is the reason, so that it will be as wrong the next time.
+  boolean isDamage() {
+    return damage;
   }
 }

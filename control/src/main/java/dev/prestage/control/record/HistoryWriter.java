@@ -271,6 +271,7 @@ public final class HistoryWriter implements AutoCloseable {
         long now = clock.nanos();
         if (closing || !waiting.isEmpty() || now - committedAt >= COMMIT_NANOS) {
           commit(history, now);
+          history.tend();
         }
       } catch (RuntimeException | Error e) { // native code fails with errors, too
         fail(history, e);

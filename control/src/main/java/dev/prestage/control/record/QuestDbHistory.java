@@ -10,6 +10,7 @@ import dev.prestage.engine.resource.Vm;
 import io.questdb.DefaultTelemetryConfiguration;
 import io.questdb.TelemetryConfiguration;
 import io.questdb.cairo.CairoEngine;
+import io.questdb.cairo.CairoException;
 import io.questdb.cairo.DefaultCairoConfiguration;
 import io.questdb.cairo.TableWriter;
 import io.questdb.cairo.security.AllowAllSecurityContext;
@@ -21,6 +22,7 @@ import io.questdb.griffin.SqlException;
 import io.questdb.griffin.SqlExecutionContextImpl;
 import io.questdb.griffin.engine.functions.bind.BindVariableServiceImpl;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -29,9 +31,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -59,6 +63,17 @@ public final class QuestDbHistory implements AccessHistory {
   private static final String VERSION_WORD = "prestage-history ";
 
   private static final String TABLE = "access";
+
+  /// QuestDB's name of the folder of a table without a write-ahead log.
+  private static final String TABLE_FOLDER = TABLE;
+
+  private static final long HOUR_NANOS = Duration.ofHours(1).toNanos();
+
+  /// Measured with 3 million rows.
+  private static final int ROW_BYTES = 45;
+
+  /// EPERM, EIO, ENOMEM, EACCES, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT.
+  private static final Set<Integer> HOST_ERRORS = Set.of(1, 5, 12, 13, 23, 24, 28, 30, 122);
 
   // The columns, in the order of CREATE.
   private static final int TENANT = 1;
@@ -141,8 +156,81 @@ public final class QuestDbHistory implements AccessHistory {
               + reason(e)
               + "); free space if its disk is full; if the folder is damaged, move it away and restart: a"
               + " new history begins",
-          e);
+          e,
+          isDamage(e));
     }
+  }
+
+  /// Whether a failure comes from what is in the files, and not from the host around them.
+  static boolean isDamage(Throwable e) {
+    return !(e instanceof LinkageError)
+        && !(e instanceof CairoException cairo && HOST_ERRORS.contains(cairo.getErrno()));
+  }
+
+  /// Rows that are committed.
+  long rows() {
+    return writer.size();
+  }
+
+  /// Drops the oldest hours: those that ended before a time, and then as many as it takes for the
+  /// rest to fit. The newest hour stays. Nothing may be appended and not committed.
+  ///
+  /// @return how many rows were dropped
+  long trim(long beforeNanos, long capacityBytes) {
+    long before = writer.size();
+    while (writer.getPartitionCount() > 1
+        && writer.getPartitionTimestamp(0) + HOUR_NANOS <= beforeNanos) {
+      if (!writer.removePartition(writer.getPartitionTimestamp(0))) {
+        break;
+      }
+    }
+    if (writer.size() > 0) {
+      long bytes = sizeBytes();
+      double bytesPerRow = (double) bytes / writer.size();
+      while (bytes > capacityBytes && writer.getPartitionCount() > 1) {
+        long oldest = writer.getPartitionTimestamp(0);
+        long rows = writer.size();
+        if (!writer.removePartition(oldest)) {
+          break;
+        }
+        bytes -= (long) ((rows - writer.size()) * bytesPerRow);
+      }
+    }
+    return before - writer.size();
+  }
+
+  /// What the hours take on disk. The newest is written to and its files are longer than what they
+  /// hold, so it counts by its rows.
+  private long sizeBytes() {
+    int newest = writer.getPartitionCount() - 1;
+    long rowsBefore = writer.size() - writer.getPartitionSize(newest);
+    String last = "";
+    long all = 0;
+    long ofLast = 0;
+    try (Stream<Path> entries = Files.list(folder.resolve("db").resolve(TABLE_FOLDER))) {
+      for (Path entry : entries.sorted().toList()) {
+        String name = String.valueOf(entry.getFileName());
+        if (!Character.isDigit(name.charAt(0)) || !Files.isDirectory(entry)) {
+          continue;
+        }
+        long bytes = 0;
+        try (Stream<Path> files = Files.list(entry)) {
+          for (Path file : files.toList()) {
+            bytes += Files.size(file);
+          }
+        }
+        all += bytes;
+        last = name;
+        ofLast = bytes;
+      }
+    } catch (IOException | UncheckedIOException e) {
+      // Counted again in a minute.
+      System.getLogger(QuestDbHistory.class.getName())
+          .log(System.Logger.Level.DEBUG, "while measuring the history", e);
+    }
+    long others = last.isEmpty() ? 0 : all - ofLast;
+    double perRow = rowsBefore == 0 ? ROW_BYTES : (double) others / rowsBefore;
+    return others + (long) (perRow * writer.getPartitionSize(newest));
   }
 
   @Override
@@ -309,7 +397,8 @@ public final class QuestDbHistory implements AccessHistory {
                   + folder
                   + " has no readable version file, so it is not ours or is damaged; move the"
                   + " folder away and restart: a new history begins",
-              null);
+              null,
+              true);
         }
       }
       Path fresh = folder.resolve(VERSION_FILE + ".new");
@@ -332,7 +421,8 @@ public final class QuestDbHistory implements AccessHistory {
               + folder
               + " has a damaged version file; move the folder away and restart: a new history"
               + " begins",
-          null);
+          null,
+          true);
     }
     if (version > VERSION) {
       throw new HistoryException(

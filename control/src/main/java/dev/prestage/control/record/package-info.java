@@ -5,12 +5,15 @@
 /// of its own: a slow or broken database means lost history, counted by VM, and a loud health
 /// state, never a slow guest. It opens the history in the background and again after each failure.
 ///
+/// [dev.prestage.control.record.HistoryKeeper] stands between: it waits for space on a full disk,
+/// puts a damaged folder aside, says which rows are lost, and drops what is too old or too much.
+///
 /// It owns the folder that it is given, and nothing outside of it; QuestDB's native library is
 /// unpacked to the JVM's temporary folder. QuestDB opens no port, sends no telemetry, and says what
 /// is critical through `System.Logger`.
 ///
-/// Limits: nothing is deleted yet (about 45 bytes a row), and an access is stored with the space of
-/// its VM's disk.
+/// Limits: a row takes about 45 bytes, whole hours are dropped, the newest never, and an access is
+/// stored with the space of its VM's disk.
 @NullMarked
 package dev.prestage.control.record;
 

@@ -61,6 +61,7 @@ public final class Registry implements Spaces {
   private final List<ProgramKey> programs = new ArrayList<>();
   private final Map<String, Vm> vms = new LinkedHashMap<>();
   private final Map<Integer, Vm> vmsById = new LinkedHashMap<>();
+  private long questions;
   private int nextVm = 1;
   private int firstSpace;
   private boolean complete = true;
@@ -271,8 +272,29 @@ public final class Registry implements Spaces {
     }
   }
 
+  /// How many names have numbers, and how often anybody asked for one.
+  public record Mark(int spaces, int programs, long questions) {}
+
+  /// The state of the numbering before an attempt that may fail.
+  public Mark mark() {
+    return new Mark(spaces.size(), programs.size(), questions);
+  }
+
+  /// Whether nobody but whoever took the mark can know of the numbers that were given since: so it
+  /// is while no more was asked since than what `after` says.
+  public boolean isUntouchedSince(Mark after) {
+    return mark().equals(after);
+  }
+
+  /// Takes back the numbers that were given since a mark; nobody may have been told of them.
+  public void takeBack(Mark before) {
+    spaces.subList(before.spaces(), spaces.size()).clear();
+    programs.subList(before.programs(), programs.size()).clear();
+  }
+
   @Override
   public int number(Name name) {
+    questions++;
     int number = spaces.indexOf(name);
     if (number < 0) {
       spaces.add(name);
@@ -292,6 +314,7 @@ public final class Registry implements Spaces {
 
   /// The program with this name, numbered at the first question.
   public Program program(String tenant, String name) {
+    questions++;
     ProgramKey key = new ProgramKey(tenant, name);
     int number = programs.indexOf(key);
     if (number < 0) {

@@ -20,6 +20,10 @@ public interface AccessHistory extends AutoCloseable {
   /// queries.
   void commit();
 
+  /// Time for what has no haste, such as dropping what is too old. The thread that appends calls it
+  /// after a commit, about once a second.
+  default void tend() {}
+
   /// The accesses that match, oldest first; of more than the limit, the newest.
   List<Row> find(Query query);
 
