@@ -136,13 +136,13 @@ final class CommandExecutor {
     String name = named("vm", command.vm());
     String image = named("image", command.image());
     String program = named("program", command.program());
-    Vm before = registry.vm(name);
-    if (before != null) {
-      refuseOther(before, tenant, program, image);
-      if (plane.isUnserved(before)) {
-        plane.attach(before, outcome -> answer(before, outcome, reply));
+    Vm known = registry.vm(name);
+    if (known != null) {
+      refuseOther(known, tenant, program, image);
+      if (plane.isUnserved(known)) {
+        plane.attach(known, outcome -> answer(known, outcome, reply));
       } else {
-        reply.complete(views.of(before));
+        reply.complete(views.of(known));
       }
       return;
     }
