@@ -41,6 +41,9 @@ public final class Engine {
   /// these few would be learnt as if a start ended there.
   private static final long TAIL_NANOS = 1_000_000_000;
 
+  // Half an hour with the default horizon; what may be staged bounds it sooner.
+  private static final int HORIZONS_WHILE_IDLE = 64;
+
   private final Limits limits;
   private final Clock clock;
   private final Models models;
@@ -245,6 +248,13 @@ public final class Engine {
     forecast.clear();
     cursor.forecast(now, limits.horizon().toNanos(), forecast);
     copy.hungry = planner.plan(copy.vm, forecast, now);
+    if (!copy.hungry && planner.inFlightExtents() == 0) {
+      // Due times are those of the host that was learnt on. A guest that is faster outruns the
+      // horizon, and while nothing is on its way looking further costs nobody anything.
+      forecast.clear();
+      cursor.forecast(now, HORIZONS_WHILE_IDLE * limits.horizon().toNanos(), forecast);
+      copy.hungry = planner.plan(copy.vm, forecast, now);
+    }
   }
 
   private void plan(Allocation allocation) {

@@ -59,8 +59,12 @@ class EngineTest {
   }
 
   private int run(int number) {
+    return run(number, THINK);
+  }
+
+  private int run(int number, Duration think) {
     host.engine.started(VM.id());
-    int waits = host.touch(VM, program(number), THINK);
+    int waits = host.touch(VM, program(number), think);
     host.engine.stopped(VM.id());
     host.pass(Duration.ofSeconds(5));
     return waits;
@@ -94,6 +98,16 @@ class EngineTest {
     unseen.removeAll(program(1));
     assertThat(second).as("seed %d, first %d", SEED, first).isLessThanOrEqualTo(unseen.size() + 5);
     assertThat(host.engine.ledger().totals().useful()).isGreaterThan(250);
+    assertAccount();
+  }
+
+  @Test
+  void aGuestThatIsMuchFasterThanItsTeacherDoesNotOutrunTheHorizon() {
+    int slow = run(1, Duration.ofMillis(500));
+    host.forgetBytes();
+    int fast = run(1, Duration.ofMillis(1));
+    assertThat(slow).isGreaterThan(50);
+    assertThat(fast).as("seed %d, slow %d", SEED, slow).isLessThan(10);
     assertAccount();
   }
 
