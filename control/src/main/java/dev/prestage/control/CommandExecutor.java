@@ -102,7 +102,7 @@ final class CommandExecutor {
                   + " has no disk now, because its image cannot be opened or has changed: health says"
                   + " why, and it is tried again");
         }
-        engine.started(known(name).id());
+        plane.started(known(name));
         yield views.of(known(name));
       }
       case Command.StopProgram(String name) -> {

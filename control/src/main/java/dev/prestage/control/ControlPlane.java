@@ -1,6 +1,7 @@
 package dev.prestage.control;
 
 import static java.lang.System.Logger.Level.ERROR;
+import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
 import dev.prestage.control.command.Command;
@@ -45,6 +46,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// The control plane: one engine thread that accesses, reports and commands come to, in a bounded
@@ -82,6 +84,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final Health health;
   private final Engine engine;
   private final LinkClient link;
+  private final ClosedDisks closedDisks;
   private final CommandExecutor executor;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
@@ -111,6 +114,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       String nbdTcp,
       Thresholds thresholds,
       Limits limits,
+      Duration endRunAfter,
       boolean predicting,
       Function<HybridForecaster, Forecaster> serving) {}
 
@@ -171,6 +175,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
         new ModelStore(
             options.state().resolve("models"), registry, options.serving(), health::trouble);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
+    this.closedDisks = new ClosedDisks(options.endRunAfter());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
     // to, at a million leases a second.
     long firstLease = clock.nanos() / 1000;
@@ -312,10 +317,32 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (allServed) {
       health.over("attach");
     }
+    endRunsOf(
+        closedDisks.heard(
+            counters.stream()
+                .filter(counter -> counter.name().equals("disk_connections"))
+                .collect(Collectors.toMap(Frame.Counter::label, Frame.Counter::value)),
+            clock.nanos()));
     if (!confirmed) {
       confirmed = true;
       engine.confirmed();
     }
+  }
+
+  private void endRunsOf(List<String> names) {
+    for (String name : names) {
+      Vm vm = registry.vm(name);
+      if (vm != null && engine.isRunning(vm.id())) {
+        LOG.log(INFO, "the disk of VM {0} has been closed for a while: its run ends", name);
+        engine.stopped(vm.id());
+      }
+    }
+  }
+
+  /// A VM's copy starts now.
+  void started(Vm vm) {
+    closedDisks.started(vm.name());
+    engine.started(vm.id());
   }
 
   /// Whether the data plane says of a VM that it has no disk to read; it says so every second.

@@ -2,6 +2,7 @@ package dev.prestage.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
@@ -117,6 +118,7 @@ class ControlPlaneTest {
                 "localhost:10809",
                 Thresholds.all(0.25),
                 Limits.DEFAULT,
+                Duration.ofSeconds(1),
                 true,
                 learnt -> learnt),
             clock,
@@ -301,6 +303,24 @@ class ControlPlaneTest {
     assertThat(health(plane).status()).as("what is over is not said any more").isEqualTo("ok");
     ask(plane, register("vm1", "web", "debian"));
     ask(plane, new Command.StartProgram("vm1"));
+  }
+
+  @Test
+  void aRunThatNobodyStopsEndsAndIsLearntOnceItsDiskIsClosed() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    ask(plane, new Command.StartProgram("vm1"));
+    Frame.Status open = new Frame.Status(List.of(new Frame.Counter("disk_connections", "vm1", 1)));
+    Frame.Status shut = new Frame.Status(List.of(new Frame.Counter("disk_connections", "vm1", 0)));
+    data.send(open);
+    await(
+        "it ends",
+        () -> {
+          assertDoesNotThrow(() -> data.send(shut));
+          return vms(plane).stream().noneMatch(Reply.VmView::running);
+        });
   }
 
   @Test

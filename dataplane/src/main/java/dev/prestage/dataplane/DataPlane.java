@@ -113,6 +113,7 @@ public final class DataPlane implements AutoCloseable {
       counters.add(new Frame.Counter("demand_waits", disk.name(), disk.waits()));
       counters.add(new Frame.Counter("demand_bytes", disk.name(), disk.bytes()));
       counters.add(new Frame.Counter("accesses_dropped", disk.name(), disk.dropped()));
+      counters.add(new Frame.Counter("disk_connections", disk.name(), nbd.connections(disk)));
       counters.add(new Frame.Counter("disk_served", disk.name(), disk.isRefused() ? 0 : 1));
     }
     disks.waiting().forEach(vm -> counters.add(new Frame.Counter("disk_served", vm, 0)));

@@ -29,6 +29,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param nbd how guests' disks are served
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
+/// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
 /// @param forecaster who predicts
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
@@ -45,6 +46,7 @@ public record Configuration(
     ForecasterKind forecaster,
     Thresholds thresholds,
     Limits limits,
+    Duration endRunAfter,
     Fetch fetch,
     boolean historyEnabled,
     Duration historyKeep,
@@ -189,6 +191,9 @@ public record Configuration(
     Thresholds thresholds = thresholds(predict);
     predict.close();
     Limits limits = limits(root.section("stage"), horizon, tier);
+    Section runs = root.section("runs");
+    Duration endRunAfter = runs.value("endAfter", Duration.ofMinutes(1), Quantities::duration);
+    runs.close();
     Section fetch = root.section("fetch");
     Fetch fetching =
         new Fetch(
@@ -213,6 +218,7 @@ public record Configuration(
         kind,
         thresholds,
         limits,
+        endRunAfter,
         fetching,
         enabled,
         keep,

@@ -59,6 +59,7 @@ public final class ControlPlaneProcess {
                 configuration.nbd().tcp(),
                 configuration.thresholds(),
                 configuration.limits(),
+                configuration.endRunAfter(),
                 configuration.predicting(),
                 serving(configuration.forecaster())),
             clock,

@@ -191,6 +191,11 @@ public final class NbdServer implements AutoCloseable {
     }
   }
 
+  /// How many connections a disk has.
+  public long connections(Disk disk) {
+    return connections.keySet().stream().filter(c -> c.serves(disk)).count();
+  }
+
   /// Ends all connections to a disk.
   public void disconnect(Disk disk) {
     connections.keySet().stream().filter(c -> c.serves(disk)).forEach(NbdConnection::close);
