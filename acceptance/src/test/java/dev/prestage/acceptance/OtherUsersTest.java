@@ -153,16 +153,20 @@ class OtherUsersTest {
   }
 
   @Test
-  void aStateFolderThatOthersFilledIsRefusedAndAnEmptyOneIsClosed() throws Exception {
+  void aStateFolderThatOthersCanHaveFilledIsRefusedAndItsLinksAreNotFollowed() throws Exception {
     Path precious = Files.writeString(folder.resolve("precious"), "untouched");
     Path state = Files.createDirectory(folder.resolve("state"));
-    Path link = Files.createSymbolicLink(state.resolve("prestage.lock"), precious);
+    Files.createSymbolicLink(state.resolve("prestage.lock"), precious);
     permit(state, "rwxrwxrwx");
     assertThat(refusal()).contains("others can write to the folder " + state);
     permit(state, "rwx------");
     assertThat(refusal()).contains("the state folder " + state).contains("symbolic links");
     assertThat(precious).hasContent("untouched");
-    Files.delete(link);
+  }
+
+  @Test
+  void anEmptyStateFolderIsClosedWhoeverCouldWriteToIt() throws IOException {
+    Path state = Files.createDirectory(folder.resolve("state"));
     permit(state, "rwxrwxrwx");
     try (RunningHost _ = RunningHost.start(folder, "").awaitOk()) {
       assertThat(permissions(state)).isEqualTo("rwx------");
