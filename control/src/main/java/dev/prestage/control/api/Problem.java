@@ -25,17 +25,6 @@ record Problem(String type, String title, int status, String detail) {
     };
   }
 
-  /// The title of [#malformedBody].
-  static final String MALFORMED_BODY = "The body is malformed";
-
-  static Problem malformedBody() {
-    return of(
-        "http",
-        MALFORMED_BODY,
-        Status.BAD_REQUEST_400,
-        "the body's chunks cannot be read; send each with its size in hexadecimal digits");
-  }
-
   static Problem invalid(String detail) {
     return of("invalid", "The request is wrong", Status.BAD_REQUEST_400, detail);
   }

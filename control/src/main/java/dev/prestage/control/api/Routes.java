@@ -168,9 +168,6 @@ final class Routes {
       response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
       response.header(HeaderValues.CONNECTION_CLOSE); // the body is not read
     }
-    if (problem.title().equals(Problem.MALFORMED_BODY)) {
-      response.header(HeaderValues.CONNECTION_CLOSE); // where the next request begins is unknown
-    }
     if (problem.status() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
       response.header(HeaderValues.CONNECTION_CLOSE); // nor is the rest of this one
     }
@@ -366,15 +363,18 @@ final class Routes {
       if (request.headers().contentLength().orElse(0) > limitBytes) {
         throw new Problem.Thrown(Problem.tooLarge(limitBytes));
       }
-      try (InputStream in = request.content().inputStream()) {
+      try {
+        // It is not closed: closing reads on to the end of a body, and a malformed one has none.
+        InputStream in = request.content().inputStream();
         byte[] body = in.readNBytes(limitBytes + 1);
         if (body.length > limitBytes) {
           throw new Problem.Thrown(Problem.tooLarge(limitBytes));
         }
         return body;
       } catch (IllegalArgumentException | IllegalStateException | UncheckedIOException e) {
-        // Helidon's words for a chunk whose size is no number, or that ends too early.
-        throw new Problem.Thrown(Problem.malformedBody());
+        // Helidon's words for a chunk whose size is no number, or that ends too early. It cannot
+        // answer such a request: before it flushes an answer it reads the rest of the body.
+        throw new CloseConnectionException("the body's chunks cannot be read", e);
       }
     }
   }

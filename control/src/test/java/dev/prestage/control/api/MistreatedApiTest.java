@@ -28,7 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Clients that say nothing, say nonsense, or take the socket away.
-@Timeout(120)
+@Timeout(30)
 final class MistreatedApiTest {
   private static final long NOW = 1_767_225_600_000_000_000L;
   private static final String TOKEN = "a-token-of-some-length";
@@ -92,13 +92,14 @@ final class MistreatedApiTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"zz", "ffffffffffffffff", "-1"})
-  void aChunkWithoutASizeIsRefusedAndTheConnectionEnds(String size) throws IOException {
+  void aChunkWithoutASizeEndsTheConnection(String size) throws IOException {
     String answer =
         say(
             "POST /v1/vms HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                 + size
                 + "\r\n");
-    assertThat(answer).startsWith("HTTP/1.1 400");
+    assertThat(answer).as("what is answered before the end").isEmpty();
+    assertThat(commands.asked).isEmpty();
   }
 
   @Test
