@@ -13,7 +13,15 @@ import java.util.Set;
 final class Counters {
   /// Levels of the data plane; its other numbers only rise.
   private static final Set<String> LEVELS =
-      Set.of("tier_capacity_bytes", "tier_used_bytes", "connections");
+      Set.of(
+          "tier_capacity_bytes",
+          "tier_used_bytes",
+          "connections",
+          "disk_connections",
+          "disk_served");
+
+  /// How the names of numbers of one VM begin.
+  private static final List<String> VM_SUBJECTS = List.of("demand_", "accesses_", "disk_");
 
   private final ControlPlane plane;
   private final Engine engine;
@@ -52,9 +60,7 @@ final class Counters {
     if (counter.name().startsWith("tier_")) {
       return "tier";
     }
-    return counter.name().startsWith("demand_") || counter.name().startsWith("accesses_")
-        ? "vm"
-        : "origin";
+    return VM_SUBJECTS.stream().anyMatch(counter.name()::startsWith) ? "vm" : "origin";
   }
 
   private void outcome(String outcome, long extents) {

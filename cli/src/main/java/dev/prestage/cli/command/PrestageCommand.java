@@ -254,7 +254,8 @@ public final class PrestageCommand {
   @Command(description = "Every counter and level, in Prometheus' text format.")
   int metrics(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
-      System.out.print(client.get("/metrics").text());
+      String text = client.get("/metrics").text();
+      System.out.print(api.json() ? MetricsJson.of(text) + "\n" : text);
     }
     return 0;
   }

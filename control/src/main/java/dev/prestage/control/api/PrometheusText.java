@@ -30,6 +30,11 @@ final class PrometheusText {
     StringBuilder text = new StringBuilder();
     families.forEach((name, family) -> {
       String type = family.getFirst().cumulative() ? "counter" : "gauge";
+      text.append("# HELP ")
+          .append(name)
+          .append(' ')
+          .append(MetricHelp.of(family.getFirst().name()))
+          .append('\n');
       text.append("# TYPE ").append(name).append(' ').append(type).append('\n');
       for (Counter counter : family) {
         text.append(name);

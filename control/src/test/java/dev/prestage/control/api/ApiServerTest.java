@@ -193,11 +193,14 @@ final class ApiServerTest {
     assertThat(metrics.text())
         .isEqualTo(
             """
+            # HELP prestage_demand_reads_total Reads of guests.
             # TYPE prestage_demand_reads_total counter
             prestage_demand_reads_total{vm="a\\"b\\\\c\\nd"} 12
             prestage_demand_reads_total{tenant="t",vm="vm2"} 10000000
+            # HELP prestage_leases_live See docs/api.md.
             # TYPE prestage_leases_live gauge
             prestage_leases_live 3.5
+            # HELP prestage_waits_total See docs/api.md.
             # TYPE prestage_waits_total counter
             prestage_waits_total +Inf
             """);

@@ -1,0 +1,53 @@
+package dev.prestage.control.api;
+
+import java.util.Map;
+
+/// One line on each metric, for its `# HELP`.
+final class MetricHelp {
+  private static final Map<String, String> LINES =
+      Map.ofEntries(
+          Map.entry("accesses_dropped", "Accesses that the data plane had no room for."),
+          Map.entry("accesses_shed", "Accesses that came faster than they could be learnt from."),
+          Map.entry("api_peers_refused", "Connections of users who may not use the unix socket."),
+          Map.entry("api_restarts", "How often the API had to listen anew."),
+          Map.entry("api_silent_clients_closed", "TCP connections that sent no request in time."),
+          Map.entry("api_wrong_tokens", "Requests over TCP with a wrong token or none."),
+          Map.entry("connections", "NBD clients."),
+          Map.entry("disk_connections", "NBD clients of a disk."),
+          Map.entry("disk_served", "Whether a VM's disk can be read."),
+          Map.entry("demand_bytes", "Bytes that guests read."),
+          Map.entry("demand_reads", "Reads of guests."),
+          Map.entry("demand_waits", "Reads of guests that waited for an origin."),
+          Map.entry("extents_ended", "Staged extents, by how they ended."),
+          Map.entry("extents_granted", "Extents ever granted: live and ended."),
+          Map.entry("extents_in_flight", "Extents on their way."),
+          Map.entry("extents_live", "Granted extents that have not ended."),
+          Map.entry("fetched_bytes", "Bytes read from origins."),
+          Map.entry("fetches", "Reads from origins."),
+          Map.entry("history_dropped", "Accesses that history had no room for or could not write."),
+          Map.entry("history_expired_rows", "Rows of history dropped for age or size."),
+          Map.entry("history_failures", "How often history failed to open or to write."),
+          Map.entry("history_lost_rows", "Rows that were gone when history was opened."),
+          Map.entry("history_put_aside", "Damaged folders of history that were put aside."),
+          Map.entry("history_up", "Whether history is open."),
+          Map.entry("history_vm_dropped", "Accesses that history dropped, by VM."),
+          Map.entry("history_written", "Accesses written to history."),
+          Map.entry("lead_seconds", "How long useful extents waited for their demand, over extents."),
+          Map.entry("notices_listeners", "Clients that follow the events."),
+          Map.entry("notices_listeners_cut_off", "Clients that fell too far behind the events."),
+          Map.entry("notices_published", "Events."),
+          Map.entry("origin_errors", "Reads from origins that failed."),
+          Map.entry("predicting", "Whether anything is predicted and staged."),
+          Map.entry("ranges_waiting", "Ranges that wait for capacity."),
+          Map.entry("staged_bytes", "Bytes of live leases."),
+          Map.entry("tier_capacity_bytes", "What the tier may hold."),
+          Map.entry("tier_corrupt_extents", "Extents of the tier that did not match their checksums."),
+          Map.entry("tier_used_bytes", "What the tier holds."));
+
+  private MetricHelp() {}
+
+  /// What a counter says, by its name without prefix and ending.
+  static String of(String name) {
+    return LINES.getOrDefault(name, "See docs/api.md.");
+  }
+}
