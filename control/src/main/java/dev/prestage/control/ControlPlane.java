@@ -348,10 +348,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// Whether the data plane says of a VM that it has no disk to read; it says so every second.
   boolean isUnserved(Vm vm) {
     return dataPlaneCounters.stream()
-        .anyMatch(counter ->
-            counter.name().equals(DISK_SERVED)
-                && counter.label().equals(vm.name())
-                && counter.value() == 0);
+        .anyMatch(counter -> isDiskOf(counter, vm) && counter.value() == 0);
+  }
+
+  private static boolean isDiskOf(Frame.Counter counter, Vm vm) {
+    return counter.name().equals(DISK_SERVED) && counter.label().equals(vm.name());
   }
 
   /// What became of a question to the data plane.
@@ -371,7 +372,14 @@ public final class ControlPlane implements Commands, AutoCloseable {
     ask(
         request,
         new Frame.Attach(request, vm.id(), vm.name(), space.id(), space.tenant(), space.name()),
-        then);
+        outcome -> {
+          if (outcome.refusal() == null) {
+            // What the data plane said of its disk before is no longer so.
+            dataPlaneCounters =
+                dataPlaneCounters.stream().filter(counter -> !isDiskOf(counter, vm)).toList();
+          }
+          then.accept(outcome);
+        });
   }
 
   /// Whether the data plane would hear a question now.

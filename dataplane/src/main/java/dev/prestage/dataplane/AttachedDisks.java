@@ -16,6 +16,7 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +42,9 @@ final class AttachedDisks implements Exports, AutoCloseable {
   /// How long a start waits for disks, so that guests that reconnect at once find theirs.
   private static final Duration START_PATIENCE = Duration.ofSeconds(2);
 
+  /// An identity that no image has.
+  private static final Image.Identity GONE = new Image.Identity(-1, 0, 0, 0);
+
   private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
   private static final Duration LONGEST_RETRY = Duration.ofSeconds(15);
 
@@ -55,10 +59,13 @@ final class AttachedDisks implements Exports, AutoCloseable {
   /// Hears that the VMs of a space are served, which nobody waited for any more.
   private volatile Consumer<BlockSpace> served = _ -> {};
 
-  // Changes to both maps are made under this lock; disks are looked up without it.
+  // The maps are changed under this lock; disks are looked up without it.
   private final ReentrantLock registry = new ReentrantLock();
   private final Map<String, Attachment> wanted = new LinkedHashMap<>();
   private final SortedMap<String, Disk> disks = new ConcurrentSkipListMap<>();
+
+  /// What is being attached, by the VM's name, until another order for that VM comes.
+  private final Map<String, Attachment> opening = new HashMap<>();
 
   AttachedDisks(
       Attachments file, BlockStager stager, AccessRing ring, Clock clock, Troubles troubles) {
@@ -69,7 +76,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
     this.troubles = troubles;
   }
 
-  /// Whom to tell that a disk goes, and that one came late.
+  /// Sets who hears that a disk goes, and that one came late.
   void onChange(Consumer<Disk> goes, Consumer<BlockSpace> cameLate) {
     disconnect = goes;
     served = cameLate;
@@ -128,6 +135,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
     Duration pause = FIRST_RETRY;
     try {
       while (!closed.await(pause.toMillis(), TimeUnit.MILLISECONDS)) {
+        rememberRefusals();
         List<Attachment> missing = missing();
         pause = missing.isEmpty() ? FIRST_RETRY : min(pause.multipliedBy(2), LONGEST_RETRY);
         List<Thread> opens = new ArrayList<>();
@@ -140,6 +148,35 @@ final class AttachedDisks implements Exports, AutoCloseable {
       }
     } catch (InterruptedException e) {
       LOG.log(Level.ERROR, "nobody may interrupt the attaching", e);
+    }
+  }
+
+  /// A VM whose image has changed under it must not get the changed one after a restart: what it
+  /// read is nowhere any more.
+  private void rememberRefusals() {
+    registry.lock();
+    try {
+      boolean news = false;
+      for (Disk disk : disks.values()) {
+        Attachment attachment = wanted.get(disk.name());
+        if (disk.isRefused() && attachment != null && !GONE.equals(attachment.identity())) {
+          wanted.put(disk.name(), attachment.of(GONE));
+          news = true;
+        }
+      }
+      if (news) {
+        save();
+      }
+    } finally {
+      registry.unlock();
+    }
+  }
+
+  private void save() {
+    try {
+      file.save(wanted.values());
+    } catch (IOException e) {
+      troubles.report("attach", "attached VMs cannot be remembered: " + IoProblem.explain(e));
     }
   }
 
@@ -165,7 +202,8 @@ final class AttachedDisks implements Exports, AutoCloseable {
         if (attachment.equals(wanted.get(attachment.vmName()))
             && !disks.containsKey(attachment.vmName())) {
           put(attachment, space);
-          remember(attachment.of(space.identity()));
+          wanted.put(attachment.vmName(), attachment.of(space.identity()));
+          save();
           LOG.log(Level.INFO, "VM {0} is served", attachment.vmName());
         } else {
           stager.detach(space, attachment.vm());
@@ -242,11 +280,15 @@ final class AttachedDisks implements Exports, AutoCloseable {
       }
       Disk disk = disks.get(attach.vmName());
       if (disk != null && isSame(disk.space(), attachment)) {
+        if (disk.isRefused()) {
+          throw new IOException(disk.space().refusal());
+        }
         disk.renumber(attachment.vm());
         stager.renumber(disk.space(), attachment.space());
         remember(attachment);
         return disk.sizeBytes();
       }
+      opening.put(attachment.vmName(), attachment);
     } finally {
       registry.unlock();
     }
@@ -259,6 +301,10 @@ final class AttachedDisks implements Exports, AutoCloseable {
     }
     registry.lock();
     try {
+      if (!opening.remove(attachment.vmName(), attachment)) {
+        stager.detach(space, attachment.vm());
+        throw new IOException("VM '" + attachment.vmName() + "' was detached or attached anew");
+      }
       Disk disk = put(attachment, space);
       remember(attachment.of(space.identity()));
       return disk.sizeBytes();
@@ -270,7 +316,8 @@ final class AttachedDisks implements Exports, AutoCloseable {
   private void wantLater(Attachment attachment) {
     registry.lock();
     try {
-      if (!disks.containsKey(attachment.vmName())) {
+      if (opening.remove(attachment.vmName(), attachment)
+          && !disks.containsKey(attachment.vmName())) {
         wanted.put(attachment.vmName(), attachment);
       }
     } finally {
@@ -278,7 +325,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
     }
   }
 
-  /// Who is told that it did not work must not find it half done.
+  /// Remembers an attachment. If that fails, the VM is left as it was before.
   private void remember(Attachment attachment) throws IOException {
     Attachment before = wanted.put(attachment.vmName(), attachment);
     if (attachment.equals(before)) {
@@ -315,6 +362,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
   private void keep(Predicate<Attachment> condition) throws IOException {
     registry.lock();
     try {
+      opening.values().removeIf(condition.negate());
       List<Attachment> gone = wanted.values().stream().filter(a -> !condition.test(a)).toList();
       for (Attachment attachment : gone) {
         close(attachment.vmName());
@@ -331,5 +379,6 @@ final class AttachedDisks implements Exports, AutoCloseable {
   @Override
   public void close() {
     closed.countDown();
+    rememberRefusals();
   }
 }

@@ -113,6 +113,30 @@ final class ImageIdentityTest {
   }
 
   @Test
+  void aVersionThatComesBackIsSharedWithTheVmsThatKeptIt() throws Exception {
+    Path kept = directory.resolve("kept");
+    Files.createLink(kept, file);
+    try (DataPlane plane = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
+      byte[] second = replace(2, FileTime.fromMillis(2000));
+      attach(control, 2);
+      assertThat(readAll("vm2")).isEqualTo(second);
+      long before = fetched(plane);
+      Files.move(kept, file, StandardCopyOption.ATOMIC_MOVE);
+      attach(control, 3);
+      assertThat(readAll("vm3")).isEqualTo(first);
+      assertThat(fetched(plane)).as("nothing is fetched again").isEqualTo(before);
+      control.detach(1);
+      attach(control, 4);
+      assertThat(readAll("vm3")).isEqualTo(first);
+      assertThat(readAll("vm4")).isEqualTo(first);
+      assertThat(readAll("vm2")).isEqualTo(second);
+    }
+  }
+
+  @Test
   void anImageThatIsWrittenToUnderAVmIsRefusedAndSaid() throws Exception {
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {
@@ -143,9 +167,11 @@ final class ImageIdentityTest {
           trouble ->
               trouble.kind().equals("image-changed") && trouble.text().contains("other bytes"));
       assertThatThrownBy(() -> readAll("vm1")).isInstanceOf(IOException.class);
+      assertThat(control.attach(1, "vm1", 5, "disk.raw").error()).contains("other bytes");
     }
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {
+      assertThatThrownBy(() -> site.client("vm1")).as("also after a restart").isNotNull();
       attach(control, 2);
       assertThat(readAll("vm2")).isEqualTo(Files.readAllBytes(file));
     }

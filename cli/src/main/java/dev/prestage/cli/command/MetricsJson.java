@@ -9,7 +9,8 @@ import java.util.regex.Pattern;
 final class MetricsJson {
   private static final Pattern LINE =
       Pattern.compile("(?<name>[a-zA-Z0-9_:]+)(\\{(?<labels>.*)})? (?<value>[^ ]+)");
-  private static final Pattern LABEL = Pattern.compile("([a-zA-Z0-9_]+)=\"((?:\\\\.|[^\"\\\\])*)\"");
+  private static final Pattern LABEL =
+      Pattern.compile("([a-zA-Z0-9_]+)=\"((?:\\\\.|[^\"\\\\])*)\"");
 
   private MetricsJson() {}
 

@@ -32,7 +32,8 @@ final class MetricHelp {
           Map.entry("history_up", "Whether history is open."),
           Map.entry("history_vm_dropped", "Accesses that history dropped, by VM."),
           Map.entry("history_written", "Accesses written to history."),
-          Map.entry("lead_seconds", "How long useful extents waited for their demand, over extents."),
+          Map.entry(
+              "lead_seconds", "How long useful extents waited for their demand, over extents."),
           Map.entry("notices_listeners", "Clients that follow the events."),
           Map.entry("notices_listeners_cut_off", "Clients that fell too far behind the events."),
           Map.entry("notices_published", "Events."),
@@ -41,7 +42,8 @@ final class MetricHelp {
           Map.entry("ranges_waiting", "Ranges that wait for capacity."),
           Map.entry("staged_bytes", "Bytes of live leases."),
           Map.entry("tier_capacity_bytes", "What the tier may hold."),
-          Map.entry("tier_corrupt_extents", "Extents of the tier that did not match their checksums."),
+          Map.entry(
+              "tier_corrupt_extents", "Extents of the tier that did not match their checksums."),
           Map.entry("tier_used_bytes", "What the tier holds."));
 
   private MetricHelp() {}

@@ -174,7 +174,14 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
       putAside.incrementAndGet();
       fate = "it is put aside as " + aside.getFileName() + " and a new history begins";
     } catch (IOException e) {
-      fate = "it cannot be put aside (" + e + "); move it away";
+      // Not opened again: it may be what ends this process.
+      throw new HistoryException(
+          "history in "
+              + folder
+              + " is damaged ("
+              + why
+              + ") and cannot be put aside: move its files away",
+          e);
     }
     trouble("history in " + folder + " is damaged (" + why + "); " + fate);
   }

@@ -36,10 +36,9 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   // Attaches of one image wait for each other, and for its origin; those of others do not.
   private final Map<String, ReentrantLock> imageLocks = new ConcurrentHashMap<>();
-  // Guards the two that follow; nobody waits for an origin while having it.
+  // Guards what follows; nobody waits for an origin while having it.
   private final ReentrantLock attaching = new ReentrantLock();
   private final List<BlockSpace> open = new ArrayList<>();
-  private final Map<String, BlockSpace> newest = new HashMap<>();
   private final ImageWatch watch;
   // Guarded by `lock`.
   private final Map<Integer, BlockSpace> spaces = new HashMap<>();
@@ -93,18 +92,26 @@ public final class BlockStager implements Stager, AutoCloseable {
   /// @param id the number that access records and leases use for it
   /// @throws IOException with one line for whoever asked
   public BlockSpace attach(int id, String tenant, String image) throws IOException {
+    return attach(id, tenant, image, null);
+  }
+
+  /// As above, for a VM that has read the image before.
+  ///
+  /// @param before which version it read; an origin that has this one goes before one that does not
+  public BlockSpace attach(int id, String tenant, String image, Image.@Nullable Identity before)
+      throws IOException {
     String name = tenant + "/" + image;
     ReentrantLock imageLock = imageLocks.computeIfAbsent(name, _ -> new ReentrantLock());
     imageLock.lock();
     try {
-      Opened opened = open(image);
+      Opened opened = open(image, before);
       try {
-        BlockSpace known = join(id, name, opened.image.identity());
+        BlockSpace known = join(id, tenant, opened.image);
         if (known != null) {
           opened.image.close();
           return known;
         }
-        return attachNew(id, tenant, name, opened);
+        return attachNew(id, tenant, opened);
       } catch (IOException | RuntimeException e) {
         opened.image.close();
         throw e;
@@ -114,29 +121,28 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
-  /// One more VM for a space that is open and is of this identity, or null.
-  private @Nullable BlockSpace join(int id, String name, Image.Identity identity) {
+  /// One more VM for a space that is open and has these bytes, or null. Spaces of other versions
+  /// that no VM reads are let go.
+  private @Nullable BlockSpace join(int id, String tenant, Image image) {
     attaching.lock();
     try {
       retireIdle();
-      BlockSpace known = newest.get(name);
-      if (known == null) {
-        return null;
-      }
-      Image.Likeness likeness = identity.to(known.file.identity());
-      boolean same = likeness == Image.Likeness.SAME || likeness == Image.Likeness.TOUCHED;
-      if (same && known.refusal().isEmpty()) {
-        register(id, known);
-        return known;
-      }
-      newest.remove(name);
-      if (known.attachments == 0) {
-        retire(known);
-      } else {
-        LOG.log(
-            Level.INFO,
-            "{0} has a new version at its origin; VMs that read the old one keep it",
-            known);
+      for (BlockSpace space : List.copyOf(open)) {
+        if (!space.tenant().equals(tenant) || !space.imageName().equals(image.name())) {
+          continue;
+        }
+        if (space.refusal().isEmpty() && hasBytesOf(image.identity().to(space.file.identity()))) {
+          register(id, space);
+          return space;
+        }
+        if (hasNoUser(space)) {
+          retire(space);
+        } else {
+          LOG.log(
+              Level.INFO,
+              "{0} has a new version at its origin; VMs that read the old one keep it",
+              space);
+        }
       }
       return null;
     } finally {
@@ -144,13 +150,32 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
-  private BlockSpace attachNew(int id, String tenant, String name, Opened opened)
-      throws IOException {
+  private static boolean hasBytesOf(Image.Likeness likeness) {
+    return likeness == Image.Likeness.SAME || likeness == Image.Likeness.TOUCHED;
+  }
+
+  private boolean hasNoUser(BlockSpace space) {
+    lock.enter();
+    try {
+      return space.attachments == 0 && space.flights.isEmpty();
+    } finally {
+      lock.leave();
+    }
+  }
+
+  private BlockSpace attachNew(int id, String tenant, Opened opened) throws IOException {
     Image image = opened.image;
     Tier.Found found = tier.open(tenant, image.name(), image.identity());
     TierFile file = found.file();
     if (found.doubtful()) {
-      if (ImageWatch.sampleMatches(file, image)) {
+      boolean matches;
+      try {
+        matches = ImageWatch.sampleMatches(file, image);
+      } catch (IOException | RuntimeException e) {
+        tier.letGo(file);
+        throw e;
+      }
+      if (matches) {
         // The watch compares the rest.
         LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", file.name());
       } else {
@@ -163,7 +188,6 @@ public final class BlockStager implements Stager, AutoCloseable {
     attaching.lock();
     try {
       open.add(space);
-      newest.put(name, space);
       register(id, space);
     } finally {
       attaching.unlock();
@@ -220,9 +244,10 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private record Opened(Image image, FetchQueue queue) {}
 
-  /// Asks all origins at once and takes the image of the first one that has it. One that does not
-  /// answer is passed over.
-  private Opened open(String image) throws IOException {
+  /// Asks all origins at once and takes the image of the first one that has it, of those that have
+  /// the version that was read before if any does. One that does not answer is passed over.
+  private Opened open(String image, Image.@Nullable Identity before) throws IOException {
+    @Nullable Opened other = null;
     long deadline = System.nanoTime() + options.attemptDeadline().toNanos();
     SequencedMap<FetchQueue, Opener.Opening> asked = new LinkedHashMap<>();
     fetcher.queues().forEach(queue -> asked.put(queue, queue.opener.open(image)));
@@ -233,17 +258,34 @@ public final class BlockStager implements Stager, AutoCloseable {
       FetchQueue queue = next.getKey();
       try {
         Image opened = next.getValue().await(deadline);
-        if (opened != null) {
+        if (opened != null && (before == null || hasBytesOf(opened.identity().to(before)))) {
           asked.values().forEach(Opener.Opening::giveUp);
+          if (other != null) {
+            other.image.close();
+          }
           return new Opened(opened, queue);
+        }
+        if (opened != null && other == null) {
+          other = new Opened(opened, queue);
+        } else if (opened != null) {
+          opened.close();
+        }
+        if (opened != null) {
+          continue;
         }
         silent.add(queue.opener.silence(image, options.attemptDeadline()));
       } catch (NoSuchFileException e) {
         missing.add(e.getMessage());
       } catch (IOException | RuntimeException e) {
         asked.values().forEach(Opener.Opening::giveUp);
+        if (other != null) {
+          other.image.close();
+        }
         throw e;
       }
+    }
+    if (other != null) {
+      return other;
     }
     if (!silent.isEmpty()) {
       silent.addAll(missing);
@@ -304,13 +346,21 @@ public final class BlockStager implements Stager, AutoCloseable {
       lock.leave();
     }
     open.remove(space);
-    newest.values().removeIf(space::equals);
     drop(space, unused);
-    tier.letGo(space.file);
+    letGo(space);
     try {
       space.image.close();
     } catch (IOException e) {
       LOG.log(Level.INFO, "closing {0}: {1}", space, e.getMessage());
+    }
+  }
+
+  /// What the tier holds of an image that was refused is not to be trusted.
+  private void letGo(BlockSpace space) {
+    if (space.refusal().isEmpty()) {
+      tier.letGo(space.file);
+    } else {
+      tier.discard(space.file);
     }
   }
 
@@ -530,10 +580,10 @@ public final class BlockStager implements Stager, AutoCloseable {
     attaching.lock();
     try {
       for (BlockSpace space : open) {
+        letGo(space);
         space.image.close();
       }
       open.clear();
-      newest.clear();
     } finally {
       attaching.unlock();
     }

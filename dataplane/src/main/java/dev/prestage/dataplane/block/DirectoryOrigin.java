@@ -5,6 +5,7 @@ import dev.prestage.link.host.IoProblem;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -164,7 +165,12 @@ public final class DirectoryOrigin implements Origin {
       String name, Identity identity, Descriptor descriptor, FileChannel channel) implements Image {
     @Override
     public Identity currentIdentity() throws IOException {
-      return identityOf(descriptor);
+      Identity now = identityOf(descriptor);
+      if (!channel.isOpen()) {
+        // The descriptor's number may be another file's by now.
+        throw new ClosedChannelException();
+      }
+      return now;
     }
 
     @Override
@@ -181,8 +187,8 @@ public final class DirectoryOrigin implements Origin {
 
     @Override
     public void close() throws IOException {
-      descriptor.close();
       channel.close();
+      descriptor.close();
     }
   }
 }

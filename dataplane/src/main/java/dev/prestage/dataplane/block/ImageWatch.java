@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
@@ -21,7 +23,8 @@ import java.util.function.Function;
 /// origin's speed; if a byte differs it is refused too. docs/adr/2026-11-26-what-an-image-is.md
 /// says which changes are seen.
 ///
-/// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at.
+/// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at, and
+/// one for each image while it is compared.
 final class ImageWatch implements AutoCloseable {
   private static final Logger LOG = System.getLogger(ImageWatch.class.getName());
 
@@ -40,6 +43,7 @@ final class ImageWatch implements AutoCloseable {
   private final BiConsumer<BlockSpace, String> refuse;
   private final Trouble trouble;
   private final CountDownLatch closed = new CountDownLatch(1);
+  private final Set<BlockSpace> comparing = ConcurrentHashMap.newKeySet();
 
   /// @param attached the spaces of an origin that VMs read
   /// @param refuse is told that an image must not be served any more, and why
@@ -72,7 +76,7 @@ final class ImageWatch implements AutoCloseable {
     }
   }
 
-  private void look(BlockSpace space) throws InterruptedException {
+  private void look(BlockSpace space) {
     if (!space.refusal().isEmpty()) {
       // It stays true for as long as VMs are attached, and so it is said again.
       trouble.report("image-changed", space.refusal());
@@ -84,7 +88,14 @@ final class ImageWatch implements AutoCloseable {
         case SAME -> {
           // As it should be.
         }
-        case TOUCHED -> compareAll(space, now);
+        case TOUCHED -> {
+          if (comparing.add(space)) {
+            Thread.ofPlatform()
+                .daemon()
+                .name("compare-" + space.imageName())
+                .start(() -> compare(space, now));
+          }
+        }
         case REPLACED, CHANGED -> refuse.accept(space, "was written to while VMs read it");
       }
     } catch (IOException e) {
@@ -92,6 +103,18 @@ final class ImageWatch implements AutoCloseable {
       LOG.log(Level.DEBUG, "looking at {0}: {1}", space, e.getMessage());
     } catch (RuntimeException e) {
       LOG.log(Level.ERROR, "the watch failed at " + space, e);
+    }
+  }
+
+  private void compare(BlockSpace space, Image.Identity now) {
+    try {
+      compareAll(space, now);
+    } catch (IOException e) {
+      LOG.log(Level.DEBUG, "comparing {0}: {1}", space, e.getMessage());
+    } catch (InterruptedException e) {
+      LOG.log(Level.ERROR, "nobody may interrupt a comparison", e);
+    } finally {
+      comparing.remove(space);
     }
   }
 

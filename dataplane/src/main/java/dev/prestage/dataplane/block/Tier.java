@@ -182,32 +182,45 @@ public final class Tier implements AutoCloseable {
     }
   }
 
+  /// What a file holds is not to be trusted: it goes, and nobody reads it any more.
+  void discard(TierFile file) {
+    files.lock();
+    try {
+      Held entry = held.get(file.name());
+      if (entry != null && entry.file == file) {
+        remove(entry);
+      }
+    } catch (IOException e) {
+      trouble.report("tier-file", IoProblem.explain(e));
+    } finally {
+      files.unlock();
+    }
+  }
+
   /// Removes all extents of an image, in every version; those that are staged and not demanded yet
   /// stay for their leases.
   ///
   /// @return how many bytes were given back
   public long purge(String tenant, String image) throws IOException {
-    String path = fileName(tenant) + "/" + fileName(image);
-    List<Held> found;
+    record Dropped(Held from, int extent) {}
+    List<Dropped> dropped = new ArrayList<>();
     files.lock();
     try {
-      found = versions(path);
+      for (Held entry : versions(fileName(tenant) + "/" + fileName(image))) {
+        TierFile file = entry.file;
+        for (int at = file.resident.nextSetExcept(file.pinned, 0);
+            at >= 0;
+            at = file.resident.nextSetExcept(file.pinned, at + 1)) {
+          if (drop(file, at)) {
+            dropped.add(new Dropped(entry, at));
+          }
+        }
+      }
     } finally {
       files.unlock();
     }
-    long bytes = 0;
-    for (Held entry : found) {
-      TierFile file = entry.file;
-      for (int at = file.resident.nextSetExcept(file.pinned, 0);
-          at >= 0;
-          at = file.resident.nextSetExcept(file.pinned, at + 1)) {
-        if (drop(file, at)) {
-          bytes += file.bytesOf(at);
-          entry.drops.dropped(at);
-        }
-      }
-    }
-    return bytes;
+    dropped.forEach(one -> one.from.drops.dropped(one.extent));
+    return dropped.stream().mapToLong(one -> one.from.file.bytesOf(one.extent)).sum();
   }
 
   /// The files of all versions of an image. Names that are encoded hold no `~`.
