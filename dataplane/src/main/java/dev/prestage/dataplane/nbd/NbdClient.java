@@ -169,7 +169,8 @@ public final class NbdClient implements AutoCloseable {
         need(Nbd.SIMPLE_REPLY_BYTES);
         int magic = in.getInt();
         int error = in.getInt();
-        Request asked = requests.remove(in.getLong());
+        long cookie = in.getLong();
+        Request asked = requests.get(cookie);
         if (magic != Nbd.SIMPLE_REPLY_MAGIC || asked == null) {
           throw new IOException("the server answers what was not asked");
         }
@@ -179,6 +180,8 @@ public final class NbdClient implements AutoCloseable {
         }
         data.clear().limit(length);
         copy(data);
+        // Only now: the connection may end within the bytes.
+        requests.remove(cookie);
         asked.answer.accept(error, data.flip());
       }
     } catch (IOException _) {
