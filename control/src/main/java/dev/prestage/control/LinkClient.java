@@ -1,5 +1,6 @@
 package dev.prestage.control;
 
+import static java.lang.System.Logger.Level.DEBUG;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
@@ -182,7 +183,9 @@ final class LinkClient implements Stager, AutoCloseable {
       connection.send(frame);
       return true;
     } catch (IOException e) {
-      LOG.log(WARNING, "cannot tell the data plane: {0}", reason(e));
+      // While this process ends, the link may be closed before the last thing to say.
+      LOG.log(
+          closed.getCount() == 0 ? DEBUG : WARNING, "cannot tell the data plane: {0}", reason(e));
       return false;
     }
   }

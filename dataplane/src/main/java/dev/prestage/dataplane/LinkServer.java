@@ -53,6 +53,9 @@ final class LinkServer implements AutoCloseable {
   private static final long WATCH_NANOS = Duration.ofMillis(250).toNanos();
   private static final int ACCESSES_PER_FRAME = 4096;
 
+  /// The JDK's word for what ECONNRESET says.
+  private static final String RESET = "Connection reset";
+
   // The turn of orders that concern no VM.
   private static final int NO_VM = -1;
 
@@ -156,7 +159,13 @@ final class LinkServer implements AutoCloseable {
     } catch (EOFException | ClosedChannelException _) {
       LOG.log(Level.INFO, "the control plane is gone; serving goes on");
     } catch (IOException e) {
-      LOG.log(Level.WARNING, "link to the control plane: {0}", IoProblem.explain(e));
+      // A peer that ends with something unread resets the link: it is gone like any other.
+      boolean gone = RESET.equals(e.getMessage());
+      LOG.log(
+          gone ? Level.INFO : Level.WARNING,
+          gone
+              ? "the control plane is gone; serving goes on"
+              : "link to the control plane: " + IoProblem.explain(e));
     } catch (RuntimeException e) {
       LOG.log(Level.ERROR, "the link failed at what the control plane sent", e);
     }
