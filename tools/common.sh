@@ -125,12 +125,6 @@ summary_at_end() {
   trap "summary $1; rm -f $started" EXIT
 }
 
-# By module: seconds in tests, tests run, tests skipped and why.
-summary() {
-  started=$(mktemp)
-  trap 'rm -f "$started"' EXIT
-}
-
 # What was tested since then, by module: seconds in tests, tests run, tests skipped and why.
 # $1: the build's folder below each module.
 summary() {

@@ -28,7 +28,7 @@ class CommandsTest {
   @BeforeAll
   static void startHost() throws IOException {
     folder = Files.createTempDirectory("pscmd");
-    host = RunningHost.start(folder, "").awaitOk();
+    host = RunningHost.start(folder, RunningHost.WITH_HISTORY).awaitOk();
     prestage("vm", "add", "vm-0", "--program", "shop", "--image", RunningHost.IMAGE);
     prestage("vm", "start", "vm-0");
     try (NbdClient disk = host.disk("vm-0")) {

@@ -2,15 +2,17 @@ package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.prestage.dataplane.nbd.NbdClient;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -18,7 +20,27 @@ import org.junit.jupiter.api.Test;
 class HostTest {
   private static final int RUN = 200;
 
+  /// A host that has learnt one run of vm-1 and was stopped; its tier is empty.
+  private static Path learnt = Path.of("");
+
+  private static byte[] image = {};
   private Path folder = Path.of("");
+
+  @BeforeAll
+  static void learn() throws IOException {
+    learnt = Files.createTempDirectory("pstest");
+    try (RunningHost host = RunningHost.start(learnt, "").awaitOk()) {
+      image = host.image;
+      host.register("vm-1", "shop");
+      run(host, "vm-1");
+    }
+    delete(learnt.resolve("state").resolve("tier"));
+  }
+
+  @AfterAll
+  static void removeLearnt() throws IOException {
+    delete(learnt);
+  }
 
   // JUnit's temporary folders have long paths, and sockets need short ones.
   @BeforeEach
@@ -29,6 +51,22 @@ class HostTest {
   @AfterEach
   void removeFolder() throws IOException {
     delete(folder);
+  }
+
+  /// Starts a copy of the host that has learnt, on the same images.
+  private RunningHost startLearnt(String more) throws IOException {
+    Path state = learnt.resolve("state");
+    try (Stream<Path> files = Files.walk(state)) {
+      for (Path file : files.toList()) {
+        Path copy = folder.resolve("state").resolve(state.relativize(file));
+        Files.copy(file, copy, StandardCopyOption.COPY_ATTRIBUTES);
+      }
+    }
+    String configuration = Files.readString(learnt.resolve("prestage.yaml"));
+    String images = "directory: " + learnt.resolve("images");
+    Files.writeString(
+        folder.resolve("prestage.yaml"), configuration.replace("directory: images", images) + more);
+    return RunningHost.restart(folder, image);
   }
 
   private static void delete(Path folder) throws IOException {
@@ -68,14 +106,7 @@ class HostTest {
 
   @Test
   void whatWasLearntSurvivesARestartAndIsStagedWhereTheBytesAreNot() throws IOException {
-    byte[] image;
-    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
-      image = host.image;
-      host.register("vm-1", "shop");
-      run(host, "vm-1");
-    }
-    delete(folder.resolve("state").resolve("tier"));
-    try (RunningHost host = RunningHost.restart(folder, image).awaitOk()) {
+    try (RunningHost host = startLearnt("").awaitOk()) {
       assertThat(host.get("/v1/vms").path("vms")).hasSize(1);
       run(host, "vm-1");
       assertThat(outcome(host, "useful")).isGreaterThan(RUN / 2);
@@ -85,14 +116,7 @@ class HostTest {
   @Test
   void readsGoOnAtTheSameSpeedWithoutAControlPlaneAndPredictionsResumeWithTheNext()
       throws IOException {
-    byte[] image;
-    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
-      image = host.image;
-      host.register("vm-1", "shop");
-      run(host, "vm-1");
-    }
-    delete(folder.resolve("state").resolve("tier"));
-    try (RunningHost host = RunningHost.restart(folder, image).awaitOk();
+    try (RunningHost host = startLearnt("").awaitOk();
         NbdClient disk = host.disk("vm-1")) {
       for (int extent = 400; extent < RunningHost.EXTENTS; extent++) {
         host.readExtent(disk, extent);
@@ -124,46 +148,10 @@ class HostTest {
   }
 
   @Test
-  void aKilledDataPlaneComesBackWithItsDisksAndRightBytes() throws IOException {
-    try (RunningHost host = RunningHost.start(folder, "").awaitOk()) {
-      host.register("vm-1", "shop");
-      try (NbdClient disk = host.disk("vm-1")) {
-        for (int extent = 0; extent < RUN; extent++) {
-          host.readExtent(disk, extent);
-        }
-      }
-      ProcessHandle data = host.plane("data-plane");
-      data.destroyForcibly();
-      data.onExit().join();
-      host.await("the disk is served again", () -> canConnect(host));
-      try (NbdClient disk = host.disk("vm-1")) {
-        for (int extent = 0; extent < RunningHost.EXTENTS; extent++) {
-          host.readExtent(disk, extent);
-        }
-      }
-      host.awaitOk();
-      JsonNode account = host.get("/v1/leases?limit=1").path("account");
-      long ended = 0;
-      for (JsonNode outcome : account.path("outcomes")) {
-        ended += outcome.asLong();
-      }
-      assertThat(ended + account.path("live").asLong()).isEqualTo(account.path("granted").asLong());
-    }
-  }
-
-  private static boolean canConnect(RunningHost host) {
-    try (NbdClient _ = host.disk("vm-1")) {
-      return true;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  @Test
   void aHistoryThatCannotBeWrittenIsLoudAndGuestsAreServed() throws IOException {
     Files.createDirectories(folder.resolve("state"));
     Files.writeString(folder.resolve("state").resolve("history"), "in the way");
-    try (RunningHost host = RunningHost.start(folder, "")) {
+    try (RunningHost host = RunningHost.start(folder, RunningHost.WITH_HISTORY)) {
       host.await("the host answers", () -> host.state().equals("degraded"));
       host.await(
           "the data plane is there",
@@ -183,14 +171,7 @@ class HostTest {
 
   @Test
   void switchedOffItServesAndStagesNothing() throws IOException {
-    byte[] image;
-    try (RunningHost host = RunningHost.start(folder, "predict: {enabled: false}\n").awaitOk()) {
-      image = host.image;
-      host.register("vm-1", "shop");
-      run(host, "vm-1");
-    }
-    delete(folder.resolve("state").resolve("tier"));
-    try (RunningHost host = RunningHost.restart(folder, image).awaitOk()) {
+    try (RunningHost host = startLearnt("predict: {enabled: false}\n").awaitOk()) {
       run(host, "vm-1");
       assertThat(host.get("/v1/leases?limit=1").path("account").path("granted").asLong()).isZero();
     }

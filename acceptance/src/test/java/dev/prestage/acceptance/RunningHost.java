@@ -25,6 +25,9 @@ final class RunningHost implements AutoCloseable {
   static final int EXTENTS = 512;
   static final String IMAGE = "disk.raw";
 
+  /// For tests of history, and for those that want a host as users have it.
+  static final String WITH_HISTORY = "history: {enabled: true}\n";
+
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration PATIENCE = Duration.ofSeconds(90);
 
@@ -38,7 +41,8 @@ final class RunningHost implements AutoCloseable {
     this.process = process;
   }
 
-  /// Writes an image and a configuration and starts; `more` is added to the configuration.
+  /// Writes an image and a configuration and starts; `more` is added to the configuration. Without
+  /// history unless `more` asks for it: opening its database takes a third of a start.
   static RunningHost start(Path folder, String more) throws IOException {
     return start(folder, "latency: 2ms", more);
   }
@@ -54,6 +58,7 @@ final class RunningHost implements AutoCloseable {
         "state: state\norigins:\n  - {name: nas, directory: images, faults: {"
             + faults
             + "}}\n"
+            + (more.contains("history:") ? "" : "history: {enabled: false}\n")
             + more);
     return restart(folder, image);
   }
@@ -114,6 +119,14 @@ final class RunningHost implements AutoCloseable {
     assertThat(Arrays.mismatch(read, right)).as("extent %d", extent).isEqualTo(-1);
   }
 
+  private String health() {
+    try {
+      return get("/health").toString();
+    } catch (IOException e) {
+      return "" + e.getMessage();
+    }
+  }
+
   String state() {
     try {
       return get("/health").path("status").asText();
@@ -133,7 +146,7 @@ final class RunningHost implements AutoCloseable {
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() > end) {
         throw new AssertionError(
-            what + " did not come true; the log:\n" + Files.readString(folder.resolve("log")));
+            what + " did not come true; its health: " + health() + "; the log:\n" + log());
       }
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(10));
     }

@@ -33,7 +33,7 @@ class StartAndStopTest {
 
   @Test
   void itSaysOnceThatItIsReadyAndEndsWithCodeZeroAndNoWarningWhenToldTo() throws Exception {
-    RunningHost host = RunningHost.start(folder, "");
+    RunningHost host = RunningHost.start(folder, RunningHost.WITH_HISTORY);
     try (host) {
       host.await("it says that it is ready", () -> says(host, "prestage: ready"));
       // What readiness promises.

@@ -20,12 +20,12 @@ public final class Main {
 
   public static void main(String[] args) {
     JvmSettings.apply();
-    System.exit(commandLine().execute(args));
+    System.exit(commandLine(args).execute(args));
   }
 
-  /// The command with its messages.
-  static CommandLine commandLine() {
-    CommandLine command = new CommandLine(new PrestageCommand());
+  /// The command for these words, with its messages.
+  static CommandLine commandLine(String... words) {
+    CommandLine command = PrestageCommand.forWords(words);
     command.setExecutionExceptionHandler((e, _, _) -> explain(e));
     command.setParameterExceptionHandler((e, _) -> explain(e));
     return command;

@@ -72,7 +72,8 @@ class SimulateCommandTest {
     try {
       System.setOut(new PrintStream(to, true, StandardCharsets.UTF_8));
       System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
-      int code = Main.commandLine().execute(words.toArray(String[]::new));
+      String[] line = words.toArray(String[]::new);
+      int code = Main.commandLine(line).execute(line);
       return new Printed(code, to.toString(), errors.toString(StandardCharsets.UTF_8));
     } finally {
       System.setOut(out);

@@ -1,7 +1,6 @@
 package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.prestage.cli.config.Configuration;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
@@ -11,8 +10,6 @@ import picocli.CommandLine.Option;
 
 /// What every command that asks a running Prestage has in common.
 public final class ApiOptions {
-  static final ObjectMapper JSON = new ObjectMapper();
-
   @Option(
       names = "--api",
       paramLabel = "SOCKET",
@@ -46,6 +43,6 @@ public final class ApiOptions {
       System.out.println(answer);
       return null;
     }
-    return JSON.readTree(answer);
+    return Json.MAPPER.readTree(answer);
   }
 }

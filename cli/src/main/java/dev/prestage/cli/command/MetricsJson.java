@@ -15,7 +15,7 @@ final class MetricsJson {
   private MetricsJson() {}
 
   static String of(String text) {
-    ArrayNode all = ApiOptions.JSON.createArrayNode();
+    ArrayNode all = Json.MAPPER.createArrayNode();
     text.lines()
         .map(LINE::matcher)
         .filter(Matcher::matches)

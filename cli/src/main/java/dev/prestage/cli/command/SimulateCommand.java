@@ -145,7 +145,7 @@ public final class SimulateCommand implements Callable<Integer> {
     }
     checkFiles();
     JsonFile target = json == null ? null : JsonFile.at(json, files);
-    ArrayNode reports = ApiOptions.JSON.createArrayNode();
+    ArrayNode reports = Json.MAPPER.createArrayNode();
     for (Path file : files) {
       Trace trace = read(file);
       ObjectNode report = compare(trace, options, "");

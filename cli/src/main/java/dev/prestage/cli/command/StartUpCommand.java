@@ -17,12 +17,8 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /// Does once, in one JVM, what every start of `prestage` and of its planes does, so that the build
 /// can keep the classes that they load in the JDK's ahead-of-time cache (JEP 514). The build runs
@@ -33,8 +29,6 @@ public final class StartUpCommand implements Callable<Integer> {
   private static final int EXTENTS = 16;
   private static final long PATIENCE_SECONDS = 60;
   private static final String IMAGE = "disk.raw";
-
-  @Spec private @Nullable CommandSpec spec;
 
   @Parameters(paramLabel = "FOLDER", description = "An empty folder to work in.")
   private Path folder = Path.of("");
@@ -62,7 +56,7 @@ public final class StartUpCommand implements Callable<Integer> {
     while (System.nanoTime() < end) {
       try (PrestageClient client = PrestageClient.onSocket(api)) {
         last = client.get("/health").text();
-        if (ApiOptions.JSON.readTree(last).path("status").asText().equals("ok")) {
+        if (Json.MAPPER.readTree(last).path("status").asText().equals("ok")) {
           return;
         }
       }
@@ -99,19 +93,13 @@ public final class StartUpCommand implements Callable<Integer> {
       System.setOut(nowhere);
       List<String> all = new ArrayList<>(List.of(words));
       all.addAll(List.of("--api", api.toString()));
-      int code = commandLine().execute(all.toArray(String[]::new));
+      String[] line = all.toArray(String[]::new);
+      int code = PrestageCommand.forWords(line).execute(line);
       if (code != 0) {
         throw new IOException("prestage " + String.join(" ", words) + " ended with code " + code);
       }
     } finally {
       System.setOut(out);
     }
-  }
-
-  private CommandLine commandLine() {
-    if (spec == null) {
-      throw new IllegalStateException("not run as a command");
-    }
-    return spec.root().commandLine();
   }
 }

@@ -29,7 +29,7 @@ public final class VmCommand {
           @Nullable String tenant,
       @Mixin ApiOptions api)
       throws IOException {
-    ObjectNode request = ApiOptions.JSON.createObjectNode();
+    ObjectNode request = Json.MAPPER.createObjectNode();
     request.put("vm", vm).put("program", program).put("image", image);
     if (tenant != null) {
       request.put("tenant", tenant);

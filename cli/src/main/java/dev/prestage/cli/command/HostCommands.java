@@ -1,0 +1,243 @@
+package dev.prestage.cli.command;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.client.PrestageClient;
+import java.io.IOException;
+import java.time.Instant;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/// What a running Prestage can be asked about its host, a command each.
+@Command(addMethodSubcommands = false)
+abstract class HostCommands {
+  @Command(description = "Whether all parts work. Exit code 1 when one does not.")
+  int health(@Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      String text = client.get("/health").text();
+      JsonNode answer = api.parsed(text);
+      if (answer != null) {
+        Table table = new Table("PART", "STATE");
+        for (Map.Entry<String, JsonNode> part : answer.path("parts").properties()) {
+          table.row(part.getKey(), part.getValue().asText());
+        }
+        table.row("predicting", answer.path("predicting").asBoolean() ? "on" : "off");
+        table.print(System.out);
+      }
+      return Json.MAPPER.readTree(text).path("status").asText().equals("ok") ? 0 : 1;
+    }
+  }
+
+  @Command(description = "Predict and stage (on), or only serve (off).")
+  int predict(
+      @Parameters(paramLabel = "on|off", description = "The new state.") String state,
+      @Mixin ApiOptions api)
+      throws IOException {
+    if (!state.equals("on") && !state.equals("off")) {
+      System.err.println("prestage: predict takes on or off, not '" + state + "'");
+      return 2;
+    }
+    try (PrestageClient client = api.client()) {
+      client.put("/v1/predicting", "{\"on\":" + state.equals("on") + "}");
+    }
+    return 0;
+  }
+
+  @Command(
+      description = "Stage what the start of a VM's program is expected to touch, ahead of it.")
+  int allocate(@Parameters(paramLabel = "VM") String vm, @Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      String request = Json.MAPPER.createObjectNode().put("vm", vm).toString();
+      JsonNode answer = api.parsed(client.post("/v1/allocations", request).text());
+      if (answer != null) {
+        System.out.printf(
+            "allocation %d: %d extents planned, %d granted, %d queued%n",
+            answer.path("allocation").asLong(),
+            answer.path("planned").asInt(),
+            answer.path("granted").asInt(),
+            answer.path("queued").asInt());
+      }
+    }
+    return 0;
+  }
+
+  @Command(description = "Live leases, newest first, and the account of every staged extent.")
+  int leases(
+      @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
+      @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
+      @Mixin ApiOptions api)
+      throws IOException {
+    String only = vm == null ? "" : "&vm=" + PrestageClient.encode(vm);
+    try (PrestageClient client = api.client()) {
+      JsonNode answer = api.parsed(client.get("/v1/leases?limit=" + limit + only).text());
+      if (answer != null) {
+        Table table =
+            new Table(
+                "LEASE", "VM", "PROGRAM", "IMAGE", "FIRST", "EXTENTS", "READY", "ENDED", "DUE");
+        for (JsonNode lease : answer.path("leases")) {
+          table.row(
+              lease.path("lease").asLong(),
+              lease.path("vm").asText(),
+              lease.path("program").asText(),
+              lease.path("image").asText(),
+              lease.path("first").asLong(),
+              lease.path("extents").asInt(),
+              lease.path("ready").asInt(),
+              lease.path("ended").asInt(),
+              lease.path("due").asText());
+        }
+        table.print(System.out);
+        JsonNode account = answer.path("account");
+        StringBuilder line = new StringBuilder();
+        for (Map.Entry<String, JsonNode> outcome : account.path("outcomes").properties()) {
+          line.append(" + ")
+              .append(outcome.getValue().asLong())
+              .append(' ')
+              .append(outcome.getKey());
+        }
+        System.out.printf(
+            "%ngranted %d extents = %d live%s; %d ranges queued%n",
+            account.path("granted").asLong(),
+            account.path("live").asLong(),
+            line,
+            account.path("queued").asLong());
+      }
+    }
+    return 0;
+  }
+
+  @Command(description = "What a VM is expected to touch next, soonest first.")
+  int forecast(
+      @Parameters(paramLabel = "VM") String vm,
+      @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
+      @Mixin ApiOptions api)
+      throws IOException {
+    try (PrestageClient client = api.client()) {
+      String path = "/v1/vms/" + PrestageClient.encode(vm) + "/forecast?limit=" + limit;
+      JsonNode answer = api.parsed(client.get(path).text());
+      if (answer != null) {
+        Table table = new Table("RESOURCE", "PROBABILITY", "DUE", "EXPERTS");
+        for (JsonNode expected : answer.path("resources")) {
+          table.row(
+              expected.path("resource").asText(),
+              "%.3f".formatted(expected.path("probability").asDouble()),
+              "%.1f ms".formatted(expected.path("dueMillis").asDouble()),
+              words(expected.path("experts")));
+        }
+        table.print(System.out);
+      }
+    }
+    return 0;
+  }
+
+  private static String time(long nanos) {
+    return Instant.ofEpochSecond(nanos / 1_000_000_000, nanos % 1_000_000_000).toString();
+  }
+
+  private static String words(JsonNode list) {
+    StringBuilder words = new StringBuilder();
+    for (JsonNode word : list) {
+      words.append(words.isEmpty() ? "" : ",").append(word.asText());
+    }
+    return words.toString();
+  }
+
+  @Command(description = "This host's tiers.")
+  int tiers(@Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      JsonNode answer = api.parsed(client.get("/v1/tiers").text());
+      if (answer != null) {
+        Table table = new Table("TIER", "CAPACITY", "USED");
+        for (JsonNode tier : answer.path("tiers")) {
+          table.row(
+              tier.path("name").asText(),
+              Table.size(tier.path("capacityBytes").asLong()),
+              Table.size(tier.path("usedBytes").asLong()));
+        }
+        table.print(System.out);
+      }
+    }
+    return 0;
+  }
+
+  @Command(description = "Accesses, oldest first; of more than the limit, the newest.")
+  int history(
+      @Option(names = "--program", description = "Only this program's.") @Nullable String program,
+      @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
+      @Option(
+              names = "--since",
+              defaultValue = "1h",
+              description = "From when: 2h (ago) or ISO-8601. Default: 1h.")
+          String since,
+      @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
+      @Mixin ApiOptions api)
+      throws IOException {
+    String path =
+        "/v1/history?limit="
+            + limit
+            + "&since="
+            + PrestageClient.encode(since)
+            + (program == null ? "" : "&program=" + PrestageClient.encode(program))
+            + (vm == null ? "" : "&vm=" + PrestageClient.encode(vm));
+    try (PrestageClient client = api.client()) {
+      JsonNode answer = api.parsed(client.get(path).text());
+      if (answer != null) {
+        Table table =
+            new Table(
+                "TIME",
+                "PROGRAM",
+                "VM",
+                "TYPE",
+                "RESOURCE",
+                "ACCESS",
+                "BYTES",
+                "CAUSE",
+                "WAITED",
+                "LATENCY");
+        for (JsonNode row : answer.path("rows")) {
+          table.row(
+              time(row.path("timeNanos").asLong()),
+              row.path("program").asText(),
+              row.path("vm").asText(),
+              row.path("type").asText(),
+              row.path("space").asText() + "/" + row.path("resource").asLong(),
+              row.path("access").asText(),
+              row.path("sizeBytes").asInt(),
+              row.path("cause").asText(),
+              row.path("waited").asBoolean() ? "yes" : "no",
+              "%.3f ms".formatted(row.path("latencyNanos").asLong() / 1e6));
+        }
+        table.print(System.out);
+      }
+    }
+    return 0;
+  }
+
+  @Command(
+      description =
+          "Follow the notices: staged, available, unavailable, queued, reclaimed, degraded.")
+  int events(@Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      client.events(
+          null,
+          event ->
+              System.out.println(
+                  api.json()
+                      ? event.data()
+                      : event.id() + " " + event.kind() + " " + event.data()));
+    }
+    return 0;
+  }
+
+  @Command(description = "Every counter and level, in Prometheus' text format.")
+  int metrics(@Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      String text = client.get("/metrics").text();
+      System.out.print(api.json() ? MetricsJson.of(text) + "\n" : text);
+    }
+    return 0;
+  }
+}
