@@ -290,7 +290,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
           });
     }
     if (registry.isComplete()) {
-      link.send(new Frame.AttachedAll());
+      link.send(new Frame.BoundAll());
     }
   }
 
@@ -371,7 +371,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     Space space = vm.space();
     ask(
         request,
-        new Frame.Attach(request, vm.id(), vm.name(), space.id(), space.tenant(), space.name()),
+        new Frame.Bind(request, vm.id(), vm.name(), space.id(), space.tenant(), space.name()),
         outcome -> {
           if (outcome.refusal() == null) {
             // What the data plane said of its disk before is no longer so.
@@ -391,7 +391,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// must.
   void detach(Vm vm, Consumer<Outcome> then) {
     long request = nextRequest++;
-    ask(request, new Frame.Detach(request, vm.id()), then);
+    ask(request, new Frame.Unbind(request, vm.id()), then);
   }
 
   /// Asks the data plane to remove what it holds of an image. The answer, with the bytes that were
@@ -449,10 +449,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
         case Frame.Trouble trouble -> health.trouble(trouble.kind(), trouble.text());
         case Frame.Answer answer -> events.put(() -> answered(answer));
         case Frame.Hello _,
-            Frame.Attach _,
-            Frame.Detach _,
+            Frame.Bind _,
+            Frame.Unbind _,
             Frame.Purge _,
-            Frame.AttachedAll _,
+            Frame.BoundAll _,
             Frame.Stage _,
             Frame.Cancel _,
             Frame.Reclaim _ ->

@@ -37,7 +37,7 @@ final class Counters {
     rises("extents_granted", totals.granted());
     level("extents_live", totals.live());
     totals.outcomes().forEach(this::outcome);
-    level("extents_in_flight", engine.inFlightExtents());
+    level("extents_in_flight", engine.inFlightUnits());
     level("ranges_waiting", engine.waitingRanges());
     level("staged_bytes", engine.stagedBytes());
     level("predicting", engine.isPredicting() ? 1 : 0);

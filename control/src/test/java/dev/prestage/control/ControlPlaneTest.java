@@ -199,7 +199,7 @@ class ControlPlaneTest {
   }
 
   private Frame.Accesses touches(FakeDataPlane data, String vm, long first, int extents) {
-    Frame.Attach attach =
+    Frame.Bind attach =
         data.received(Frame.Attach.class).stream()
             .filter(a -> a.vmName().equals(vm))
             .toList()
@@ -333,7 +333,7 @@ class ControlPlaneTest {
     int vm = data.received(Frame.Attach.class).getFirst().vm();
     await(
         "the data plane stops trying",
-        () -> data.received(Frame.Detach.class).stream().anyMatch(detach -> detach.vm() == vm));
+        () -> data.received(Frame.Unbind.class).stream().anyMatch(detach -> detach.vm() == vm));
   }
 
   @Test
@@ -355,9 +355,9 @@ class ControlPlaneTest {
     awaitLinked(plane);
     data.silent = true;
     assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "no answer");
-    Frame.Attach attach = data.received(Frame.Attach.class).getFirst();
+    Frame.Bind attach = data.received(Frame.Attach.class).getFirst();
     data.send(new Frame.Answer(attach.requestId(), 4096, ""));
-    await("undone", () -> !data.received(Frame.Detach.class).isEmpty());
+    await("undone", () -> !data.received(Frame.Unbind.class).isEmpty());
     assertThat(vms(plane)).isEmpty();
   }
 
@@ -386,7 +386,7 @@ class ControlPlaneTest {
     await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
     CompletableFuture<Reply> second = later(plane, register("vm1", "web", "debian"));
     assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "vm1");
-    Frame.Attach attach = data.received(Frame.Attach.class).getFirst();
+    Frame.Bind attach = data.received(Frame.Attach.class).getFirst();
     data.send(new Frame.Answer(attach.requestId(), 65536, ""));
     assertThat(first.join()).isEqualTo(second.join());
     assertThat(data.received(Frame.Attach.class)).hasSize(1);
@@ -417,10 +417,10 @@ class ControlPlaneTest {
     ControlPlane next = controlPlane();
     awaitLinked(next);
     assertThat(vms(next)).isEqualTo(before);
-    Frame.Attach attach = data.received(Frame.Attach.class).getFirst();
+    Frame.Bind attach = data.received(Frame.Attach.class).getFirst();
     assertThat(attach.vmName()).isEqualTo("vm2");
     assertThat(attach.space()).isEqualTo(1);
-    assertThat(data.received(Frame.AttachedAll.class)).hasSize(1);
+    assertThat(data.received(Frame.BoundAll.class)).hasSize(1);
     ask(next, register("vm3", "web", "debian"));
     assertThat(space(data, "vm3")).isZero();
     assertThat(data.received(Frame.Attach.class).getLast().vm()).isGreaterThan(attach.vm());
@@ -433,7 +433,7 @@ class ControlPlaneTest {
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
     ask(plane, new Command.RemoveVm("vm1"));
-    assertThat(data.received(Frame.Detach.class)).hasSize(1);
+    assertThat(data.received(Frame.Unbind.class)).hasSize(1);
     for (Command command :
         List.of(
             new Command.RemoveVm("vm1"),
@@ -461,7 +461,7 @@ class ControlPlaneTest {
         plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "cannot keep registrations");
     assertThat(vms(plane)).extracting(Reply.VmView::vm).containsExactly("vm1");
     assertThat(data.received(Frame.Attach.class)).hasSize(1);
-    assertThat(data.received(Frame.Detach.class)).isEmpty();
+    assertThat(data.received(Frame.Unbind.class)).isEmpty();
     Files.delete(next);
     ask(plane, register("vm2", "web", "debian"));
   }
@@ -514,14 +514,14 @@ class ControlPlaneTest {
     assertThat(health(plane).parts().get("registrations")).contains("are lost");
     assertThat(health(plane).parts()).containsKey("registrations.json.damaged-1");
     ask(plane, register("vm1", "web", "debian"));
-    Frame.Attach attach = data.received(Frame.Attach.class).getLast();
+    Frame.Bind attach = data.received(Frame.Attach.class).getLast();
     assertThat(attach.vm()).as("a number that the data plane does not know").isGreaterThan(1 << 20);
     assertThat(attach.space()).isGreaterThanOrEqualTo(1 << 16);
     data.hangUp();
     await("linked again", () -> data.received(Frame.Attach.class).size() == 2);
     ask(plane, new Command.RemoveVm("vm1"));
-    assertThat(data.received(Frame.Detach.class)).hasSize(1);
-    assertThat(data.received(Frame.AttachedAll.class)).isEmpty();
+    assertThat(data.received(Frame.Unbind.class)).hasSize(1);
+    assertThat(data.received(Frame.BoundAll.class)).isEmpty();
   }
 
   @Test
@@ -566,7 +566,7 @@ class ControlPlaneTest {
     assertThat(leases.account().live()).isEqualTo(leases.account().granted() - ended(leases));
     assertThat(leases.leases())
         .isNotEmpty()
-        .allSatisfy(lease -> assertThat(lease.vm()).isEqualTo("vm1"));
+        .allSatisfy(lease -> assertThat(lease.binding()).isEqualTo("vm1"));
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", 1))).leases()).hasSize(1);
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
     assertThat(counter(plane, "extents_granted")).isEqualTo((double) leases.account().granted());
@@ -592,7 +592,7 @@ class ControlPlaneTest {
         () -> counter(plane, "extents_in_flight") == 0 && leases(plane).account().live() >= 80);
     long live = leases(plane).account().live();
     data.hangUp();
-    await("again", () -> data.received(Frame.AttachedAll.class).size() == 2);
+    await("again", () -> data.received(Frame.BoundAll.class).size() == 2);
     awaitLinked(plane);
     assertThat(leases(plane).account().live()).isEqualTo(live);
     plane.close();

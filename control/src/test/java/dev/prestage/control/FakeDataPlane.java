@@ -57,12 +57,12 @@ final class FakeDataPlane implements AutoCloseable {
   private void obey(Frame frame, Link connection) throws IOException {
     received.add(frame);
     switch (frame) {
-      case Frame.Attach attach when !silent ->
+      case Frame.Bind attach when !silent ->
           connection.send(
               new Frame.Answer(attach.requestId(), error.isEmpty() ? IMAGE_BYTES : 0, error));
-      case Frame.Detach detach when !silent ->
+      case Frame.Unbind detach when !silent ->
           connection.send(new Frame.Answer(detach.requestId(), 0, error));
-      case Frame.AttachedAll _ ->
+      case Frame.BoundAll _ ->
           connection.send(
               new Frame.Status(
                   List.of(

@@ -268,17 +268,17 @@ final class AttachedDisks implements Exports, AutoCloseable {
   ///
   /// @return the image's size
   /// @throws IOException with one line for whoever asked
-  long attach(Frame.Attach attach) throws IOException {
+  long attach(Frame.Bind bind) throws IOException {
     Attachment attachment =
         new Attachment(
-            attach.vm(), attach.vmName(), attach.space(), attach.tenant(), attach.image(), null);
+            bind.binding(), bind.name(), bind.space(), bind.tenant(), bind.source(), null);
     registry.lock();
     try {
-      Attachment before = wanted.get(attach.vmName());
+      Attachment before = wanted.get(bind.name());
       if (before != null && before.sameImage(attachment)) {
         attachment = attachment.of(before.identity());
       }
-      Disk disk = disks.get(attach.vmName());
+      Disk disk = disks.get(bind.name());
       if (disk != null && isSame(disk.space(), attachment)) {
         if (disk.isRefused()) {
           throw new IOException(disk.space().refusal());

@@ -137,8 +137,8 @@ public final class DataPlane implements AutoCloseable {
   /// What the control plane can have done.
   private final class LinkOrders implements LinkServer.Orders {
     @Override
-    public long attach(Frame.Attach attach) throws IOException {
-      return disks.attach(attach);
+    public long attach(Frame.Bind bind) throws IOException {
+      return disks.attach(bind);
     }
 
     @Override

@@ -77,7 +77,7 @@ final class LinkServer implements AutoCloseable {
     /// Attaches; returns the image's size.
     ///
     /// @throws IOException with one line for whoever asked
-    long attach(Frame.Attach attach) throws IOException;
+    long attach(Frame.Bind attach) throws IOException;
 
     /// Removes what the tier holds of an image; returns the bytes that were given back.
     long purge(String tenant, String image) throws IOException;
@@ -270,28 +270,28 @@ final class LinkServer implements AutoCloseable {
 
     private void obey(Frame frame) throws IOException {
       switch (frame) {
-        case Frame.Attach attach -> {
-          attached.add(attach.vmName());
+        case Frame.Bind bind -> {
+          attached.add(bind.name());
           inTurn(
-              attach.vm(),
+              bind.binding(),
               () -> {
-                answer(attach.requestId(), () -> orders.attach(attach));
-                tellResident(attach.space());
+                answer(bind.requestId(), () -> orders.attach(bind));
+                tellResident(bind.space());
               });
         }
-        case Frame.Detach(long requestId, int vm) ->
+        case Frame.Unbind(long requestId, int binding) ->
             inTurn(
-                vm,
+                binding,
                 () ->
                     answer(
                         requestId,
                         () -> {
-                          orders.detach(vm);
+                          orders.detach(binding);
                           return 0;
                         }));
-        case Frame.Purge(long requestId, String tenant, String image) ->
-            inTurn(NO_VM, () -> answer(requestId, () -> orders.purge(tenant, image)));
-        case Frame.AttachedAll() -> {
+        case Frame.Purge(long requestId, String tenant, String source) ->
+            inTurn(NO_VM, () -> answer(requestId, () -> orders.purge(tenant, source)));
+        case Frame.BoundAll() -> {
           // One that has been replaced no longer decides who is gone.
           if (session == this) {
             orders.keepOnly(attached);

@@ -70,13 +70,13 @@ final class ControlPlane implements AutoCloseable {
   /// Attaches and waits for the answer.
   Frame.Answer attach(int vm, String vmName, int space, String image) throws Exception {
     long id = ++requests;
-    link.send(new Frame.Attach(id, vm, vmName, space, "default", image));
+    link.send(new Frame.Bind(id, vm, vmName, space, "default", image));
     return await(Frame.Answer.class, answer -> answer.requestId() == id);
   }
 
   Frame.Answer detach(int vm) throws Exception {
     long id = ++requests;
-    link.send(new Frame.Detach(id, vm));
+    link.send(new Frame.Unbind(id, vm));
     return await(Frame.Answer.class, answer -> answer.requestId() == id);
   }
 

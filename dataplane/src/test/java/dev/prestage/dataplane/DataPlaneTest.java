@@ -8,6 +8,7 @@ import dev.prestage.dataplane.nbd.NbdClient;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.fault.Faults;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.link.Frame;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -49,7 +50,7 @@ final class DataPlaneTest {
   }
 
   private static Lease lease(long id, int first, int extents) {
-    return new Lease(id, 1, SPACE, first, extents, 0);
+    return new Lease(id, 1, new Range(SPACE, first, extents), 0, 1, 0, 0, Long.MAX_VALUE);
   }
 
   // ---- starting
@@ -81,7 +82,7 @@ final class DataPlaneTest {
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {
       assertThat(control.attach(1, "vm1", SPACE, "disk.raw").error()).isEmpty();
-      assertThat(control.attach(1, "vm1", SPACE, "disk.raw").sizeBytes()).isEqualTo(IMAGE_BYTES);
+      assertThat(control.attach(1, "vm1", SPACE, "disk.raw").amount()).isEqualTo(IMAGE_BYTES);
     }
     Files.writeString(site.nbdSocket(), "precious");
     assertThatThrownBy(site::start).hasMessageContaining("exists and is not a socket");
@@ -150,7 +151,7 @@ final class DataPlaneTest {
   }
 
   @Test
-  void detachingClosesTheVmsConnectionsAndAttachedAllDetachesTheRest() throws Exception {
+  void detachingClosesTheVmsConnectionsAndBoundAllDetachesTheRest() throws Exception {
     try (DataPlane _ = site.start();
         ControlPlane control = site.control()) {
       control.attach(1, "vm1", SPACE, "disk.raw");
@@ -163,7 +164,7 @@ final class DataPlaneTest {
         try (ControlPlane next = site.control()) {
           control.awaitEnd();
           next.attach(3, "vm3", SPACE, "disk.raw");
-          next.send(new Frame.AttachedAll());
+          next.send(new Frame.BoundAll());
           next.attach(4, "vm4", SPACE, "disk.raw");
           assertThatThrownBy(() -> stays.read(0, 1)).isInstanceOf(IOException.class);
           try (NbdClient fresh = site.client("vm3")) {
@@ -190,7 +191,7 @@ final class DataPlaneTest {
       List<Frame.AccessRecord> records =
           control.heard(Frame.Accesses.class).stream().flatMap(a -> a.records().stream()).toList();
       assertThat(records).hasSize(3);
-      assertThat(records).allMatch(r -> r.vm() == 7 && r.space() == SPACE);
+      assertThat(records).allMatch(r -> r.binding() == 7 && r.space() == SPACE);
       assertThat(records)
           .extracting(Frame.AccessRecord::offset)
           .containsExactly(3L * EXTENT + 100, 3L * EXTENT + 100, 3L * EXTENT + 50);
@@ -227,7 +228,7 @@ final class DataPlaneTest {
         int gone = extent;
         control.await(
             Frame.Evicted.class,
-            e -> e.space() == SPACE && e.first() <= gone && gone < e.first() + e.extents());
+            e -> e.space() == SPACE && e.first() <= gone && gone < e.first() + e.units());
       }
       assertThat(Site.counter(plane, "tier_used_bytes", "ssd")).isEqualTo(2 * EXTENT);
     }
@@ -253,7 +254,7 @@ final class DataPlaneTest {
         assertThat(held.state().ready()).isEqualTo(0b1111);
         assertThat(held.state().useful()).isEqualTo(0b0001);
         Frame.Resident resident = second.await(Frame.Resident.class, r -> r.space() == SPACE);
-        assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
+        assertThat(resident.units().stream()).containsExactly(2, 3, 4, 5);
         assertThat(second.heard(Frame.HeldLease.class)).hasSize(1);
         // The same registration again keeps connections and numbers the VM anew.
         try (NbdClient client = site.client("vm1")) {
@@ -261,7 +262,7 @@ final class DataPlaneTest {
           assertThat(client.read(2 * EXTENT, 1)).isEqualTo(part(2 * EXTENT, 1));
           second.await(
               Frame.Accesses.class,
-              a -> a.records().stream().anyMatch(r -> r.vm() == 9 && r.space() == 6));
+              a -> a.records().stream().anyMatch(r -> r.binding() == 9 && r.space() == 6));
         }
       }
     }
@@ -269,7 +270,7 @@ final class DataPlaneTest {
         ControlPlane third = site.control()) {
       assertThat(third.instance()).isNotEqualTo(instance);
       Frame.Resident resident = third.await(Frame.Resident.class, r -> r.space() == 6);
-      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
+      assertThat(resident.units().stream()).containsExactly(2, 3, 4, 5);
     }
   }
 
@@ -288,11 +289,11 @@ final class DataPlaneTest {
       assertThat(control.heard(Frame.Resident.class)).isEmpty();
       control.attach(2, "vm2", SPACE, "disk.raw");
       Frame.Resident resident = control.await(Frame.Resident.class, r -> r.space() == SPACE);
-      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
+      assertThat(resident.units().stream()).containsExactly(2, 3, 4, 5);
       // The same registration with a new number for the space.
       control.attach(2, "vm2", 6, "disk.raw");
       resident = control.await(Frame.Resident.class, r -> r.space() == 6);
-      assertThat(resident.extents().stream()).containsExactly(2, 3, 4, 5);
+      assertThat(resident.units().stream()).containsExactly(2, 3, 4, 5);
     }
   }
 

@@ -19,7 +19,7 @@ final class DeafControlPlane implements AutoCloseable {
   void ask() {
     try {
       for (int i = 0; i < 100; i++) {
-        link.send(new Frame.Attach(++requests, 1, "vm1", 5, "default", "no such image".repeat(10)));
+        link.send(new Frame.Bind(++requests, 1, "vm1", 5, "default", "no such image".repeat(10)));
       }
     } catch (IOException _) {
       // It was cut off.

@@ -13,6 +13,9 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Range;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
@@ -22,6 +25,7 @@ import dev.prestage.engine.time.Clock;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -51,18 +55,21 @@ public final class Engine {
   private final Notices notices;
   private final Planner planner;
   private final Map<Integer, Copy> copies = new HashMap<>();
+  private final Map<Integer, Binding> bindings = new HashMap<>();
   private final Map<Long, Allocation> allocations = new HashMap<>();
   private final Set<Long> unconfirmed = new HashSet<>();
   private final Forecast forecast = new Forecast();
   private long nextAllocation = 1;
+  private long nextRun;
   private boolean predicting = true;
   private boolean connected;
 
-  /// A VM, and where the copy of its program stands, if one runs.
+  /// A VM with its bindings, and where the copy of its program stands, if one runs.
   private static final class Copy {
     final Vm vm;
+    final List<Binding> bindings = new ArrayList<>();
     long stoppedNanos = Long.MIN_VALUE;
-    Forecaster.@Nullable Cursor cursor;
+    @Nullable Run run;
     boolean touched;
     boolean hungry;
     boolean startSeen = true;
@@ -72,23 +79,41 @@ public final class Engine {
     }
   }
 
+  /// One run of a program: a cursor for each type of resource that its VM is bound to, so that a
+  /// run with two disks is learnt once.
+  private static final class Run {
+    final long id;
+    final Map<ResourceType, Forecaster.Cursor> cursors = new EnumMap<>(ResourceType.class);
+    Forecaster.@Nullable Cursor last;
+
+    Run(long id) {
+      this.id = id;
+    }
+
+    void forecast(long nowNanos, long horizonNanos, Forecast into) {
+      for (Forecaster.Cursor cursor : cursors.values()) {
+        cursor.forecast(nowNanos, horizonNanos, into);
+      }
+    }
+  }
+
   /// A pre-allocation that a VM manager asked for: its forecast is planned again until all of it is
   /// here or given up.
   private static final class Allocation {
     final long id;
-    final Vm vm;
+    final Copy copy;
     final Forecast forecast = new Forecast();
     int planned;
     boolean hungry;
     boolean settled;
 
-    Allocation(long id, Vm vm) {
+    Allocation(long id, Copy copy) {
       this.id = id;
-      this.vm = vm;
+      this.copy = copy;
     }
   }
 
-  /// How far an allocation is, in extents.
+  /// How far an allocation is, in units.
   ///
   /// @param planned wanted and not here when it was asked for
   /// @param ready of these, here now
@@ -98,9 +123,9 @@ public final class Engine {
   public record AllocationState(
       long id, Vm vm, int planned, int ready, int leased, int waiting, boolean settled) {}
 
-  /// @param outcomes hears how each staged extent ended
-  /// @param firstLease the first lease's id; it must be higher than any that this host's data plane
-  ///   may still hold
+  /// @param outcomes hears how each staged unit ended
+  /// @param firstLease the first lease's id, and the first run's; it must be higher than any that
+  ///   this host's data plane may still hold
   public Engine(
       Thresholds thresholds,
       Limits limits,
@@ -115,31 +140,41 @@ public final class Engine {
     this.models = models;
     this.stager = stager;
     this.notices = notices;
+    this.nextRun = firstLease;
     this.planner = new Planner(thresholds, limits, new Execution(), outcomes, firstLease);
   }
 
   // ---- VMs and programs
 
-  /// A VM can be served, and its disk staged. Repeating it is harmless.
-  public void attached(Vm vm) {
-    planner.open(vm.space());
-    copies.putIfAbsent(vm.id(), new Copy(vm));
+  /// A VM is bound to a space that can be served and staged. Repeating it is harmless.
+  public void bound(Binding binding) {
+    Copy copy = copies.computeIfAbsent(binding.vm().id(), _ -> new Copy(binding.vm()));
+    planner.open(binding);
+    if (bindings.put(binding.id(), binding) == null) {
+      copy.bindings.add(binding);
+    }
   }
 
-  /// As [#attached], for a VM that ran before this engine's time: a run of which nobody saw the
-  /// start is forecast, and not learnt as one.
-  public void resumed(Vm vm) {
-    attached(vm);
-    Copy copy = copies.get(vm.id());
+  /// As [#bound], for a VM that ran before this engine's time: a run of which nobody saw the start
+  /// is forecast, and not learnt as one.
+  public void resumed(Binding binding) {
+    bound(binding);
+    Copy copy = copies.get(binding.vm().id());
     if (copy != null) {
       copy.startSeen = false;
     }
   }
 
-  /// A VM is gone. Its run ends.
+  /// A VM is gone, with all that it was bound to. Its run ends.
   public void detached(int vm) {
     stopped(vm);
-    copies.remove(vm);
+    Copy copy = copies.remove(vm);
+    if (copy != null) {
+      for (Binding binding : copy.bindings) {
+        bindings.remove(binding.id());
+        planner.close(binding);
+      }
+    }
   }
 
   /// A copy of the VM's program starts now. A run that was not ended ends. What was allocated ahead
@@ -154,10 +189,19 @@ public final class Engine {
     }
   }
 
-  private Forecaster.Cursor begin(Copy copy, long nowNanos) {
-    Forecaster.Cursor cursor = models.of(copy.vm.program()).start(copy.vm.id(), nowNanos);
-    copy.cursor = cursor;
-    return cursor;
+  private Run begin(Copy copy, long nowNanos) {
+    Run run = new Run(nextRun++);
+    for (Binding binding : copy.bindings) {
+      cursor(run, binding, nowNanos);
+    }
+    copy.run = run;
+    return run;
+  }
+
+  private Forecaster.Cursor cursor(Run run, Binding binding, long nowNanos) {
+    return run.cursors.computeIfAbsent(
+        binding.space().type(),
+        type -> models.of(binding.vm().program(), type).start(binding.vm().id(), nowNanos));
   }
 
   /// The VM's copy ended: its run is learnt, and what is on its way for it is called off.
@@ -166,19 +210,21 @@ public final class Engine {
     if (copy == null) {
       return;
     }
-    allocations.values().removeIf(allocation -> allocation.vm.id() == vm);
-    planner.stopped(copy.vm);
+    allocations.values().removeIf(allocation -> allocation.copy == copy);
+    planner.stopped(copy.bindings);
     endRun(copy);
   }
 
   private void endRun(Copy copy) {
-    Forecaster.Cursor cursor = copy.cursor;
-    if (cursor != null) {
-      copy.cursor = null;
+    Run run = copy.run;
+    if (run != null) {
+      copy.run = null;
       copy.stoppedNanos = clock.nanos();
       if (copy.startSeen) {
-        cursor.stop(copy.stoppedNanos);
-        models.learnt(copy.vm.program());
+        run.cursors.forEach((type, cursor) -> {
+          cursor.stop(copy.stoppedNanos);
+          models.learnt(copy.vm.program(), type);
+        });
       }
       copy.startSeen = true;
     }
@@ -187,7 +233,7 @@ public final class Engine {
   /// Whether a copy is known to run in the VM: its start was seen and its end was not.
   public boolean isRunning(int vm) {
     Copy copy = copies.get(vm);
-    return copy != null && copy.cursor != null && copy.startSeen;
+    return copy != null && copy.run != null && copy.startSeen;
   }
 
   /// Ends all runs, so that they are learnt.
@@ -197,27 +243,42 @@ public final class Engine {
 
   // ---- what the edges saw
 
-  /// A VM touched something. A first touch without a start begins a run: a VM manager that says
-  /// nothing is served too. Touches just after a stop are the tail of the run that ended.
+  /// The run to which a touch through a binding belongs, or [Access#NO_RUN]. A first touch without
+  /// a start begins a run: a VM manager that says nothing is served too. Touches just after a stop
+  /// are the tail of the run that ended.
+  ///
+  /// @param timeNanos when it was asked for
+  public long runOf(int binding, long timeNanos) {
+    Binding bound = bindings.get(binding);
+    Copy copy = bound == null ? null : copies.get(bound.vm().id());
+    if (copy == null) {
+      return Access.NO_RUN;
+    }
+    if (copy.run == null && timeNanos > copy.stoppedNanos + TAIL_NANOS) {
+      begin(copy, timeNanos);
+    }
+    return copy.run == null ? Access.NO_RUN : copy.run.id;
+  }
+
+  /// A VM touched something, in a run that [#runOf] named.
   public void accessed(Access access) {
-    Copy copy = copies.get(access.vm());
-    if (copy == null || access.cause() != Cause.DEMAND) {
+    Binding binding = bindings.get(access.binding());
+    Copy copy = binding == null ? null : copies.get(binding.vm().id());
+    if (binding == null || copy == null || access.cause() != Cause.DEMAND) {
       return;
     }
     planner.demanded(access.resource());
-    Forecaster.Cursor cursor = copy.cursor;
-    if (cursor == null) {
-      if (access.timeNanos() <= copy.stoppedNanos + TAIL_NANOS) {
-        return;
-      }
-      cursor = begin(copy, access.timeNanos());
+    Run run = copy.run;
+    if (run != null && run.id == access.run()) {
+      Forecaster.Cursor cursor = cursor(run, binding, access.timeNanos());
+      cursor.observe(access);
+      run.last = cursor;
+      copy.touched = true;
     }
-    cursor.observe(access);
-    copy.touched = true;
   }
 
   /// Plans for the VMs that touched something since the last call, and for those that in-flight
-  /// extents held up.
+  /// units held up.
   public void planTouched() {
     if (!planner.hasRoom()) {
       return;
@@ -240,26 +301,26 @@ public final class Engine {
 
   private void plan(Copy copy) {
     copy.hungry = false;
-    Forecaster.Cursor cursor = copy.cursor;
-    if (!isStaging() || cursor == null) {
+    Run run = copy.run;
+    if (!isStaging() || run == null) {
       return;
     }
     long now = clock.nanos();
     forecast.clear();
-    cursor.forecast(now, limits.horizon().toNanos(), forecast);
-    copy.hungry = planner.plan(copy.vm, forecast, now);
-    if (!copy.hungry && planner.inFlightExtents() == 0) {
+    run.forecast(now, limits.horizon().toNanos(), forecast);
+    copy.hungry = planner.plan(copy.bindings, forecast, now);
+    if (!copy.hungry && planner.inFlightUnits() == 0) {
       // Due times are those of the host that was learnt on. A guest that is faster outruns the
       // horizon, and while nothing is on its way looking further costs nobody anything.
       forecast.clear();
-      cursor.forecast(now, HORIZONS_WHILE_IDLE * limits.horizon().toNanos(), forecast);
-      copy.hungry = planner.plan(copy.vm, forecast, now);
+      run.forecast(now, HORIZONS_WHILE_IDLE * limits.horizon().toNanos(), forecast);
+      copy.hungry = planner.plan(copy.bindings, forecast, now);
     }
   }
 
   private void plan(Allocation allocation) {
     allocation.hungry =
-        !isStaging() || planner.plan(allocation.vm, allocation.forecast, clock.nanos());
+        !isStaging() || planner.plan(allocation.copy.bindings, allocation.forecast, clock.nanos());
   }
 
   // ---- what the stager reports
@@ -275,43 +336,58 @@ public final class Engine {
       return;
     }
     Lease lease = progress.entry().lease();
-    Copy copy = copies.get(lease.vm());
-    if (copy == null) {
+    Binding binding = bindings.get(lease.binding());
+    if (binding == null) {
       return;
     }
-    Vm vm = copy.vm;
     long now = clock.nanos();
-    int ready = Long.bitCount(progress.ready());
-    int unused = Long.bitCount(progress.news().unused());
-    long failures = progress.news().failed();
-    int failed = Long.bitCount(failures);
-    String image = vm.space().name();
-    String program = vm.program().name();
-    if (ready > 0) {
+    long ready = progress.ready();
+    long unused = progress.news().unused();
+    long failed = progress.news().failed();
+    String vm = binding.vm().name();
+    String program = binding.vm().program().name();
+    String space = binding.space().name();
+    if (ready != 0) {
       notices.publish(
           new Notice.Staged(
-              now, vm.name(), program, image, lease.id(), ready, bytes(vm.space(), ready)));
+              now,
+              vm,
+              program,
+              space,
+              lease.id(),
+              Long.bitCount(ready),
+              amount(binding.space(), lease, ready)));
     }
-    if (unused > 0) {
+    if (unused != 0) {
       notices.publish(
           new Notice.Reclaimed(
-              now, vm.name(), program, image, lease.id(), unused, bytes(vm.space(), unused)));
+              now,
+              vm,
+              program,
+              space,
+              lease.id(),
+              Long.bitCount(unused),
+              amount(binding.space(), lease, unused)));
     }
-    if (failed > 0) {
+    if (failed != 0) {
       notices.publish(
           new Notice.Unavailable(
               now,
-              vm.name(),
+              vm,
               program,
-              image,
-              lease.first() + Long.numberOfTrailingZeros(failures),
-              failed,
+              space,
+              lease.first() + Long.numberOfTrailingZeros(failed),
+              Long.bitCount(failed),
               "failed"));
     }
   }
 
-  private static long bytes(Space space, int extents) {
-    return (long) extents * space.unitBytes();
+  private static long amount(Space space, Lease lease, long units) {
+    long amount = 0;
+    for (long left = units; left != 0; left &= left - 1) {
+      amount += space.shape().amount(lease.first() + Long.numberOfTrailingZeros(left), 1);
+    }
+    return amount;
   }
 
   /// The stager cannot be reached: nothing is granted until [#confirmed]. What was asked of it may
@@ -350,14 +426,14 @@ public final class Engine {
     copies.values().forEach(copy -> copy.touched = true);
   }
 
-  /// The tier holds exactly these extents of a space.
-  public void resident(int space, BitSet extents) {
-    planner.resident(space, extents);
+  /// The tier holds exactly these units of a space.
+  public void resident(int space, BitSet units) {
+    planner.resident(space, units);
   }
 
-  /// Extents left the tier.
-  public void evicted(int space, long first, int extents) {
-    planner.evicted(space, first, extents);
+  /// Units left the tier.
+  public void evicted(int space, long first, int units) {
+    planner.evicted(space, first, units);
   }
 
   // ---- periodic work
@@ -380,10 +456,10 @@ public final class Engine {
     if (allocation.settled || allocation.hungry) {
       return;
     }
-    Planner.Standing standing = planner.standing(allocation.vm, allocation.forecast);
+    Planner.Standing standing = planner.standing(allocation.copy.bindings, allocation.forecast);
     if (standing.isSettled()) {
       allocation.settled = true;
-      Vm vm = allocation.vm;
+      Vm vm = allocation.copy.vm;
       notices.publish(
           new Notice.Available(
               now,
@@ -391,7 +467,7 @@ public final class Engine {
               vm.program().name(),
               allocation.id,
               standing.resident(),
-              bytes(vm.space(), standing.resident())));
+              standing.residentAmount()));
     }
   }
 
@@ -406,11 +482,11 @@ public final class Engine {
     if (copy == null) {
       return null;
     }
-    Allocation allocation = new Allocation(nextAllocation++, copy.vm);
-    expectStart(copy.vm, allocation.forecast);
-    Planner.Standing standing = planner.standing(copy.vm, allocation.forecast);
+    Allocation allocation = new Allocation(nextAllocation++, copy);
+    expectStart(copy, allocation.forecast);
+    Planner.Standing standing = planner.standing(copy.bindings, allocation.forecast);
     allocation.planned = standing.wanted() - standing.resident();
-    allocations.values().removeIf(earlier -> earlier.vm.id() == vm);
+    allocations.values().removeIf(earlier -> earlier.copy == copy);
     allocations.put(allocation.id, allocation);
     plan(allocation);
     return state(allocation);
@@ -423,11 +499,11 @@ public final class Engine {
   }
 
   private AllocationState state(Allocation allocation) {
-    Planner.Standing standing = planner.standing(allocation.vm, allocation.forecast);
+    Planner.Standing standing = planner.standing(allocation.copy.bindings, allocation.forecast);
     int missing = standing.wanted() - standing.resident();
     return new AllocationState(
         allocation.id,
-        allocation.vm,
+        allocation.copy.vm,
         allocation.planned,
         Math.max(0, allocation.planned - missing),
         standing.leased(),
@@ -435,9 +511,13 @@ public final class Engine {
         allocation.settled);
   }
 
-  private void expectStart(Vm vm, Forecast into) {
+  private void expectStart(Copy copy, Forecast into) {
     long now = clock.nanos();
-    models.of(vm.program()).start(vm.id(), now).forecast(now, Long.MAX_VALUE / 4, into);
+    copy.bindings.stream()
+        .map(binding -> binding.space().type())
+        .distinct()
+        .map(type -> models.of(copy.vm.program(), type).start(copy.vm.id(), now))
+        .forEach(cursor -> cursor.forecast(now, Long.MAX_VALUE / 4, into));
   }
 
   /// What a VM is expected to touch: from where its copy stands, or, while none runs, from its
@@ -447,18 +527,18 @@ public final class Engine {
     if (copy == null) {
       return;
     }
-    Forecaster.Cursor cursor = copy.cursor;
-    if (cursor == null) {
-      expectStart(copy.vm, into);
+    if (copy.run == null) {
+      expectStart(copy, into);
     } else {
-      cursor.forecast(clock.nanos(), limits.horizon().toNanos(), into);
+      copy.run.forecast(clock.nanos(), limits.horizon().toNanos(), into);
     }
   }
 
-  /// Adds what a VM's very next touch may be; nothing if no copy runs in it.
+  /// Adds what a VM's very next touch of the type that it touched last may be; nothing if no copy
+  /// runs in it.
   public void next(int vm, Forecast into) {
     Copy copy = copies.get(vm);
-    Forecaster.Cursor cursor = copy == null ? null : copy.cursor;
+    Forecaster.Cursor cursor = copy == null || copy.run == null ? null : copy.run.last;
     if (cursor != null) {
       cursor.next(clock.nanos(), into);
     }
@@ -490,7 +570,8 @@ public final class Engine {
   public Collection<LeaseLedger.Entry> leases(@Nullable Integer vm) {
     List<LeaseLedger.Entry> leases = new ArrayList<>();
     for (LeaseLedger.Entry entry : planner.ledger().live()) {
-      if (vm == null || entry.lease().vm() == vm) {
+      Binding binding = bindings.get(entry.lease().binding());
+      if (vm == null || binding != null && binding.vm().id() == vm) {
         leases.add(entry);
       }
     }
@@ -502,9 +583,9 @@ public final class Engine {
     return planner.waitingRanges();
   }
 
-  /// Extents granted and neither ready nor ended.
-  public int inFlightExtents() {
-    return planner.inFlightExtents();
+  /// Units granted and neither ready nor ended.
+  public int inFlightUnits() {
+    return planner.inFlightUnits();
   }
 
   /// Bytes held by live leases.
@@ -530,28 +611,28 @@ public final class Engine {
     }
 
     @Override
-    public void unavailable(Vm vm, long first, int extents, String reason) {
+    public void unavailable(Binding binding, Range range, String reason) {
       notices.publish(
           new Notice.Unavailable(
               clock.nanos(),
-              vm.name(),
-              vm.program().name(),
-              vm.space().name(),
-              first,
-              extents,
+              binding.vm().name(),
+              binding.vm().program().name(),
+              binding.space().name(),
+              range.first(),
+              range.units(),
               reason));
     }
 
     @Override
-    public void queued(Vm vm, long first, int extents, int depth) {
+    public void queued(Binding binding, Range range, int depth) {
       notices.publish(
           new Notice.Queued(
               clock.nanos(),
-              vm.name(),
-              vm.program().name(),
-              vm.space().name(),
-              first,
-              extents,
+              binding.vm().name(),
+              binding.vm().program().name(),
+              binding.space().name(),
+              range.first(),
+              range.units(),
               depth));
     }
   }

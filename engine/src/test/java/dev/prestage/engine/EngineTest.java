@@ -7,8 +7,10 @@ import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
@@ -26,19 +28,15 @@ class EngineTest {
   private static final Duration THINK = Duration.ofMillis(1);
   private static final Space IMAGE =
       new Space(
-          0,
-          ResourceType.FILE_BLOCK,
-          "default",
-          "debian",
-          Space.EXTENT_BYTES,
-          4096L * Space.EXTENT_BYTES);
+          0, ResourceType.FILE_BLOCK, "default", "debian", Shape.blocks(4096L * Shape.BLOCK_BYTES));
   private static final Program WEB = new Program(0, "default", "web");
-  private static final Vm VM = new Vm(1, "vm1", WEB, IMAGE);
+  private static final Vm VM = new Vm(1, "vm1", WEB);
+  private static final Binding DISK = new Binding(11, VM, "disk0", IMAGE);
 
   private final SimulatedHost host = new SimulatedHost(Limits.DEFAULT);
 
   EngineTest() {
-    host.engine.attached(VM);
+    host.engine.bound(DISK);
   }
 
   /// A made-up program: files that are read from their start on, in an order of its own; each run
@@ -49,9 +47,9 @@ class EngineTest {
     List<Long> touches = new ArrayList<>();
     for (int file = 0; file < 80; file++) {
       long first = places.nextInt(4000);
-      int extents = 1 + places.nextInt(10);
+      int units = 1 + places.nextInt(10);
       boolean leftOut = variation.nextInt(15) == 0;
-      for (int i = 0; i < extents && !leftOut; i++) {
+      for (int i = 0; i < units && !leftOut; i++) {
         touches.add(first + i);
       }
     }
@@ -64,7 +62,7 @@ class EngineTest {
 
   private int run(int number, Duration think) {
     host.engine.started(VM.id());
-    int waits = host.touch(VM, program(number), think);
+    int waits = host.touch(DISK, program(number), think);
     host.engine.stopped(VM.id());
     host.pass(Duration.ofSeconds(5));
     return waits;
@@ -116,7 +114,7 @@ class EngineTest {
     host.engine.started(VM.id());
     host.pass(Duration.ofSeconds(1));
     assertThat(host.staged).isEmpty();
-    host.touch(VM, List.of(10L, 11L, 12L), THINK);
+    host.touch(DISK, List.of(10L, 11L, 12L), THINK);
     assertThat(host.staged)
         .isNotEmpty()
         .allSatisfy(lease -> assertThat(lease.first()).isBetween(11L, 12L + 32));
@@ -135,7 +133,7 @@ class EngineTest {
     int second = run(1);
     assertThat(second).isEqualTo(first);
     assertThat(host.staged).isEmpty();
-    assertThat(host.of(WEB).runs()).isEqualTo(2);
+    assertThat(host.of(WEB, ResourceType.FILE_BLOCK).runs()).isEqualTo(2);
     host.forgetBytes();
     host.engine.predicting(true);
     assertThat(run(1)).isLessThan(first / 8);
@@ -146,11 +144,11 @@ class EngineTest {
     run(1);
     host.forgetBytes();
     host.engine.started(VM.id());
-    assertThat(host.engine.inFlightExtents()).isPositive();
+    assertThat(host.engine.inFlightUnits()).isPositive();
     host.engine.stopped(VM.id());
     assertThat(host.cancelled).isNotEmpty();
     host.pass(Duration.ofMillis(50));
-    assertThat(host.engine.inFlightExtents()).isZero();
+    assertThat(host.engine.inFlightUnits()).isZero();
     assertAccount();
   }
 
@@ -166,7 +164,7 @@ class EngineTest {
         .singleElement()
         .satisfies(notice -> {
           assertThat(notice.allocation()).isEqualTo(asked.id());
-          assertThat(notice.extents()).isEqualTo(asked.planned());
+          assertThat(notice.units()).isEqualTo(asked.planned());
         });
     assertThat(run(1)).isZero();
   }
@@ -200,7 +198,7 @@ class EngineTest {
     host.pass(Duration.ofSeconds(5));
     assertThat(host.told(Notice.Available.class))
         .singleElement()
-        .satisfies(notice -> assertThat(notice.extents()).isEqualTo(asked.planned()));
+        .satisfies(notice -> assertThat(notice.units()).isEqualTo(asked.planned()));
     assertAccount();
   }
 
@@ -220,7 +218,7 @@ class EngineTest {
     host.engine.disconnected();
     int before = host.staged.size();
     host.engine.started(VM.id());
-    host.touch(VM, program(1).subList(0, 20), THINK);
+    host.touch(DISK, program(1).subList(0, 20), THINK);
     host.engine.reconnected(true);
     host.pass(Duration.ofSeconds(1));
     assertThat(host.staged).hasSize(before);
@@ -248,7 +246,7 @@ class EngineTest {
   }
 
   @Test
-  void unusedExtentsAreGivenBackAfterTheirPeriodAndSaidToBe() {
+  void unusedUnitsAreGivenBackAfterTheirPeriodAndSaidToBe() {
     run(1);
     host.forgetBytes();
     host.engine.allocate(VM.id());
@@ -263,16 +261,16 @@ class EngineTest {
 
   @Test
   void firstTouchBeginsARunAndTheTailOfAStoppedOneDoesNot() {
-    host.touch(VM, List.of(5L), THINK);
+    host.touch(DISK, List.of(5L), THINK);
     assertThat(host.engine.isRunning(VM.id())).isTrue();
     host.engine.stopped(VM.id());
-    host.touch(VM, List.of(6L, 7L), THINK);
+    host.touch(DISK, List.of(6L, 7L), THINK);
     assertThat(host.engine.isRunning(VM.id())).isFalse();
     host.pass(Duration.ofSeconds(2));
-    host.touch(VM, List.of(8L), THINK);
+    host.touch(DISK, List.of(8L), THINK);
     assertThat(host.engine.isRunning(VM.id())).isTrue();
     host.engine.detached(VM.id());
-    assertThat(host.of(WEB).runs()).isEqualTo(2);
+    assertThat(host.of(WEB, ResourceType.FILE_BLOCK).runs()).isEqualTo(2);
   }
 
   @Test
@@ -280,27 +278,28 @@ class EngineTest {
     SimulatedHost small =
         new SimulatedHost(
             new Limits(
-                64L * Space.EXTENT_BYTES,
+                64L * Shape.BLOCK_BYTES,
                 32,
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(60),
                 16,
                 Double.POSITIVE_INFINITY));
-    Vm other = new Vm(2, "vm2", WEB, IMAGE);
-    small.engine.attached(VM);
-    small.engine.attached(other);
+    Vm other = new Vm(2, "vm2", WEB);
+    Binding otherDisk = new Binding(12, other, "disk0", IMAGE);
+    small.engine.bound(DISK);
+    small.engine.bound(otherDisk);
     small.engine.started(VM.id());
-    small.touch(VM, program(1), THINK);
+    small.touch(DISK, program(1), THINK);
     small.engine.stopped(VM.id());
     small.pass(Duration.ofMinutes(2));
     small.forgetBytes();
     small.engine.started(VM.id());
     small.engine.started(other.id());
     small.pass(Duration.ofSeconds(1));
-    assertThat(small.engine.stagedBytes()).isEqualTo(64L * Space.EXTENT_BYTES);
+    assertThat(small.engine.stagedBytes()).isEqualTo(64L * Shape.BLOCK_BYTES);
     assertThat(small.engine.waitingRanges()).isPositive();
     assertThat(small.told(Notice.Queued.class)).isNotEmpty();
-    assertThat(small.touch(other, program(1), THINK)).isLessThan(program(1).size() / 2);
+    assertThat(small.touch(otherDisk, program(1), THINK)).isLessThan(program(1).size() / 2);
     small.engine.detached(VM.id());
     small.engine.detached(other.id());
     small.pass(Duration.ofMinutes(3));
@@ -319,7 +318,7 @@ class EngineTest {
     assertThat(next().size()).isZero();
     host.engine.started(VM.id());
     assertThat(next().size()).isZero();
-    host.touch(VM, List.of(10L, 500L, 10L, 500L, 10L), THINK);
+    host.touch(DISK, List.of(10L, 500L, 10L, 500L, 10L), THINK);
     Forecast forecast = next();
     assertThat(forecast.probability(forecast.row(500))).isCloseTo(2 / 2.5, within(1e-9));
     assertThat(forecast.size()).isEqualTo(1);
@@ -330,13 +329,39 @@ class EngineTest {
   }
 
   @Test
-  void whereNothingFollowedBeforeTheNextTouchIsTheNextExtent() {
+  void whereNothingFollowedBeforeTheNextTouchIsTheNextUnit() {
     host.engine.started(VM.id());
-    host.touch(VM, List.of(10L, 11L, 12L), THINK);
+    host.touch(DISK, List.of(10L, 11L, 12L), THINK);
     Forecast forecast = next();
     assertThat(forecast.size()).isEqualTo(1);
     assertThat(forecast.resource(0)).isEqualTo(13);
     assertThat(forecast.probability(0)).isBetween(0.0, 1.0);
     assertThat(forecast.experts(0)).isEqualTo(Expert.SEQUENTIAL.bit());
+  }
+
+  @Test
+  void twoDisksOfAVmAreOneRunAndBothArePredicted() {
+    Space data =
+        new Space(
+            1, ResourceType.FILE_BLOCK, "default", "data", Shape.blocks(1000L * Shape.BLOCK_BYTES));
+    Binding second = new Binding(13, VM, "disk1", data);
+    host.engine.bound(second);
+    int[] waits = {0, 0};
+    for (int run = 0; run < 2; run++) {
+      host.engine.started(VM.id());
+      for (long unit = 0; unit < 60; unit++) {
+        waits[run] += host.touch(DISK, List.of(3 * unit), THINK);
+        waits[run] += host.touch(second, List.of(900 - 7 * unit), THINK);
+      }
+      host.engine.stopped(VM.id());
+      host.pass(Duration.ofSeconds(5));
+      host.forgetBytes();
+    }
+    assertThat(host.of(WEB, ResourceType.FILE_BLOCK).runs()).isEqualTo(2);
+    assertThat(host.of(WEB, ResourceType.FILE_BLOCK).resources()).isEqualTo(120);
+    assertThat(waits[0]).isEqualTo(120);
+    assertThat(waits[1]).isLessThan(10);
+    assertThat(host.staged).extracting(lease -> lease.binding()).contains(DISK.id(), second.id());
+    assertAccount();
   }
 }

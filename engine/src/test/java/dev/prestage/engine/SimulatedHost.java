@@ -10,10 +10,11 @@ import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
-import dev.prestage.engine.resource.Space;
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.engine.time.SimulatedClock;
@@ -22,9 +23,11 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.Set;
 import java.util.TreeMap;
 
 /// A host in simulated time: a tier, an origin 10 ms away that 32 staging fetches may ask at once,
@@ -40,14 +43,14 @@ final class SimulatedHost implements Stager, Models {
   final List<Lease> staged = new ArrayList<>();
   final List<Long> cancelled = new ArrayList<>();
   private final Map<Program, HybridForecaster> learnt = new HashMap<>();
-  final BitSet resident = new BitSet();
+  final Set<Long> resident = new HashSet<>();
   final Engine engine;
   private final List<StagingOutcome> outcomes = new ArrayList<>();
   private final Map<Long, Held> held = new TreeMap<>();
   private final Map<Long, Long> arrivals = new HashMap<>();
   private final PriorityQueue<Wanted> wanted =
       new PriorityQueue<>(
-          Comparator.comparingLong(Wanted::dueNanos).thenComparingLong(Wanted::extent));
+          Comparator.comparingLong(Wanted::dueNanos).thenComparingLong(Wanted::resource));
   private final PriorityQueue<Event> events =
       new PriorityQueue<>(
           Comparator.comparingLong(Event::timeNanos).thenComparingLong(Event::number));
@@ -56,7 +59,7 @@ final class SimulatedHost implements Stager, Models {
 
   private record Event(long timeNanos, long number, Runnable what) {}
 
-  private record Wanted(Held held, long extent, long dueNanos) {}
+  private record Wanted(Held held, long resource, long dueNanos) {}
 
   /// The words of a [LeaseState], as they grow.
   private static final class Held {
@@ -72,9 +75,13 @@ final class SimulatedHost implements Stager, Models {
       this.lease = lease;
     }
 
-    long bit(long extent) {
-      long place = extent - lease.first();
-      return place < 0 || place >= lease.extents() ? 0 : 1L << place;
+    long resource(int place) {
+      return Resource.of(lease.space(), lease.first() + place);
+    }
+
+    long bit(long resource) {
+      long place = resource - resource(0);
+      return place < 0 || place >= lease.units() ? 0 : 1L << place;
     }
 
     long open() {
@@ -131,30 +138,31 @@ final class SimulatedHost implements Stager, Models {
     clock.advanceTo(nanos);
   }
 
-  /// A guest touches the extents in turn, thinking in between.
+  /// A guest touches the units in turn, thinking in between.
   ///
   /// @return how many touches had to wait
-  int touch(Vm vm, List<Long> extents, Duration think) {
+  int touch(Binding disk, List<Long> units, Duration think) {
     int waits = 0;
-    for (long extent : extents) {
+    for (long unit : units) {
       pass(think);
-      boolean absent = !resident.get((int) extent);
+      long resource = Resource.of(disk.space().id(), unit);
+      boolean absent = !resident.contains(resource);
       engine.accessed(
           new Access(
-              vm.program().id(),
-              vm.id(),
-              Resource.of(vm.space().id(), extent),
+              disk.id(),
+              engine.runOf(disk.id(), clock.nanos()),
+              resource,
               clock.nanos(),
               AccessType.READ,
-              Space.EXTENT_BYTES,
+              Shape.BLOCK_BYTES,
               Cause.DEMAND,
               absent,
               absent ? Access.PENDING : 1000));
       engine.planTouched();
-      demand(extent);
+      demand(resource);
       if (absent) {
         waits++;
-        Long arrival = arrivals.get(extent);
+        Long arrival = arrivals.get(resource);
         if (arrival != null) {
           passTo(arrival);
         }
@@ -163,19 +171,19 @@ final class SimulatedHost implements Stager, Models {
     return waits;
   }
 
-  private void demand(long extent) {
-    boolean here = resident.get((int) extent);
-    if (!here && !arrivals.containsKey(extent)) {
-      arrivals.put(extent, clock.nanos() + FETCH_NANOS);
+  private void demand(long resource) {
+    boolean here = resident.contains(resource);
+    if (!here && !arrivals.containsKey(resource)) {
+      arrivals.put(resource, clock.nanos() + FETCH_NANOS);
       at(
           FETCH_NANOS,
           () -> {
-            arrivals.remove(extent);
-            resident.set((int) extent);
+            arrivals.remove(resource);
+            resident.add(resource);
           });
     }
     for (Held mine : List.copyOf(held.values())) {
-      long bit = mine.bit(extent);
+      long bit = mine.bit(resource);
       if ((mine.ready & ~mine.useful & ~mine.unused & bit) != 0) {
         mine.useful |= bit;
         report(mine);
@@ -203,27 +211,27 @@ final class SimulatedHost implements Stager, Models {
     while (fetching < FETCHES && !wanted.isEmpty()) {
       Wanted next = wanted.remove();
       Held mine = next.held();
-      long bit = mine.bit(next.extent());
+      long bit = mine.bit(next.resource());
       if ((mine.open() & bit) == 0) {
         continue;
       }
-      if (resident.get((int) next.extent())) {
+      if (resident.contains(next.resource())) {
         mine.redundant |= bit;
         report(mine);
         continue;
       }
       fetching++;
-      arrivals.putIfAbsent(next.extent(), clock.nanos() + FETCH_NANOS);
-      at(FETCH_NANOS, () -> arrived(mine, next.extent()));
+      arrivals.putIfAbsent(next.resource(), clock.nanos() + FETCH_NANOS);
+      at(FETCH_NANOS, () -> arrived(mine, next.resource()));
     }
   }
 
-  private void arrived(Held mine, long extent) {
+  private void arrived(Held mine, long resource) {
     fetching--;
-    arrivals.remove(extent);
-    resident.set((int) extent);
-    if ((mine.open() & mine.bit(extent)) != 0) {
-      mine.ready |= mine.bit(extent);
+    arrivals.remove(resource);
+    resident.add(resource);
+    if ((mine.open() & mine.bit(resource)) != 0) {
+      mine.ready |= mine.bit(resource);
       report(mine);
     }
     pump();
@@ -236,8 +244,8 @@ final class SimulatedHost implements Stager, Models {
     staged.add(lease);
     Held mine = new Held(lease);
     held.put(lease.id(), mine);
-    for (int i = 0; i < lease.extents(); i++) {
-      wanted.add(new Wanted(mine, lease.first() + i, lease.dueNanos()));
+    for (int i = 0; i < lease.units(); i++) {
+      wanted.add(new Wanted(mine, mine.resource(i), lease.dueNanos()));
     }
     pump();
   }
@@ -257,9 +265,9 @@ final class SimulatedHost implements Stager, Models {
     Held mine = held.get(leaseId);
     if (mine != null) {
       long idle = mine.ready & ~mine.useful;
-      for (int i = 0; i < mine.lease.extents(); i++) {
+      for (int i = 0; i < mine.lease.units(); i++) {
         if ((idle >>> i & 1) != 0) {
-          resident.clear((int) mine.lease.first() + i);
+          resident.remove(mine.resource(i));
         }
       }
       mine.unused |= idle;
@@ -269,12 +277,12 @@ final class SimulatedHost implements Stager, Models {
   }
 
   @Override
-  public HybridForecaster of(Program program) {
+  public HybridForecaster of(Program program, ResourceType type) {
     return learnt.computeIfAbsent(program, _ -> new HybridForecaster());
   }
 
   @Override
-  public void learnt(Program program) {}
+  public void learnt(Program program, ResourceType type) {}
 
   <N extends Notice> List<N> told(Class<N> kind) {
     return notices.stream().filter(kind::isInstance).map(kind::cast).toList();
@@ -284,5 +292,6 @@ final class SimulatedHost implements Stager, Models {
   void forgetBytes() {
     resident.clear();
     engine.resident(0, new BitSet());
+    engine.resident(1, new BitSet());
   }
 }

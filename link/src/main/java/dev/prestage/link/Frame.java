@@ -19,26 +19,26 @@ public sealed interface Frame {
 
   // ---- control plane to data plane
 
-  /// Serve an image to a VM as the NBD export that has the VM's name. Repeating it is harmless.
+  /// Serve a space to a VM under a name, such as an NBD export's. Repeating it is harmless.
   ///
   /// @param requestId echoed in the [Answer]
-  /// @param vm the VM's number in access records
-  /// @param vmName the VM's name, which is the export's name
-  /// @param space the image's number in access records and leases
+  /// @param binding the number of the VM's use of the space, in access records and leases
+  /// @param name the name under which it is served
+  /// @param space the space's number in access records and leases
   /// @param tenant whose it is
-  /// @param image the image's name at the origin
-  record Attach(long requestId, int vm, String vmName, int space, String tenant, String image)
+  /// @param source what it is at the origin, such as an image's name
+  record Bind(long requestId, int binding, String name, int space, String tenant, String source)
       implements Frame {}
 
-  /// Stop serving a VM and close its connections. Its leases end.
-  record Detach(long requestId, int vm) implements Frame {}
+  /// Stop serving a binding and close its connections. Its leases end.
+  record Unbind(long requestId, int binding) implements Frame {}
 
-  /// Control to data: remove what the tier holds of an image, in every version. Answered with the
-  /// bytes that were given back.
-  record Purge(long requestId, String tenant, String image) implements Frame {}
+  /// Remove what this host holds of a source, in every version. Answered with the amount that was
+  /// given back.
+  record Purge(long requestId, String tenant, String source) implements Frame {}
 
-  /// All registrations have been sent since [Hello]; a VM that was not among them is gone.
-  record AttachedAll() implements Frame {}
+  /// All bindings have been sent since [Hello]; one that was not among them is gone.
+  record BoundAll() implements Frame {}
 
   /// Stage a range ([dev.prestage.engine.stage.Stager#stage]).
   record Stage(Lease lease) implements Frame {}
@@ -51,11 +51,11 @@ public sealed interface Frame {
 
   // ---- data plane to control plane
 
-  /// What became of an [Attach] or a [Detach].
+  /// What became of a [Bind], an [Unbind] or a [Purge].
   ///
-  /// @param sizeBytes the image's size, or 0 for a [Detach]
+  /// @param amount the size of what was bound, what was given back by a purge, else 0
   /// @param error one line for the person who asked, or empty
-  record Answer(long requestId, long sizeBytes, String error) implements Frame {}
+  record Answer(long requestId, long amount, String error) implements Frame {}
 
   /// A batch of accesses, in the order in which the edge saw them.
   record Accesses(List<AccessRecord> records) implements Frame {}
@@ -63,18 +63,18 @@ public sealed interface Frame {
   /// One request at an edge. A request that has to wait is reported twice: when it came, for
   /// whoever predicts, and when it was answered, for whoever keeps history.
   ///
-  /// @param vm by number
+  /// @param binding by number
   /// @param space by number
-  /// @param offset of the first byte in the space
-  /// @param sizeBytes how much; at least 1
+  /// @param offset where it begins in the space
+  /// @param amount how much; at least 1
   /// @param timeNanos when it came, nanoseconds since the epoch
   /// @param waited whether it had to wait for an origin
   /// @param latencyNanos from request to reply, or [dev.prestage.engine.access.Access#PENDING]
   record AccessRecord(
-      int vm,
+      int binding,
       int space,
       long offset,
-      int sizeBytes,
+      int amount,
       long timeNanos,
       AccessType type,
       Cause cause,
@@ -89,13 +89,13 @@ public sealed interface Frame {
   /// [Hello].
   record HeldLease(Lease lease, LeaseState state) implements Frame {}
 
-  /// Which extents of a space are on this host, sent when a space is attached and after [Hello].
+  /// Which units of a space are on this host, sent when a space is bound and after [Hello].
   ///
-  /// @param extents the bits of resident extents
-  record Resident(int space, BitSet extents) implements Frame {}
+  /// @param units the bits of resident units
+  record Resident(int space, BitSet units) implements Frame {}
 
-  /// Extents that left this host, or were found corrupt.
-  record Evicted(int space, long first, int extents) implements Frame {}
+  /// Units that left this host, or were found corrupt.
+  record Evicted(int space, long first, int units) implements Frame {}
 
   /// Counters and levels by name, cumulative since the data plane's start, sent about once a
   /// second. The first one after [Hello] also says that all held leases have been named.
@@ -107,7 +107,7 @@ public sealed interface Frame {
   /// @param label such as a VM's or a tier's name, or empty
   record Counter(String name, String label, long value) {}
 
-  /// Something that a person should know: full disk, dead origin, corrupt extent.
+  /// Something that a person should know: full disk, dead origin, corrupt unit.
   ///
   /// @param kind one word that stays the same for the same trouble, such as `tier-full`
   /// @param text one line: what, where, what to do

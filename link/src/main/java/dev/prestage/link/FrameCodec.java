@@ -4,14 +4,14 @@ import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.link.Frame.AccessRecord;
 import dev.prestage.link.Frame.Accesses;
 import dev.prestage.link.Frame.Answer;
-import dev.prestage.link.Frame.Attach;
-import dev.prestage.link.Frame.AttachedAll;
+import dev.prestage.link.Frame.Bind;
+import dev.prestage.link.Frame.BoundAll;
 import dev.prestage.link.Frame.Cancel;
 import dev.prestage.link.Frame.Counter;
-import dev.prestage.link.Frame.Detach;
 import dev.prestage.link.Frame.Evicted;
 import dev.prestage.link.Frame.HeldLease;
 import dev.prestage.link.Frame.Hello;
@@ -22,6 +22,7 @@ import dev.prestage.link.Frame.Resident;
 import dev.prestage.link.Frame.Stage;
 import dev.prestage.link.Frame.Status;
 import dev.prestage.link.Frame.Trouble;
+import dev.prestage.link.Frame.Unbind;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -37,15 +38,15 @@ import java.util.function.Supplier;
 /// Frames to bytes and back. A frame's kind is its number below; numbers are never reused.
 public final class FrameCodec {
   /// The protocol's version. It rises when a frame changes its meaning or layout.
-  public static final int VERSION = 2;
+  public static final int VERSION = 3;
 
-  /// The largest frame: the resident extents of an 8 TiB image are 16 MiB of bits.
+  /// The largest frame: the resident units of 8 TiB in blocks are 16 MiB of bits.
   public static final int MAX_BYTES = 17 * 1024 * 1024;
 
   private static final byte HELLO = 1;
-  private static final byte ATTACH = 2;
-  private static final byte DETACH = 3;
-  private static final byte ATTACHED_ALL = 4;
+  private static final byte BIND = 2;
+  private static final byte UNBIND = 3;
+  private static final byte BOUND_ALL = 4;
   private static final byte STAGE = 5;
   private static final byte CANCEL = 6;
   private static final byte RECLAIM = 7;
@@ -101,33 +102,33 @@ public final class FrameCodec {
         out.writeLong(pid);
         out.writeLong(instance);
       }
-      case Attach(
+      case Bind(
               long requestId,
-              int vm,
-              String vmName,
+              int binding,
+              String name,
               int space,
               String tenant,
-              String image) -> {
-        out.writeByte(ATTACH);
+              String source) -> {
+        out.writeByte(BIND);
         out.writeLong(requestId);
-        out.writeInt(vm);
-        writeText(vmName, out);
+        out.writeInt(binding);
+        writeText(name, out);
         out.writeInt(space);
         writeText(tenant, out);
-        writeText(image, out);
+        writeText(source, out);
       }
-      case Detach(long requestId, int vm) -> {
-        out.writeByte(DETACH);
+      case Unbind(long requestId, int binding) -> {
+        out.writeByte(UNBIND);
         out.writeLong(requestId);
-        out.writeInt(vm);
+        out.writeInt(binding);
       }
-      case Purge(long requestId, String tenant, String image) -> {
+      case Purge(long requestId, String tenant, String source) -> {
         out.writeByte(PURGE);
         out.writeLong(requestId);
         writeText(tenant, out);
-        writeText(image, out);
+        writeText(source, out);
       }
-      case AttachedAll() -> out.writeByte(ATTACHED_ALL);
+      case BoundAll() -> out.writeByte(BOUND_ALL);
       case Stage(Lease lease) -> {
         out.writeByte(STAGE);
         writeLease(lease, out);
@@ -140,10 +141,10 @@ public final class FrameCodec {
         out.writeByte(RECLAIM);
         out.writeLong(leaseId);
       }
-      case Answer(long requestId, long sizeBytes, String error) -> {
+      case Answer(long requestId, long amount, String error) -> {
         out.writeByte(ANSWER);
         out.writeLong(requestId);
-        out.writeLong(sizeBytes);
+        out.writeLong(amount);
         writeText(error, out);
       }
       case Accesses(List<AccessRecord> records) -> {
@@ -165,18 +166,18 @@ public final class FrameCodec {
         writeLease(lease, out);
         writeState(state, out);
       }
-      case Resident(int space, BitSet extents) -> {
+      case Resident(int space, BitSet units) -> {
         out.writeByte(RESIDENT);
         out.writeInt(space);
-        byte[] bits = extents.toByteArray();
+        byte[] bits = units.toByteArray();
         out.writeInt(bits.length);
         out.write(bits);
       }
-      case Evicted(int space, long first, int extents) -> {
+      case Evicted(int space, long first, int units) -> {
         out.writeByte(EVICTED);
         out.writeInt(space);
         out.writeLong(first);
-        out.writeInt(extents);
+        out.writeInt(units);
       }
       case Status(List<Counter> counters) -> {
         out.writeByte(STATUS);
@@ -199,12 +200,12 @@ public final class FrameCodec {
     byte kind = in.get();
     return switch (kind) {
       case HELLO -> new Hello(in.getInt(), in.getLong(), in.getLong());
-      case ATTACH ->
-          new Attach(
+      case BIND ->
+          new Bind(
               in.getLong(), in.getInt(), readText(in), in.getInt(), readText(in), readText(in));
-      case DETACH -> new Detach(in.getLong(), in.getInt());
+      case UNBIND -> new Unbind(in.getLong(), in.getInt());
       case PURGE -> new Purge(in.getLong(), readText(in), readText(in));
-      case ATTACHED_ALL -> new AttachedAll();
+      case BOUND_ALL -> new BoundAll();
       case STAGE -> new Stage(readLease(in));
       case CANCEL -> new Cancel(in.getLong());
       case RECLAIM -> new Reclaim(in.getLong());
@@ -228,16 +229,27 @@ public final class FrameCodec {
 
   private static void writeLease(Lease lease, DataOutputStream out) throws IOException {
     out.writeLong(lease.id());
-    out.writeInt(lease.vm());
+    out.writeInt(lease.binding());
     out.writeInt(lease.space());
     out.writeLong(lease.first());
-    out.writeInt(lease.extents());
+    out.writeInt(lease.units());
+    out.writeInt(lease.pool());
+    out.writeFloat(lease.probability());
+    out.writeInt(lease.experts());
     out.writeLong(lease.dueNanos());
+    out.writeLong(lease.untilNanos());
   }
 
   private static Lease readLease(ByteBuffer in) {
     return new Lease(
-        in.getLong(), in.getInt(), in.getInt(), in.getLong(), in.getInt(), in.getLong());
+        in.getLong(),
+        in.getInt(),
+        new Range(in.getInt(), in.getLong(), in.getInt()),
+        in.getInt(),
+        in.getFloat(),
+        in.getInt(),
+        in.getLong(),
+        in.getLong());
   }
 
   private static void writeState(LeaseState state, DataOutputStream out) throws IOException {
@@ -266,10 +278,10 @@ public final class FrameCodec {
   }
 
   private static void writeAccess(AccessRecord record, DataOutputStream out) throws IOException {
-    out.writeInt(record.vm());
+    out.writeInt(record.binding());
     out.writeInt(record.space());
     out.writeLong(record.offset());
-    out.writeInt(record.sizeBytes());
+    out.writeInt(record.amount());
     out.writeLong(record.timeNanos());
     out.writeByte(TYPES.indexOf(record.type()));
     out.writeByte(CAUSES.indexOf(record.cause()));

@@ -8,6 +8,7 @@ import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Range;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -24,16 +25,18 @@ class FrameCodecTest {
   private static final LeaseState STATE = new LeaseState(7, -1, 1, 2, 4, 8, 16, Long.MIN_VALUE, 9);
 
   static List<Frame> frames() {
-    BitSet extents = new BitSet();
-    extents.set(3, 200);
-    extents.set(100_000);
+    BitSet units = new BitSet();
+    units.set(3, 200);
+    units.set(100_000);
     return List.of(
         new Frame.Hello(FrameCodec.VERSION, 4711, -5),
-        new Frame.Attach(1, 2, "vm-ü", 3, "default", "debian 12.raw"),
-        new Frame.Detach(9, 2),
+        new Frame.Bind(1, 2, "vm-ü", 3, "default", "debian 12.raw"),
+        new Frame.Unbind(9, 2),
         new Frame.Purge(10, "default", "debian 12.raw"),
-        new Frame.AttachedAll(),
-        new Frame.Stage(new Lease(Long.MAX_VALUE, 1, 2, 1L << 39, 64, -1)),
+        new Frame.BoundAll(),
+        new Frame.Stage(
+            new Lease(
+                Long.MAX_VALUE, 1, new Range(2, 1L << 39, 64), 3, 0.7f, 6, -1, Long.MAX_VALUE)),
         new Frame.Cancel(8),
         new Frame.Reclaim(9),
         new Frame.Answer(1, 1L << 40, ""),
@@ -44,8 +47,8 @@ class FrameCodecTest {
                     6, 7, 8, 9, 10, AccessType.UNKNOWN, Cause.DEMAND, false, 11))),
         new Frame.Accesses(List.of()),
         new Frame.Leases(List.of(STATE, STATE)),
-        new Frame.HeldLease(new Lease(7, 1, 2, 3, 4, 5), STATE),
-        new Frame.Resident(3, extents),
+        new Frame.HeldLease(new Lease(7, 1, new Range(2, 3, 4), 0, 1, 0, 5, 6), STATE),
+        new Frame.Resident(3, units),
         new Frame.Resident(4, new BitSet()),
         new Frame.Evicted(1, 2, 3),
         new Frame.Status(List.of(new Frame.Counter("demand_reads", "vm1", 5))),

@@ -59,7 +59,7 @@ public final class BootRecorder implements AutoCloseable {
     Link link =
         Link.connect(
             linkSocket, new Frame.Hello(FrameCodec.VERSION, ProcessHandle.current().pid(), 1));
-    link.send(new Frame.Attach(1, 1, "guest", 1, "default", absolute.getFileName().toString()));
+    link.send(new Frame.Bind(1, 1, "guest", 1, "default", absolute.getFileName().toString()));
     awaitAttached(link);
     PrintWriter out = new PrintWriter(Files.newBufferedWriter(log, StandardCharsets.UTF_8));
     out.println("start_epoch_us,end_epoch_us,offset,length");

@@ -51,7 +51,7 @@ class BootReplayTest {
                 new TierOptions("tier", folder.resolve("tier"), 64 << 20, "ssd")),
             new HostClock());
     link = Link.connect(folder.resolve("link.sock"), new Frame.Hello(FrameCodec.VERSION, 1, 1));
-    link.send(new Frame.Attach(1, 1, "vm", 1, "default", "image"));
+    link.send(new Frame.Bind(1, 1, "vm", 1, "default", "image"));
     while (!(link.receive() instanceof Frame.Answer)) {
       // Until the export is there.
     }

@@ -301,7 +301,7 @@ public record Configuration(
         new Limits(
             stage.value("capacity", tier.capacityBytes() / 4, Quantities::bytes),
             stage.value(
-                "inFlight", Limits.DEFAULT.inFlightExtents(), text -> whole(text, 1, 65_536)),
+                "inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
             stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration),
             stage.value("waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)),

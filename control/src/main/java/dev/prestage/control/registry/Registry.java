@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
@@ -339,7 +340,7 @@ public final class Registry implements Spaces {
   public Space space(int number, long imageBytes) {
     Name name = name(number);
     return new Space(
-        number, name.type(), name.tenant(), name.name(), Space.EXTENT_BYTES, imageBytes);
+        number, name.type(), name.tenant(), name.name(), Shape.BLOCK_BYTES, imageBytes);
   }
 
   /// How the switch was set by somebody, if it was.

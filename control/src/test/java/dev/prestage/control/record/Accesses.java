@@ -7,6 +7,7 @@ import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import java.util.concurrent.locks.LockSupport;
@@ -22,7 +23,7 @@ final class Accesses {
 
   static Vm vm(String name, String program) {
     Space space =
-        new Space(7, ResourceType.FILE_BLOCK, "default", "debian12", Space.EXTENT_BYTES, 1L << 30);
+        new Space(7, ResourceType.FILE_BLOCK, "default", "debian12", Shape.BLOCK_BYTES, 1L << 30);
     return new Vm(1, name, new Program(1, "default", program), space);
   }
 

@@ -305,7 +305,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       try {
         space.attachments--;
         for (LiveLease lease : List.copyOf(space.leases.values())) {
-          if (lease.lease.vm() == vm) {
+          if (lease.lease.binding() == vm) {
             lock.book().cancelWaiting(lease);
           }
         }

@@ -38,7 +38,7 @@ final class LeaseBook {
     if (space == null) {
       live.failed = lease.mask();
     } else {
-      for (int i = 0; i < lease.extents(); i++) {
+      for (int i = 0; i < lease.units(); i++) {
         begin(live, space, i);
       }
       space.leases.put(new BlockSpace.Place(lease.first(), lease.id()), live);
@@ -83,10 +83,10 @@ final class LeaseBook {
 
   private static List<LiveLease> covering(BlockSpace space, int extent) {
     List<LiveLease> found = List.of();
-    var from = new BlockSpace.Place((long) extent - Lease.MAX_EXTENTS + 1, Long.MIN_VALUE);
+    var from = new BlockSpace.Place((long) extent - Lease.MAX_UNITS + 1, Long.MIN_VALUE);
     var to = new BlockSpace.Place(extent, Long.MAX_VALUE);
     for (LiveLease lease : space.leases.subMap(from, true, to, true).values()) {
-      if (extent < lease.lease.first() + lease.lease.extents()) {
+      if (extent < lease.lease.first() + lease.lease.units()) {
         if (found.isEmpty()) {
           found = new ArrayList<>(2);
         }

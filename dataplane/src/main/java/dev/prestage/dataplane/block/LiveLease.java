@@ -39,7 +39,7 @@ final class LiveLease implements Comparable<LiveLease> {
   LiveLease(Lease lease, @Nullable BlockSpace space) {
     this.lease = lease;
     this.space = space;
-    this.readyAtNanos = new long[lease.extents()];
+    this.readyAtNanos = new long[lease.units()];
   }
 
   /// The bit of an extent of the space.
@@ -100,7 +100,7 @@ final class LiveLease implements Comparable<LiveLease> {
             + Long.bitCount(inFlight)
             + Long.bitCount(idle())
             + Long.bitCount(ended());
-    if (sum != lease.extents()
+    if (sum != lease.units()
         || (waiting | idle() | ended()) != lease.mask()
         || !state().isConsistent()) {
       throw new IllegalStateException(

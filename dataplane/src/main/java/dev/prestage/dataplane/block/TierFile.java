@@ -1,6 +1,6 @@
 package dev.prestage.dataplane.block;
 
-import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Shape;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -33,7 +33,7 @@ final class TierFile implements AutoCloseable {
   /// systems. 4 bytes for 4 KiB is 0.1 % of the tier, and verifying takes about 0.4 us.
   static final int BLOCK_BYTES = 4096;
 
-  static final int EXTENT_BYTES = Space.EXTENT_BYTES;
+  static final int EXTENT_BYTES = Shape.BLOCK_BYTES;
   static final int BLOCKS_PER_EXTENT = EXTENT_BYTES / BLOCK_BYTES;
 
   /// 2^27 extents are 8 TiB, the largest image whose residency fits one frame of the link.

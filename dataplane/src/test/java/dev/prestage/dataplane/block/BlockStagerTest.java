@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -104,7 +105,7 @@ final class BlockStagerTest {
   }
 
   private static Lease lease(long id, int first, int extents, long due) {
-    return new Lease(id, VM, SPACE, first, extents, due);
+    return new Lease(id, VM, new Range(SPACE, first, extents), 0, 1, 0, due, Long.MAX_VALUE);
   }
 
   private LeaseState await(long lease, Predicate<LeaseState> condition) {
@@ -459,7 +460,7 @@ final class BlockStagerTest {
     start(BlockOptions.DEFAULT, EXTENTS);
     stager().stage(lease(1, EXTENTS - 1, 3, 0));
     assertThat(await(1, s -> (s.ready() | s.ended()) == 0b111).failed()).isEqualTo(0b110);
-    stager().stage(new Lease(2, VM, 99, 0, 2, 0));
+    stager().stage(new Lease(2, VM, new Range(99, 0, 2), 0, 1, 0, 0, Long.MAX_VALUE));
     assertThat(await(2, _ -> true).failed()).isEqualTo(0b11);
   }
 

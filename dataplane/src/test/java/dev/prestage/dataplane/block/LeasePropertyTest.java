@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Range;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -70,7 +71,7 @@ final class LeasePropertyTest {
     }
 
     synchronized long grantedExtents() {
-      return granted.values().stream().mapToLong(Lease::extents).sum();
+      return granted.values().stream().mapToLong(Lease::units).sum();
     }
 
     synchronized long endedExtents() {
@@ -118,9 +119,16 @@ final class LeasePropertyTest {
   }
 
   private static Lease lease(long id, Random random, long now) {
-    int count = 1 + random.nextInt(random.nextInt(4) == 0 ? Lease.MAX_EXTENTS : 8);
+    int count = 1 + random.nextInt(random.nextInt(4) == 0 ? Lease.MAX_UNITS : 8);
     return new Lease(
-        id, random.nextInt(VMS), 9, random.nextInt(EXTENTS + 4), count, now + random.nextInt(100));
+        id,
+        random.nextInt(VMS),
+        new Range(9, random.nextInt(EXTENTS + 4), count),
+        0,
+        1,
+        0,
+        now + random.nextInt(100),
+        Long.MAX_VALUE);
   }
 
   @ParameterizedTest

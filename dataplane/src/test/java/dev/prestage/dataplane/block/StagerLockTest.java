@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.resource.Range;
 import java.io.IOException;
 import java.time.Duration;
 import org.junit.jupiter.api.BeforeEach;
@@ -31,7 +32,11 @@ final class StagerLockTest {
             1, "t", image, TierFile.open(new CrashStorage(), "t/disk", image.identity()), queue);
     lock.enter();
     try {
-      lease = requireNonNull(lock.book().add(new Lease(1, 8, 1, EXTENT, 1, 0), space));
+      lease =
+          requireNonNull(
+              lock.book()
+                  .add(
+                      new Lease(1, 8, new Range(1, EXTENT, 1), 0, 1, 0, 0, Long.MAX_VALUE), space));
       queue.stage(lease);
       Fetch fetch = requireNonNull(queue.next(0));
       assertThat(lock.book().land(space, EXTENT, fetch.lease, true)).isTrue();

@@ -2,36 +2,36 @@ package dev.prestage.engine.access;
 
 import java.time.Duration;
 
-/// How the staging of one range ended, for the extents that `extents` counts. Each staged extent is
-/// counted in exactly one outcome, so the counts add up to what was granted, and no extent is both
-/// a success and a waste.
+/// How the staging of one range ended, for the units that `units` counts. Each staged unit is
+/// counted in exactly one outcome, so the counts add up to what was granted, and no unit is both a
+/// success and a waste.
 public sealed interface StagingOutcome {
-  /// The lease whose extents ended.
+  /// The lease whose units ended.
   long leaseId();
 
-  /// How many extents ended this way.
-  int extents();
+  /// How many units ended this way.
+  int units();
 
   /// Demand arrived after the bytes were resident.
   ///
   /// @param lead how long the bytes waited on average; never negative
-  record Useful(long leaseId, int extents, Duration lead) implements StagingOutcome {}
+  record Useful(long leaseId, int units, Duration lead) implements StagingOutcome {}
 
   /// Demand overtook the copy: the forecast was right and the schedule was not.
-  record Late(long leaseId, int extents) implements StagingOutcome {}
+  record Late(long leaseId, int units) implements StagingOutcome {}
 
   /// Given back without demand.
-  record Unused(long leaseId, int extents) implements StagingOutcome {}
+  record Unused(long leaseId, int units) implements StagingOutcome {}
 
   /// It was there already; nothing was moved.
-  record Redundant(long leaseId, int extents) implements StagingOutcome {}
+  record Redundant(long leaseId, int units) implements StagingOutcome {}
 
   /// The origin or the tier refused.
-  record Failed(long leaseId, int extents) implements StagingOutcome {}
+  record Failed(long leaseId, int units) implements StagingOutcome {}
 
   /// Called off before the bytes were moved.
-  record Cancelled(long leaseId, int extents) implements StagingOutcome {}
+  record Cancelled(long leaseId, int units) implements StagingOutcome {}
 
   /// Installed where use cannot be seen.
-  record Unobserved(long leaseId, int extents) implements StagingOutcome {}
+  record Unobserved(long leaseId, int units) implements StagingOutcome {}
 }

@@ -1,6 +1,7 @@
 package dev.prestage.engine.allocate;
 
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Range;
 
 /// What a [Planner] decides, carried out by whoever wires it.
 public interface Decisions {
@@ -16,10 +17,10 @@ public interface Decisions {
   /// A forecast range cannot be had now.
   ///
   /// @param reason one word: `capacity`, or `stale` when it waited too long
-  void unavailable(Vm vm, long first, int extents, String reason);
+  void unavailable(Binding binding, Range range, String reason);
 
   /// An unavailable range waits for capacity.
   ///
   /// @param depth how many ranges wait
-  void queued(Vm vm, long first, int extents, int depth);
+  void queued(Binding binding, Range range, int depth);
 }

@@ -10,12 +10,12 @@ import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
-/// The account of every extent ever granted. Granted = ended + live holds after each call, and is
+/// The account of every unit ever granted. Granted = ended + live holds after each call, and is
 /// asserted.
 public final class LeaseLedger {
   private final Map<Long, Entry> live = new LinkedHashMap<>();
   private long granted;
-  private long liveExtents;
+  private long liveUnits;
   private long useful;
   private long late;
   private long unused;
@@ -24,7 +24,7 @@ public final class LeaseLedger {
   private long cancelled;
   private long unobserved;
 
-  /// Totals in extents; `granted` is `live` plus all the others.
+  /// Totals in units; `granted` is `live` plus all the others.
   public record Totals(
       long granted,
       long live,
@@ -35,7 +35,7 @@ public final class LeaseLedger {
       long failed,
       long cancelled,
       long unobserved) {
-    /// Extents by how they ended, each outcome under its name.
+    /// Units by how they ended, each outcome under its name.
     public Map<String, Long> outcomes() {
       Map<String, Long> outcomes = new LinkedHashMap<>();
       outcomes.put("useful", useful);
@@ -79,12 +79,12 @@ public final class LeaseLedger {
       return grantedNanos;
     }
 
-    /// The extents that have not ended.
+    /// The units that have not ended.
     public long live() {
       return mask & ~state.ended();
     }
 
-    /// The extents that are on their way: neither ready nor ended.
+    /// The units that are on their way: neither ready nor ended.
     public long inFlight() {
       return live() & ~state.ready();
     }
@@ -92,18 +92,23 @@ public final class LeaseLedger {
 
   /// What a report changed.
   ///
-  /// @param landed how many extents are no longer on their way
-  /// @param ready extents that became ready, as bits
-  /// @param news the outcomes of the extents that ended now
-  /// @param lost extents that ended because the stager no longer knows them
+  /// @param landed how many units are no longer on their way
+  /// @param ready units that became ready, as bits
+  /// @param news the outcomes of the units that ended now
+  /// @param lost units that ended because the stager no longer knows them
   public record Progress(Entry entry, int landed, long ready, LeaseState news, long lost) {
     Progress(Entry entry, int landed, long ready, LeaseState news) {
       this(entry, landed, ready, news, 0);
     }
 
-    /// The extents that ended.
+    /// The units that ended.
     public long ended() {
       return news.ended() | lost;
+    }
+
+    /// Whether the lease ended with them.
+    boolean isLast() {
+      return lost != 0 || entry.live() == 0;
     }
   }
 
@@ -121,9 +126,9 @@ public final class LeaseLedger {
     if (live.putIfAbsent(lease.id(), entry) != null) {
       throw new IllegalStateException("lease " + lease.id() + " is live already");
     }
-    int extents = Long.bitCount(entry.mask);
-    granted += extents;
-    liveExtents += extents;
+    int units = Long.bitCount(entry.mask);
+    granted += units;
+    liveUnits += units;
     if (entry.live() == 0) {
       live.remove(lease.id());
     }
@@ -131,7 +136,7 @@ public final class LeaseLedger {
     return entry;
   }
 
-  /// Books what a report says that is not known yet; an extent that ended stays as it ended, so a
+  /// Books what a report says that is not known yet; a unit that ended stays as it ended, so a
   /// repeated or an old report changes nothing. Outcomes go to `listener`, one event per kind.
   ///
   /// @return what is new, or null if the lease is not live
@@ -141,7 +146,7 @@ public final class LeaseLedger {
       return null;
     }
     if (!next.isConsistent()) {
-      throw new IllegalStateException("a report has an extent in two outcomes: " + next);
+      throw new IllegalStateException("a report has a unit in two outcomes: " + next);
     }
     LeaseState last = entry.state;
     int inFlight = count(entry.inFlight());
@@ -152,7 +157,7 @@ public final class LeaseLedger {
     redundant += count(news.redundant());
     failed += count(news.failed());
     cancelled += count(news.cancelled());
-    liveExtents -= count(news.ended());
+    liveUnits -= count(news.ended());
     entry.state = last.plus(news);
     if (entry.live() == 0) {
       live.remove(next.leaseId());
@@ -185,7 +190,7 @@ public final class LeaseLedger {
     live.remove(id);
     cancelled += count(inFlight);
     unobserved += count(ready);
-    liveExtents -= count(inFlight | ready);
+    liveUnits -= count(inFlight | ready);
     check();
     tell(inFlight, n -> new StagingOutcome.Cancelled(id, n), listener);
     tell(ready, n -> new StagingOutcome.Unobserved(id, n), listener);
@@ -204,7 +209,7 @@ public final class LeaseLedger {
   /// The totals so far.
   public Totals totals() {
     return new Totals(
-        granted, liveExtents, useful, late, unused, redundant, failed, cancelled, unobserved);
+        granted, liveUnits, useful, late, unused, redundant, failed, cancelled, unobserved);
   }
 
   /// Marks a lease as asked back, once.
@@ -221,7 +226,7 @@ public final class LeaseLedger {
     entry.returning = false;
   }
 
-  /// Extents that were staged in vain, or still may turn out to be: a budget that counts these is
+  /// Units that were staged in vain, or still may turn out to be: a budget that counts these is
   /// kept whatever comes.
   long uselessAtWorst() {
     return granted - useful - redundant - failed - cancelled;
@@ -229,9 +234,9 @@ public final class LeaseLedger {
 
   private void check() {
     long ended = useful + late + unused + redundant + failed + cancelled + unobserved;
-    if (granted != ended + liveExtents) {
+    if (granted != ended + liveUnits) {
       throw new IllegalStateException(
-          "granted " + granted + " extents, but " + ended + " ended and " + liveExtents + " live");
+          "granted " + granted + " units, but " + ended + " ended and " + liveUnits + " live");
     }
   }
 

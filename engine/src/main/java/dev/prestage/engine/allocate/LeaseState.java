@@ -1,6 +1,6 @@
 package dev.prestage.engine.allocate;
 
-/// Where each extent of a lease stands, as its stager last saw it. Bit `i` of each word is extent
+/// Where each unit of a lease stands, as its stager last saw it. Bit `i` of each word is unit
 /// `first + i`.
 ///
 /// States are cumulative: a later one repeats all that an earlier one said, so a lost, repeated or
@@ -8,14 +8,14 @@ package dev.prestage.engine.allocate;
 /// ever gain bits; a lease has ended when together they cover its mask.
 ///
 /// @param leaseId the lease
-/// @param ready extents that this lease made resident, whatever became of them afterwards
-/// @param useful demand came after the extent was ready
+/// @param ready units that this lease made resident, whatever became of them afterwards
+/// @param useful demand came after the unit was ready
 /// @param late demand overtook the staging
 /// @param unused given back without demand
 /// @param redundant was resident before
 /// @param failed the origin or the tier refused
 /// @param cancelled called off before it was moved
-/// @param leadNanos the time that the useful extents waited between ready and demand, summed
+/// @param leadNanos the time that the useful units waited between ready and demand, summed
 public record LeaseState(
     long leaseId,
     long ready,
@@ -32,17 +32,17 @@ public record LeaseState(
     return new LeaseState(leaseId, 0, 0, 0, 0, 0, 0, 0, 0);
   }
 
-  /// What this state says of some extents only.
-  LeaseState of(long extents) {
+  /// What this state says of some units only.
+  LeaseState of(long units) {
     return new LeaseState(
         leaseId,
-        ready & extents,
-        useful & extents,
-        late & extents,
-        unused & extents,
-        redundant & extents,
-        failed & extents,
-        cancelled & extents,
+        ready & units,
+        useful & units,
+        late & units,
+        unused & units,
+        redundant & units,
+        failed & units,
+        cancelled & units,
         leadNanos);
   }
 
@@ -60,12 +60,12 @@ public record LeaseState(
         Math.max(leadNanos, news.leadNanos));
   }
 
-  /// The extents that have ended.
+  /// The units that have ended.
   public long ended() {
     return useful | late | unused | redundant | failed | cancelled;
   }
 
-  /// Whether each extent is in at most one outcome.
+  /// Whether each unit is in at most one outcome.
   public boolean isConsistent() {
     int sum =
         Long.bitCount(useful)

@@ -5,22 +5,22 @@ import java.time.Duration;
 /// How much the planner may have out at once, and for how long.
 ///
 /// @param stagedBytes what live leases may hold
-/// @param inFlightExtents how many extents may be granted and neither ready nor ended
+/// @param inFlightUnits how many units may be granted and neither ready nor ended
 /// @param horizon how far ahead of now a forecast is asked for
-/// @param reclaimAfter how long a ready extent may wait for its demand after it was due
+/// @param reclaimAfter how long a ready unit may wait for its demand after it was due
 /// @param waitingRanges how many ranges may wait for capacity
-/// @param uselessPerDemand how many extents may be staged in vain for each extent that is demanded;
+/// @param uselessPerDemand how many units may be staged in vain for each unit that is demanded;
 ///   infinite if that does not matter
 public record Limits(
     long stagedBytes,
-    int inFlightExtents,
+    int inFlightUnits,
     Duration horizon,
     Duration reclaimAfter,
     int waitingRanges,
     double uselessPerDemand) {
-  /// A quarter of a tier of 8 GiB may be unproven; 256 extents are 16 MiB, 80 ms of a 200 MB/s
-  /// link, so that a report from the data plane always finds work queued behind the 32 fetches that
-  /// a slow link needs in flight.
+  /// A quarter of a tier of 8 GiB may be unproven; 256 units are 16 MiB, 80 ms of a 200 MB/s link,
+  /// so that a report from the data plane always finds work queued behind the 32 fetches that a
+  /// slow link needs in flight.
   public static final Limits DEFAULT =
       new Limits(
           2L << 30,

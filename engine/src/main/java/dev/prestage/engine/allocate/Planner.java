@@ -2,9 +2,9 @@ package dev.prestage.engine.allocate;
 
 import dev.prestage.engine.access.StagingOutcome;
 import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
-import dev.prestage.engine.resource.Space;
-import dev.prestage.engine.resource.Vm;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -13,26 +13,28 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// Decides which forecast extents this host stages now.
+/// Decides which forecast units this host stages now.
 ///
 /// A forecast above its threshold becomes leases in the order of due times, within two limits:
-/// bytes held by live leases, and extents in flight. What the bytes do not suffice for is said to
-/// be unavailable and waits in a bounded queue until capacity returns or its time has passed. What
-/// the in-flight limit stops is simply asked again when something landed, because forecasts are
-/// always asked anew. What is ready and stays without demand for its period is asked back.
+/// bytes held by live leases, and units in flight. What the bytes do not suffice for is said to be
+/// unavailable and waits in a bounded queue until capacity returns or its time has passed. What the
+/// in-flight limit stops is simply asked again when something landed, because forecasts are always
+/// asked anew. What is ready and stays without demand for its period is asked back.
 public final class Planner {
   /// Neighbours up to this many join one lease: 1 MiB, 5 ms of a 200 MB/s link. Larger reads would
   /// delay what is due next behind bytes that are not.
-  private static final int COALESCED_EXTENTS = 16;
+  private static final int COALESCED_UNITS = 16;
 
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
   private static final long COALESCED_NANOS = 50_000_000;
 
-  /// How long an extent that failed rests: five seconds, so that a dead origin is asked for a lost
-  /// extent some ten times a minute at the most.
+  /// How long a unit that failed rests: five seconds, so that a dead origin is asked for a lost
+  /// unit some ten times a minute at the most.
   private static final long RETRY_NANOS = 5_000_000_000L;
 
   private final Thresholds thresholds;
@@ -42,8 +44,8 @@ public final class Planner {
   private final LeaseLedger ledger = new LeaseLedger();
   private final Pool pool;
   private final Map<Integer, Residency> spaces = new HashMap<>();
-  private final PriorityQueue<Range> waiting =
-      new PriorityQueue<>(Comparator.comparingLong(Range::dueNanos));
+  private final PriorityQueue<Wanted> waiting =
+      new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
   private long nextLease;
   private int inFlight;
   private long demanded;
@@ -51,17 +53,26 @@ public final class Planner {
   private long retriedNanos;
 
   /// A range that is to be staged, or waits for capacity.
-  private record Range(Vm vm, long first, int extents, long dueNanos) {}
+  private record Wanted(
+      Binding binding, Range range, float probability, int experts, long dueNanos) {
+    Wanted of(long first, int units) {
+      return new Wanted(
+          binding, new Range(range.space(), first, units), probability, experts, dueNanos);
+    }
+  }
 
-  private record Candidate(long index, long dueNanos) {}
+  /// A row of a forecast that may be staged for a binding.
+  private record Candidate(
+      Binding binding, Residency residency, double threshold, int row, long index, long dueNanos) {}
 
-  /// How far the extents of a forecast are.
+  /// How far the units of a forecast are.
   ///
-  /// @param wanted extents at or above the threshold
+  /// @param wanted units at or above the threshold
   /// @param resident of these, on this host
+  /// @param residentAmount the amount of these that are on this host
   /// @param leased of these, on their way
   /// @param waiting of these, waiting for capacity
-  public record Standing(int wanted, int resident, int leased, int waiting) {
+  public record Standing(int wanted, int resident, long residentAmount, int leased, int waiting) {
     /// Whether nothing more will happen to them by itself.
     public boolean isSettled() {
       return leased == 0 && waiting == 0;
@@ -83,27 +94,42 @@ public final class Planner {
     this.nextLease = firstLease;
   }
 
-  /// A space can be staged from now on. Repeating it is harmless.
-  public void open(Space space) {
-    spaces.computeIfAbsent(space.id(), _ -> new Residency(space));
+  /// The space of a binding can be staged from now on. Repeating it is harmless.
+  public void open(Binding binding) {
+    spaces
+        .computeIfAbsent(binding.space().id(), _ -> new Residency(binding.space()))
+        .bound(binding.id());
   }
 
-  /// Whether anything may be granted before extents in flight have landed.
+  /// A binding is gone: nothing is granted for it any more, and what is known of its space is
+  /// forgotten when nobody else is bound to it and all leases have ended.
+  public void close(Binding binding) {
+    Residency residency = spaces.get(binding.space().id());
+    if (residency != null) {
+      residency.unbound(binding.id());
+      forgetIfDone(residency);
+    }
+  }
+
+  private void forgetIfDone(Residency residency) {
+    if (residency.isDone()) {
+      spaces.remove(residency.space().id());
+    }
+  }
+
+  /// Whether anything may be granted before units in flight have landed.
   public boolean hasRoom() {
-    return inFlight < limits.inFlightExtents() && budgetLeft() > 0;
+    return inFlight < limits.inFlightUnits() && budgetLeft() > 0;
   }
 
   /// Grants what a forecast asks for, as far as the limits allow.
   ///
-  /// @return whether something was left undone that may be possible when extents in flight have
+  /// @param bindings of one VM; what the forecast says of other spaces is left alone
+  /// @return whether something was left undone that may be possible when units in flight have
   ///   landed
-  public boolean plan(Vm vm, Forecast forecast, long nowNanos) {
-    Residency residency = spaces.get(vm.space().id());
-    if (residency == null) {
-      return false;
-    }
-    double threshold = thresholds.of(vm.program(), vm.space().type());
-    for (Candidate candidate : candidates(forecast, threshold, residency)) {
+  public boolean plan(List<Binding> bindings, Forecast forecast, long nowNanos) {
+    for (Candidate candidate : candidates(bindings, forecast)) {
+      Residency residency = candidate.residency();
       if (!residency.isOpen(candidate.index())) {
         continue;
       }
@@ -112,29 +138,41 @@ public final class Planner {
       }
       int affordable = affordable(residency);
       if (affordable == 0 && waiting.size() >= limits.waitingRanges()) {
-        refuse(vm, candidate);
+        refuse(candidate);
         return false;
       }
-      int room = affordable == 0 ? COALESCED_EXTENTS : Math.min(COALESCED_EXTENTS, affordable);
-      Range range = around(vm, candidate, room, forecast, threshold, residency);
+      int room = affordable == 0 ? COALESCED_UNITS : Math.min(COALESCED_UNITS, affordable);
+      Wanted wanted = around(candidate, room, forecast);
       if (affordable == 0) {
-        decisions.unavailable(vm, range.first(), range.extents(), "capacity");
-        await(range, residency);
-        decisions.queued(vm, range.first(), range.extents(), waiting.size());
+        decisions.unavailable(wanted.binding(), wanted.range(), "capacity");
+        await(wanted, residency);
+        decisions.queued(wanted.binding(), wanted.range(), waiting.size());
       } else {
-        grant(range, residency, nowNanos);
+        grant(wanted, residency, nowNanos);
       }
     }
     return false;
   }
 
-  private static List<Candidate> candidates(
-      Forecast forecast, double threshold, Residency residency) {
+  private List<Candidate> candidates(List<Binding> bindings, Forecast forecast) {
     List<Candidate> candidates = new ArrayList<>();
-    for (int row = 0; row < forecast.size(); row++) {
-      if (isCandidate(forecast, row, threshold, residency)) {
-        candidates.add(
-            new Candidate(Resource.index(forecast.resource(row)), forecast.dueNanos(row)));
+    for (Binding binding : bindings) {
+      Residency residency = spaces.get(binding.space().id());
+      if (residency == null || !residency.isBound(binding.id())) {
+        continue;
+      }
+      double threshold = thresholds.of(binding.vm().program(), binding.space().type());
+      for (int row = 0; row < forecast.size(); row++) {
+        if (isCandidate(forecast, row, threshold, residency)) {
+          candidates.add(
+              new Candidate(
+                  binding,
+                  residency,
+                  threshold,
+                  row,
+                  Resource.index(forecast.resource(row)),
+                  forecast.dueNanos(row)));
+        }
       }
     }
     candidates.sort(
@@ -150,14 +188,14 @@ public final class Planner {
         && residency.isOpen(Resource.index(resource));
   }
 
-  /// How many extents all limits leave room for.
+  /// How many units all limits leave room for.
   private int affordable(Residency residency) {
-    long byBytes = pool.free() / residency.space().unitBytes();
-    int inFlightRoom = limits.inFlightExtents() - inFlight;
-    return (int) Math.min(Math.min(byBytes, inFlightRoom), budgetLeft());
+    long byAmount = pool.free() / unitAmount(residency);
+    int inFlightRoom = limits.inFlightUnits() - inFlight;
+    return (int) Math.min(Math.min(byAmount, inFlightRoom), budgetLeft());
   }
 
-  /// How many extents may still be staged in vain. The worst is assumed of what is live, so the
+  /// How many units may still be staged in vain. The worst is assumed of what is live, so the
   /// budget is never overdrawn.
   private long budgetLeft() {
     if (Double.isInfinite(limits.uselessPerDemand())) {
@@ -166,22 +204,31 @@ public final class Planner {
     return (long) Math.max(0, limits.uselessPerDemand() * demanded - ledger.uselessAtWorst());
   }
 
+  private static long unitAmount(Residency residency) {
+    return residency.space().shape().unitAmount();
+  }
+
   /// The candidates next to `seed` that are due about when it is: those behind it first, because
   /// most touches ascend, then those before it.
-  private static Range around(
-      Vm vm, Candidate seed, int room, Forecast forecast, double threshold, Residency residency) {
+  private static Wanted around(Candidate seed, int room, Forecast forecast) {
+    Residency residency = seed.residency();
     long latest = seed.dueNanos() + COALESCED_NANOS;
     long first = seed.index();
     long end = first + 1;
-    while (end - first < room && joins(end, latest, forecast, threshold, residency)) {
+    while (end - first < room && joins(end, latest, forecast, seed.threshold(), residency)) {
       end++;
     }
     while (end - first < room
         && first > 0
-        && joins(first - 1, latest, forecast, threshold, residency)) {
+        && joins(first - 1, latest, forecast, seed.threshold(), residency)) {
       first--;
     }
-    return new Range(vm, first, (int) (end - first), seed.dueNanos());
+    return new Wanted(
+        seed.binding(),
+        new Range(residency.space().id(), first, (int) (end - first)),
+        (float) forecast.probability(seed.row()),
+        forecast.experts(seed.row()),
+        seed.dueNanos());
   }
 
   private static boolean joins(
@@ -196,28 +243,37 @@ public final class Planner {
   }
 
   /// The queue is full: said once, until there is room in it again.
-  private void refuse(Vm vm, Candidate candidate) {
+  private void refuse(Candidate candidate) {
     if (!overflowing) {
       overflowing = true;
-      decisions.unavailable(vm, candidate.index(), 1, "capacity");
+      int space = candidate.binding().space().id();
+      decisions.unavailable(
+          candidate.binding(), new Range(space, candidate.index(), 1), "capacity");
     }
   }
 
-  private void await(Range range, Residency residency) {
-    waiting.add(range);
-    residency.waiting(range.first(), range.extents(), true);
+  private void await(Wanted wanted, Residency residency) {
+    waiting.add(wanted);
+    residency.waiting(wanted.range().first(), wanted.range().units(), true);
   }
 
-  private void grant(Range range, Residency residency, long nowNanos) {
-    Space space = residency.space();
-    int extents = range.extents();
-    pool.reserve((long) extents * space.unitBytes());
+  private void grant(Wanted wanted, Residency residency, long nowNanos) {
+    Range range = wanted.range();
+    pool.reserve(range.units() * unitAmount(residency));
     Lease lease =
         new Lease(
-            nextLease++, range.vm().id(), space.id(), range.first(), extents, range.dueNanos());
+            nextLease++,
+            wanted.binding().id(),
+            range,
+            0,
+            wanted.probability(),
+            wanted.experts(),
+            wanted.dueNanos(),
+            Math.max(wanted.dueNanos(), nowNanos) + limits.reclaimAfter().toNanos());
     ledger.grant(lease, nowNanos);
-    residency.claimed(range.first(), extents, true);
-    inFlight += extents;
+    residency.leased();
+    residency.claimed(range.first(), range.units(), true);
+    inFlight += range.units();
     decisions.granted(lease);
   }
 
@@ -244,12 +300,15 @@ public final class Planner {
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
     Residency residency = spaces.get(lease.space());
-    if (residency == null) {
+    if (residency == null || !residency.isBound(lease.binding())) {
       decisions.askedBack(lease);
       return null;
     }
     LeaseLedger.Entry entry = ledger.adopt(lease, state, nowNanos);
-    pool.adopt(Long.bitCount(entry.live()) * (long) residency.space().unitBytes());
+    if (entry.live() != 0) {
+      residency.leased();
+    }
+    pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
     inFlight += Long.bitCount(entry.inFlight());
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -271,12 +330,16 @@ public final class Planner {
     LeaseState news = progress.news();
     inFlight -= progress.landed();
     Residency residency = openSpace(lease.space());
-    pool.release(Long.bitCount(progress.ended()) * (long) residency.space().unitBytes());
+    pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
     long arrived = progress.ready() | news.useful() | news.late() | news.redundant();
     forEach(lease, arrived, index -> residency.resident(index, 1, true));
     forEach(lease, progress.ended(), index -> residency.claimed(index, 1, false));
     forEach(lease, news.unused(), index -> residency.resident(index, 1, false));
     forEach(lease, news.failed(), residency::failed);
+    if (progress.isLast()) {
+      residency.leaseEnded();
+      forgetIfDone(residency);
+    }
   }
 
   private Residency openSpace(int number) {
@@ -297,7 +360,7 @@ public final class Planner {
     }
   }
 
-  /// A guest demanded an extent: it is here, or comes by demand.
+  /// A guest demanded a unit: it is here, or comes by demand.
   public void demanded(long resource) {
     demanded++;
     Residency residency = spaces.get(Resource.space(resource));
@@ -308,18 +371,18 @@ public final class Planner {
   }
 
   /// The tier says what it holds.
-  public void resident(int space, BitSet extents) {
+  public void resident(int space, BitSet units) {
     Residency residency = spaces.get(space);
     if (residency != null) {
-      residency.replace(extents);
+      residency.replace(units);
     }
   }
 
-  /// Extents left the tier.
-  public void evicted(int space, long first, int extents) {
+  /// Units left the tier.
+  public void evicted(int space, long first, int units) {
     Residency residency = spaces.get(space);
     if (residency != null) {
-      residency.resident(first, extents, false);
+      residency.resident(first, units, false);
     }
   }
 
@@ -327,27 +390,27 @@ public final class Planner {
   /// does not suffice for a whole range. Drops what came by demand meanwhile, and what has waited
   /// beyond the horizon after its due time.
   public void admitWaiting(long nowNanos) {
-    for (Range head = waiting.peek(); head != null; head = waiting.peek()) {
-      Residency residency = openSpace(head.vm().space().id());
+    for (Wanted head = waiting.peek(); head != null; head = waiting.peek()) {
+      Residency residency = openSpace(head.range().space());
       boolean stale = nowNanos - head.dueNanos() > limits.horizon().toNanos();
-      int room = Math.min(COALESCED_EXTENTS, affordable(residency));
+      int room = Math.min(COALESCED_UNITS, affordable(residency));
       if (!stale && room <= 0) {
         return;
       }
       waiting.remove();
       overflowing = false;
-      residency.waiting(head.first(), head.extents(), false);
+      residency.waiting(head.range().first(), head.range().units(), false);
       if (stale) {
-        decisions.unavailable(head.vm(), head.first(), head.extents(), "stale");
+        decisions.unavailable(head.binding(), head.range(), "stale");
       } else {
         admit(head, room, residency, nowNanos);
       }
     }
   }
 
-  private void admit(Range range, int room, Residency residency, long nowNanos) {
-    long end = range.first() + range.extents();
-    long first = range.first();
+  private void admit(Wanted wanted, int room, Residency residency, long nowNanos) {
+    long end = wanted.range().end();
+    long first = wanted.range().first();
     while (first < end && !residency.isOpen(first)) {
       first++;
     }
@@ -356,13 +419,10 @@ public final class Planner {
       stop++;
     }
     if (stop > first) {
-      grant(
-          new Range(range.vm(), first, (int) (stop - first), range.dueNanos()),
-          residency,
-          nowNanos);
+      grant(wanted.of(first, (int) (stop - first)), residency, nowNanos);
     }
     if (stop < end) {
-      await(new Range(range.vm(), stop, (int) (end - stop), range.dueNanos()), residency);
+      await(wanted.of(stop, (int) (end - stop)), residency);
     }
   }
 
@@ -379,7 +439,7 @@ public final class Planner {
     unused.forEach(decisions::askedBack);
   }
 
-  /// Lets extents that failed be tried again, once they have rested: an origin that refuses at once
+  /// Lets units that failed be tried again, once they have rested: an origin that refuses at once
   /// would else be asked again at once.
   public void retryFailed(long nowNanos) {
     if (nowNanos - retriedNanos >= RETRY_NANOS) {
@@ -388,47 +448,53 @@ public final class Planner {
     }
   }
 
-  /// Calls off what is in flight or waits for a VM that stopped.
-  public void stopped(Vm vm) {
+  /// Calls off what is in flight or waits for the bindings of a VM that stopped.
+  public void stopped(List<Binding> bindings) {
+    Set<Integer> theirs = bindings.stream().map(Binding::id).collect(Collectors.toSet());
     for (LeaseLedger.Entry entry : List.copyOf(ledger.live())) {
-      if (entry.lease().vm() == vm.id() && entry.inFlight() != 0) {
+      if (theirs.contains(entry.lease().binding()) && entry.inFlight() != 0) {
         decisions.calledOff(entry.lease());
       }
     }
-    Residency residency = spaces.get(vm.space().id());
-    waiting.removeIf(range -> {
-      boolean gone = range.vm().id() == vm.id();
-      if (gone && residency != null) {
-        residency.waiting(range.first(), range.extents(), false);
+    waiting.removeIf(wanted -> {
+      boolean gone = theirs.contains(wanted.binding().id());
+      Range range = wanted.range();
+      Residency residency = gone ? spaces.get(range.space()) : null;
+      if (residency != null) {
+        residency.waiting(range.first(), range.units(), false);
       }
       return gone;
     });
   }
 
-  /// How far the extents of a forecast are, for a VM.
-  public Standing standing(Vm vm, Forecast forecast) {
-    Residency residency = spaces.get(vm.space().id());
-    double threshold = thresholds.of(vm.program(), vm.space().type());
+  /// How far the units of a forecast are, for the bindings of a VM.
+  public Standing standing(List<Binding> bindings, Forecast forecast) {
     int wanted = 0;
     int resident = 0;
     int leased = 0;
     int queued = 0;
-    for (int row = 0; row < forecast.size() && residency != null; row++) {
-      long index = Resource.index(forecast.resource(row));
-      if (forecast.probability(row) >= threshold
-          && Resource.space(forecast.resource(row)) == residency.space().id()
-          && index < residency.space().units()) {
-        wanted++;
-        if (residency.isResident(index)) {
-          resident++;
-        } else if (residency.isClaimed(index)) {
-          leased++;
-        } else if (residency.isWaiting(index)) {
-          queued++;
+    long residentAmount = 0;
+    for (Binding binding : bindings) {
+      Residency residency = spaces.get(binding.space().id());
+      double threshold = thresholds.of(binding.vm().program(), binding.space().type());
+      for (int row = 0; row < forecast.size() && residency != null; row++) {
+        long index = Resource.index(forecast.resource(row));
+        if (forecast.probability(row) >= threshold
+            && Resource.space(forecast.resource(row)) == residency.space().id()
+            && index < residency.space().units()) {
+          wanted++;
+          if (residency.isResident(index)) {
+            resident++;
+            residentAmount += residency.space().shape().amount(index, 1);
+          } else if (residency.isClaimed(index)) {
+            leased++;
+          } else if (residency.isWaiting(index)) {
+            queued++;
+          }
         }
       }
     }
-    return new Standing(wanted, resident, leased, queued);
+    return new Standing(wanted, resident, residentAmount, leased, queued);
   }
 
   /// The account.
@@ -441,8 +507,8 @@ public final class Planner {
     return waiting.size();
   }
 
-  /// Extents granted and neither ready nor ended.
-  public int inFlightExtents() {
+  /// Units granted and neither ready nor ended.
+  public int inFlightUnits() {
     return inFlight;
   }
 

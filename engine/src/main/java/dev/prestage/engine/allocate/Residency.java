@@ -2,15 +2,20 @@ package dev.prestage.engine.allocate;
 
 import dev.prestage.engine.resource.Space;
 import java.util.BitSet;
+import java.util.HashSet;
+import java.util.Set;
 
-/// What the planner believes about the extents of one attached space. The tier knows better, and
-/// corrects it; a wrong belief costs a redundant extent or a missed one, never a byte.
+/// What the planner believes about the units of one space that a VM here is bound to. The edge
+/// knows better, and corrects it; a wrong belief costs a redundant unit or a missed one, never a
+/// byte.
 final class Residency {
   private final Space space;
   private final BitSet resident = new BitSet();
   private final BitSet claimed = new BitSet();
   private final BitSet waiting = new BitSet();
   private final BitSet failed = new BitSet();
+  private final Set<Integer> bindings = new HashSet<>();
+  private int leases;
 
   Residency(Space space) {
     this.space = space;
@@ -20,8 +25,34 @@ final class Residency {
     return space;
   }
 
-  /// Whether the extent exists, is not on this host, nothing was decided about it yet, and it did
-  /// not just fail.
+  /// A binding to the space begins. Repeating it is harmless.
+  void bound(int binding) {
+    bindings.add(binding);
+  }
+
+  void unbound(int binding) {
+    bindings.remove(binding);
+  }
+
+  boolean isBound(int binding) {
+    return bindings.contains(binding);
+  }
+
+  void leased() {
+    leases++;
+  }
+
+  void leaseEnded() {
+    leases--;
+  }
+
+  /// Whether nobody is bound to the space any more, and no lease holds anything of it.
+  boolean isDone() {
+    return bindings.isEmpty() && leases == 0;
+  }
+
+  /// Whether the unit exists, is not on this host, nothing was decided about it yet, and it did not
+  /// just fail.
   boolean isOpen(long index) {
     return index < space.units()
         && !resident.get((int) index)
@@ -42,19 +73,19 @@ final class Residency {
     return waiting.get((int) index);
   }
 
-  void resident(long first, int extents, boolean there) {
-    resident.set((int) first, (int) first + extents, there);
+  void resident(long first, int units, boolean there) {
+    resident.set((int) first, (int) first + units, there);
   }
 
-  void claimed(long first, int extents, boolean there) {
-    claimed.set((int) first, (int) first + extents, there);
+  void claimed(long first, int units, boolean there) {
+    claimed.set((int) first, (int) first + units, there);
   }
 
-  void waiting(long first, int extents, boolean there) {
-    waiting.set((int) first, (int) first + extents, there);
+  void waiting(long first, int units, boolean there) {
+    waiting.set((int) first, (int) first + units, there);
   }
 
-  /// The extent could not be staged: it is left alone for a while.
+  /// The unit could not be staged: it is left alone for a while.
   void failed(long index) {
     failed.set((int) index);
   }
@@ -64,8 +95,8 @@ final class Residency {
   }
 
   /// All that is known about what is there is replaced.
-  void replace(BitSet extents) {
+  void replace(BitSet units) {
     resident.clear();
-    resident.or(extents);
+    resident.or(units);
   }
 }

@@ -9,10 +9,10 @@ import java.util.Map;
 ///
 /// @param global for everything that is not named
 /// @param byType for a resource type
-/// @param byProgram for a program, by name
+/// @param byProgram for a program of a tenant
 public record Thresholds(
-    double global, Map<ResourceType, Double> byType, Map<String, Double> byProgram) {
-  /// A wrong extent costs 64 KiB of the link, 0.3 ms at 200 MB/s; a missing one costs a round trip,
+    double global, Map<ResourceType, Double> byType, Map<Program.Key, Double> byProgram) {
+  /// A wrong unit costs 64 KiB of the link, 0.3 ms at 200 MB/s; a missing one costs a round trip,
   /// 10 ms. Staging pays from 0.03 on while the link is idle; a quarter leaves room for a link that
   /// is shared by eight.
   public static final double DEFAULT = 0.25;
@@ -29,7 +29,7 @@ public record Thresholds(
 
   /// The threshold for one program and type.
   public double of(Program program, ResourceType type) {
-    Double own = byProgram.get(program.name());
+    Double own = byProgram.get(program.key());
     return own != null ? own : byType.getOrDefault(type, global);
   }
 }

@@ -1,4 +1,4 @@
-/// Turns forecasts into leases within hard limits, and keeps the account of how each leased extent
+/// Turns forecasts into leases within hard limits, and keeps the account of how each leased unit
 /// ended.
 ///
 /// Confined to the engine thread. Owns the leases, the capacity that they hold, and what is

@@ -11,7 +11,7 @@ public interface Forecaster {
   /// @param nowNanos the start, nanoseconds since the epoch
   Cursor start(int vm, long nowNanos);
 
-  /// Where one copy stands in its run.
+  /// Where one copy stands in its run, with all of its bindings of the type.
   interface Cursor {
     /// The copy touched something. Called for demand only, in the order of demand.
     void observe(Access access);

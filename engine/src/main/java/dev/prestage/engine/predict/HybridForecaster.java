@@ -6,9 +6,12 @@ import dev.prestage.engine.resource.Spaces;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /// The product's forecaster: several experts that each know one kind of pattern. For each resource
 /// the most confident expert is believed.
@@ -83,8 +86,9 @@ public final class HybridForecaster implements Forecaster {
 
   private final class HybridCursor implements Cursor {
     private final RunSet.Run run;
-    private final MarkovChain.Position position = markov.new Position();
-    private final SequentialRuns.Run streak = sequential.start(runSet.runs() > 0);
+    private final boolean known = runSet.runs() > 0;
+    private final Map<Integer, Lane> lanes = new HashMap<>();
+    private @Nullable Lane lane;
     private long lastNanos;
     private double gapNanos = FIRST_GAP_NANOS;
 
@@ -93,11 +97,19 @@ public final class HybridForecaster implements Forecaster {
       this.lastNanos = startNanos;
     }
 
+    /// The stream of one binding: what follows what, and what runs on, is the business of one disk.
+    private final class Lane {
+      private final MarkovChain.Position position = markov.new Position();
+      private final SequentialRuns.Run streak = sequential.start(known);
+    }
+
     @Override
     public void observe(Access access) {
-      streak.observe(access.resource(), run.expects(streak.next()));
+      Lane touched = lanes.computeIfAbsent(access.binding(), _ -> new Lane());
+      lane = touched;
+      touched.streak.observe(access.resource(), run.expects(touched.streak.next()));
       run.observe(access);
-      position.observe(access.resource());
+      touched.position.observe(access.resource());
       long gap = Math.clamp(access.timeNanos() - lastNanos, 0, LONGEST_GAP_NANOS);
       gapNanos += (gap - gapNanos) * GAP_RATE;
       lastNanos = Math.max(lastNanos, access.timeNanos());
@@ -107,18 +119,23 @@ public final class HybridForecaster implements Forecaster {
     public void forecast(long nowNanos, long horizonNanos, Forecast into) {
       long gap = Math.max(1, (long) gapNanos);
       run.forecast(nowNanos, horizonNanos, into);
-      position.forecast(nowNanos, gap, horizonNanos, into);
-      streak.forecast(nowNanos, gap, horizonNanos, into);
+      for (Lane each : lanes.values()) {
+        each.position.forecast(nowNanos, gap, horizonNanos, into);
+        each.streak.forecast(nowNanos, gap, horizonNanos, into);
+      }
     }
 
     /// The Markov model knows what came next; where it is silent, the sequential run is believed.
     @Override
     public void next(long nowNanos, Forecast into) {
+      if (lane == null) {
+        return;
+      }
       long due = nowNanos + Math.max(1, (long) gapNanos);
       int before = into.size();
-      position.next(due, into);
+      lane.position.next(due, into);
       if (into.size() == before) {
-        streak.next(due, into);
+        lane.streak.next(due, into);
       }
     }
 

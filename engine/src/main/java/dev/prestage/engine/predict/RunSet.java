@@ -24,7 +24,7 @@ import java.util.Set;
 /// that staging removes. The times come from the fastest run seen, as far as it went: the nearest
 /// thing to a run without waits.
 final class RunSet {
-  /// What is beyond this many resources of a run is not remembered: 64 Ki extents are 4 GiB.
+  /// What is beyond this many resources of a run is not remembered: 64 Ki units are 4 GiB.
   private static final int MAX_RESOURCES = 64 * 1024;
 
   /// How much of a run's weight is left after the next one. An upgraded image is relearnt in two or

@@ -2,9 +2,9 @@ package dev.prestage.engine.resource;
 
 /// A resource as one `long`, for hot paths: 23 bits of space, 40 bits of index in it.
 ///
-/// 2^40 extents of 64 KiB are 64 PiB, and 2^23 spaces are more images than a host will ever hold.
-/// The value is never negative. It means something only on the host whose registry numbered the
-/// spaces; what leaves the host names the space.
+/// 2^40 units of 64 KiB are 64 PiB, and 2^23 spaces are more images than a host will ever hold. The
+/// value is never negative. It means something only on the host whose registry numbered the spaces;
+/// what leaves the host names the space.
 public final class Resource {
   private static final int INDEX_BITS = 40;
   private static final long MAX_INDEX = (1L << INDEX_BITS) - 1;

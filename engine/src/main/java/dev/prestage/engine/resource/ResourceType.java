@@ -4,7 +4,7 @@ import java.util.Locale;
 
 /// The four kinds of resource that a VM touches.
 public enum ResourceType {
-  /// A block of a disk image or of a file on the host, in extents.
+  /// A block of a disk or of a file on the host.
   FILE_BLOCK,
   /// A page of guest memory that comes from a snapshot.
   MEMORY_PAGE,

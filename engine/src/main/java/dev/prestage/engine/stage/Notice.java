@@ -5,60 +5,42 @@ public sealed interface Notice {
   /// When it happened, nanoseconds since the epoch.
   long timeNanos();
 
-  /// Extents of a lease became resident.
+  /// Units of a lease became resident.
   ///
-  /// @param space the image's name
-  /// @param extents how many are ready now
+  /// @param space its name, such as an image's
+  /// @param units how many are ready now
   /// @param bytes their size
   record Staged(
-      long timeNanos,
-      String vm,
-      String program,
-      String space,
-      long leaseId,
-      int extents,
-      long bytes)
+      long timeNanos, String vm, String program, String space, long leaseId, int units, long bytes)
       implements Notice {}
 
   /// A requested allocation is settled: all that it was granted is resident or has ended.
   ///
   /// @param allocation the request's id
   record Available(
-      long timeNanos, String vm, String program, long allocation, int extents, long bytes)
+      long timeNanos, String vm, String program, long allocation, int units, long bytes)
       implements Notice {}
 
   /// A forecast resource cannot be had now.
   ///
-  /// @param first the first extent
+  /// @param first the first unit
   /// @param reason one word: `capacity`, `failed`, or `stale` when it waited too long
   record Unavailable(
-      long timeNanos,
-      String vm,
-      String program,
-      String space,
-      long first,
-      int extents,
-      String reason)
+      long timeNanos, String vm, String program, String space, long first, int units, String reason)
       implements Notice {}
 
   /// What was unavailable waits until capacity returns or its time has passed.
   ///
   /// @param depth how many ranges wait now
   record Queued(
-      long timeNanos, String vm, String program, String space, long first, int extents, int depth)
+      long timeNanos, String vm, String program, String space, long first, int units, int depth)
       implements Notice {}
 
   /// What stayed unused was given back.
   ///
   /// @param bytes the space that came back
   record Reclaimed(
-      long timeNanos,
-      String vm,
-      String program,
-      String space,
-      long leaseId,
-      int extents,
-      long bytes)
+      long timeNanos, String vm, String program, String space, long leaseId, int units, long bytes)
       implements Notice {}
 
   /// Something on this host does not work as it should; guests keep running.

@@ -2,11 +2,10 @@ package dev.prestage.engine.stage;
 
 import dev.prestage.engine.allocate.Lease;
 
-/// Moves leased extents to this host, one implementation per resource type. Demand always goes
-/// first.
+/// Moves leased units to this host, one implementation per resource type. Demand always goes first.
 ///
-/// Calls return at once. What becomes of the extents is reported as
-/// [dev.prestage.engine.allocate.LeaseState], in which each extent ends exactly once. Calls for
+/// Calls return at once. What becomes of the units is reported as
+/// [dev.prestage.engine.allocate.LeaseState], in which each unit ends exactly once. Calls for
 /// leases that have ended, or are unknown, do nothing.
 public interface Stager {
   /// Stage the range, earliest due time first among all leases.

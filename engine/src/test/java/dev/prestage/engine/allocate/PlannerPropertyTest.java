@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.prestage.engine.access.StagingOutcome;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.SimulatedClock;
@@ -62,10 +65,8 @@ class PlannerPropertyTest {
     private final Program program = new Program(0, "default", "web");
     private final List<Space> spaces =
         List.of(
-            space(0, 500L * Space.EXTENT_BYTES - 7),
-            space(1, 90L * Space.EXTENT_BYTES),
-            space(2, 1));
-    private final List<Vm> vms = new ArrayList<>();
+            space(0, 500L * Shape.BLOCK_BYTES - 7), space(1, 90L * Shape.BLOCK_BYTES), space(2, 1));
+    private final List<Binding> disks = new ArrayList<>();
     private final Limits limits;
     private final Map<Integer, BitSet> tier = new HashMap<>();
     private final Map<Long, Held> held = new TreeMap<>();
@@ -84,22 +85,23 @@ class PlannerPropertyTest {
       random = new Random(seed);
       limits =
           new Limits(
-              (1L + random.nextInt(60)) * Space.EXTENT_BYTES + random.nextInt(100),
+              (1L + random.nextInt(60)) * Shape.BLOCK_BYTES + random.nextInt(100),
               1 + random.nextInt(40),
               Duration.ofSeconds(5),
               Duration.ofSeconds(20),
               random.nextInt(8),
               seed % 2 == 0 ? Double.POSITIVE_INFINITY : 0.25 * (1 + random.nextInt(40)));
       for (int vm = 0; vm < 4; vm++) {
-        vms.add(new Vm(vm, "vm" + vm, program, spaces.get(vm % spaces.size())));
+        disks.add(
+            new Binding(
+                vm, new Vm(vm, "vm" + vm, program), "disk0", spaces.get(vm % spaces.size())));
       }
       spaces.forEach(space -> tier.put(space.id(), new BitSet()));
       planner = restarted(1);
     }
 
     private static Space space(int id, long bytes) {
-      return new Space(
-          id, ResourceType.FILE_BLOCK, "default", "image" + id, Space.EXTENT_BYTES, bytes);
+      return new Space(id, ResourceType.FILE_BLOCK, "default", "image" + id, Shape.blocks(bytes));
     }
 
     private Planner restarted(long firstLease) {
@@ -108,8 +110,8 @@ class PlannerPropertyTest {
       grantedSinceStart = 0;
       askedBack.clear();
       Planner fresh = new Planner(Thresholds.all(0.25), limits, this, this::ended, firstLease);
-      spaces.forEach(fresh::open);
-      tier.forEach((space, extents) -> fresh.resident(space, extents));
+      disks.forEach(fresh::open);
+      tier.forEach((space, units) -> fresh.resident(space, units));
       return fresh;
     }
 
@@ -149,20 +151,20 @@ class PlannerPropertyTest {
       if (!linked) {
         return;
       }
-      Vm vm = vms.get(random.nextInt(vms.size()));
+      Binding disk = disks.get(random.nextInt(disks.size()));
       Forecast forecast = new Forecast();
       for (int run = random.nextInt(8); run > 0; run--) {
-        long first = random.nextInt((int) vm.space().units() + 5);
+        long first = random.nextInt((int) disk.space().units() + 5);
         long due = clock.nanos() + (random.nextInt(2000) - 200) * 1_000_000L;
         double probability = random.nextDouble();
         for (int i = random.nextInt(30); i >= 0; i--) {
-          int space = random.nextInt(50) == 0 ? 2 : vm.space().id();
+          int space = random.nextInt(50) == 0 ? 2 : disk.space().id();
           forecast.add(
               Resource.of(space, first + i), probability, due + i * 3_000_000L, Expert.RUN_SET);
         }
       }
       lastDue = Long.MIN_VALUE;
-      planner.plan(vm, forecast, clock.nanos());
+      planner.plan(List.of(disk), forecast, clock.nanos());
     }
 
     private void stagerWorks() {
@@ -177,7 +179,7 @@ class PlannerPropertyTest {
 
     private void work(Held held, long bit) {
       LeaseState state = held.state;
-      int extent = (int) held.lease.first() + Long.numberOfTrailingZeros(bit);
+      int unit = (int) held.lease.first() + Long.numberOfTrailingZeros(bit);
       BitSet resident = tier(held.lease.space());
       if ((state.ready() & bit) != 0) {
         if (random.nextInt(3) == 0) {
@@ -185,17 +187,17 @@ class PlannerPropertyTest {
         }
       } else if (held.calledOff) {
         held.state = plus(state, 0, 0, 0, 0, 0, 0, bit);
-      } else if (resident.get(extent)) {
+      } else if (resident.get(unit)) {
         held.state = plus(state, 0, 0, 0, 0, bit, 0, 0);
       } else {
         switch (random.nextInt(8)) {
           case 0 -> {
-            resident.set(extent);
+            resident.set(unit);
             held.state = plus(state, random.nextBoolean() ? bit : 0, 0, bit, 0, 0, 0, 0);
           }
           case 1 -> held.state = plus(state, 0, 0, 0, 0, 0, bit, 0);
           default -> {
-            resident.set(extent);
+            resident.set(unit);
             held.state = plus(state, bit, 0, 0, 0, 0, 0, 0);
           }
         }
@@ -253,21 +255,21 @@ class PlannerPropertyTest {
     }
 
     private void demand() {
-      Vm vm = vms.get(random.nextInt(vms.size()));
-      long index = random.nextLong(vm.space().units());
-      tier(vm.space().id()).set((int) index);
+      Binding disk = disks.get(random.nextInt(disks.size()));
+      long index = random.nextLong(disk.space().units());
+      tier(disk.space().id()).set((int) index);
       if (random.nextInt(3) > 0) { // else the access was shed
         demanded++;
-        planner.demanded(Resource.of(vm.space().id(), index));
+        planner.demanded(Resource.of(disk.space().id(), index));
       }
     }
 
     private void evict() {
-      Vm vm = vms.get(random.nextInt(vms.size()));
-      int first = random.nextInt((int) vm.space().units());
-      int extents = 1 + random.nextInt((int) vm.space().units() - first);
-      tier(vm.space().id()).clear(first, first + extents);
-      planner.evicted(vm.space().id(), first, extents);
+      Binding disk = disks.get(random.nextInt(disks.size()));
+      int first = random.nextInt((int) disk.space().units());
+      int units = 1 + random.nextInt((int) disk.space().units() - first);
+      tier(disk.space().id()).clear(first, first + units);
+      planner.evicted(disk.space().id(), first, units);
     }
 
     private void tick() {
@@ -283,7 +285,7 @@ class PlannerPropertyTest {
     }
 
     private void stop() {
-      planner.stopped(vms.get(random.nextInt(vms.size())));
+      planner.stopped(List.of(disks.get(random.nextInt(disks.size()))));
     }
 
     /// The link breaks, what was on it is lost, and the data plane says what it holds; or it is a
@@ -330,7 +332,7 @@ class PlannerPropertyTest {
     @Override
     public void granted(Lease lease) {
       assertThat(linked).as("granted while linked").isTrue();
-      assertThat(lease.extents()).isBetween(1, 16);
+      assertThat(lease.units()).isBetween(1, 16);
       if (Double.isFinite(limits.uselessPerDemand())) {
         LeaseLedger.Totals totals = planner.ledger().totals();
         long inVain =
@@ -344,10 +346,10 @@ class PlannerPropertyTest {
             .isLessThanOrEqualTo(limits.uselessPerDemand() * demanded);
       }
       Space space = spaces.get(lease.space());
-      assertThat(lease.first() + lease.extents()).isLessThanOrEqualTo(space.units());
+      assertThat(lease.first() + lease.units()).isLessThanOrEqualTo(space.units());
       assertThat(lease.dueNanos()).as("due-time order").isGreaterThanOrEqualTo(lastDue);
       lastDue = lease.dueNanos();
-      grantedSinceStart += lease.extents();
+      grantedSinceStart += lease.units();
       if (random.nextInt(100) > 0) { // else it is lost with a link that breaks later
         held.put(lease.id(), new Held(lease));
       } else {
@@ -383,21 +385,21 @@ class PlannerPropertyTest {
     }
 
     @Override
-    public void unavailable(Vm vm, long first, int extents, String reason) {
+    public void unavailable(Binding binding, Range range, String reason) {
       assertThat(reason).isIn("capacity", "stale");
     }
 
     @Override
-    public void queued(Vm vm, long first, int extents, int depth) {
+    public void queued(Binding binding, Range range, int depth) {
       assertThat(depth).isBetween(1, limits.waitingRanges());
     }
 
     private void ended(StagingOutcome outcome) {
-      assertThat(outcome.extents()).isPositive();
+      assertThat(outcome.units()).isPositive();
       if (outcome instanceof StagingOutcome.Useful useful) {
         assertThat(useful.lead()).isPositive();
       }
-      counted += outcome.extents();
+      counted += outcome.units();
     }
 
     // ---- what must hold
@@ -419,7 +421,7 @@ class PlannerPropertyTest {
       assertThat(totals.granted()).isEqualTo(ended + totals.live());
       assertThat(totals.granted()).isEqualTo(grantedSinceStart);
       assertThat(counted).isEqualTo(ended);
-      assertThat(planner.inFlightExtents()).isBetween(0, limits.inFlightExtents());
+      assertThat(planner.inFlightUnits()).isBetween(0, limits.inFlightUnits());
       assertThat(planner.stagedBytes()).isBetween(0L, limits.stagedBytes());
       assertThat(planner.waitingRanges()).isBetween(0, limits.waitingRanges());
       int inFlight = 0;
@@ -428,16 +430,16 @@ class PlannerPropertyTest {
       for (LeaseLedger.Entry entry : planner.ledger().live()) {
         Lease lease = entry.lease();
         inFlight += Long.bitCount(entry.inFlight());
-        bytes += (long) Long.bitCount(entry.live()) * Space.EXTENT_BYTES;
+        bytes += (long) Long.bitCount(entry.live()) * Shape.BLOCK_BYTES;
         forEach(
             lease,
             entry.live(),
             index ->
                 assertThat(leased.add(Resource.of(lease.space(), index)))
-                    .as("extent %d of space %d is leased once", index, lease.space())
+                    .as("unit %d of space %d is leased once", index, lease.space())
                     .isTrue());
       }
-      assertThat(planner.inFlightExtents()).isEqualTo(inFlight);
+      assertThat(planner.inFlightUnits()).isEqualTo(inFlight);
       assertThat(planner.stagedBytes()).isEqualTo(bytes);
       for (Held lease : held.values()) {
         assertThat(planner.ledger().find(lease.lease.id()))
@@ -448,7 +450,7 @@ class PlannerPropertyTest {
 
     /// All VMs stop and all stays unused: everything comes back.
     private void finish() {
-      vms.forEach(planner::stopped);
+      planner.stopped(disks);
       for (int round = 0; round < 200; round++) {
         clock.advance(Duration.ofSeconds(30));
         tick();
@@ -458,7 +460,7 @@ class PlannerPropertyTest {
       }
       assertThat(held).isEmpty();
       assertThat(planner.ledger().totals().live()).isZero();
-      assertThat(planner.inFlightExtents()).isZero();
+      assertThat(planner.inFlightUnits()).isZero();
       assertThat(planner.stagedBytes()).isZero();
       assertThat(planner.waitingRanges()).isZero();
     }

@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.SimulatedClock;
@@ -21,13 +24,10 @@ import org.junit.jupiter.api.Test;
 class PlannerTest {
   private static final Space SPACE =
       new Space(
-          0,
-          ResourceType.FILE_BLOCK,
-          "default",
-          "debian",
-          Space.EXTENT_BYTES,
-          1000L * Space.EXTENT_BYTES);
-  private static final Vm VM = new Vm(1, "vm1", new Program(0, "default", "web"), SPACE);
+          0, ResourceType.FILE_BLOCK, "default", "debian", Shape.blocks(1000L * Shape.BLOCK_BYTES));
+  private static final Vm VM = new Vm(1, "vm1", new Program(0, "default", "web"));
+  private static final Binding DISK = new Binding(11, VM, "disk0", SPACE);
+  private static final List<Binding> BOUND = List.of(DISK);
   private static final long MILLI = 1_000_000;
 
   private final SimulatedClock clock = new SimulatedClock();
@@ -56,43 +56,42 @@ class PlannerTest {
     }
 
     @Override
-    public void unavailable(Vm vm, long first, int extents, String reason) {
+    public void unavailable(Binding binding, Range range, String reason) {
       unavailable.add(reason);
     }
 
     @Override
-    public void queued(Vm vm, long first, int extents, int depth) {
-      queued.add(extents);
+    public void queued(Binding binding, Range range, int depth) {
+      queued.add(range.units());
     }
   }
 
-  private Planner planner(Thresholds thresholds, long extents, int inFlight, int waiting) {
-    return planner(thresholds, extents, inFlight, waiting, Double.POSITIVE_INFINITY);
+  private Planner planner(Thresholds thresholds, long units, int inFlight, int waiting) {
+    return planner(thresholds, units, inFlight, waiting, Double.POSITIVE_INFINITY);
   }
 
   private Planner planner(
-      Thresholds thresholds, long extents, int inFlight, int waiting, double uselessPerDemand) {
+      Thresholds thresholds, long units, int inFlight, int waiting, double uselessPerDemand) {
     Limits limits =
         new Limits(
-            extents * Space.EXTENT_BYTES,
+            units * Shape.BLOCK_BYTES,
             inFlight,
             Duration.ofSeconds(30),
             Duration.ofMinutes(1),
             waiting,
             uselessPerDemand);
     Planner planner = new Planner(thresholds, limits, decided, _ -> {}, 100);
-    planner.open(SPACE);
+    planner.open(DISK);
     return planner;
   }
 
-  private Planner planner(long extents, int inFlight, int waiting) {
-    return planner(Thresholds.all(0.25), extents, inFlight, waiting);
+  private Planner planner(long units, int inFlight, int waiting) {
+    return planner(Thresholds.all(0.25), units, inFlight, waiting);
   }
 
-  /// Extents from `first` on, all due after `afterMillis`.
-  private void expect(
-      Forecast into, long first, int extents, double probability, long afterMillis) {
-    for (int i = 0; i < extents; i++) {
+  /// Units from `first` on, all due after `afterMillis`.
+  private void expect(Forecast into, long first, int units, double probability, long afterMillis) {
+    for (int i = 0; i < units; i++) {
       into.add(
           Resource.of(0, first + i),
           probability,
@@ -101,9 +100,9 @@ class PlannerTest {
     }
   }
 
-  private Forecast expected(long first, int extents, double probability) {
+  private Forecast expected(long first, int units, double probability) {
     Forecast forecast = new Forecast();
-    expect(forecast, first, extents, probability, 10);
+    expect(forecast, first, units, probability, 10);
     return forecast;
   }
 
@@ -122,23 +121,28 @@ class PlannerTest {
   @Test
   void theMostSpecificThresholdCounts() {
     Thresholds thresholds =
-        new Thresholds(0.9, Map.of(ResourceType.FILE_BLOCK, 0.5), Map.of("db", 0.2));
+        new Thresholds(
+            0.9,
+            Map.of(ResourceType.FILE_BLOCK, 0.5),
+            Map.of(new Program.Key("default", "db"), 0.2));
     Program db = new Program(2, "default", "db");
     assertThat(thresholds.of(db, ResourceType.FILE_BLOCK)).isEqualTo(0.2);
     assertThat(thresholds.of(VM.program(), ResourceType.FILE_BLOCK)).isEqualTo(0.5);
     assertThat(thresholds.of(VM.program(), ResourceType.MEMORY_PAGE)).isEqualTo(0.9);
+    Program namesake = new Program(3, "other", "db");
+    assertThat(thresholds.of(namesake, ResourceType.FILE_BLOCK)).isEqualTo(0.5);
     Planner planner = planner(thresholds, 100, 100, 10);
-    planner.plan(VM, expected(0, 1, 0.49), clock.nanos());
+    planner.plan(BOUND, expected(0, 1, 0.49), clock.nanos());
     assertThat(decided.granted).isEmpty();
-    planner.plan(VM, expected(0, 1, 0.5), clock.nanos());
+    planner.plan(BOUND, expected(0, 1, 0.5), clock.nanos());
     assertThat(decided.granted).hasSize(1);
   }
 
   @Test
   void neighboursDueTogetherShareALeaseOfAtMostSixteen() {
     Planner planner = planner(100, 100, 10);
-    planner.plan(VM, expected(200, 40, 0.9), clock.nanos());
-    assertThat(decided.granted).extracting(Lease::extents).containsExactly(16, 16, 8);
+    planner.plan(BOUND, expected(200, 40, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::units).containsExactly(16, 16, 8);
     assertThat(decided.granted).extracting(Lease::first).containsExactly(200L, 216L, 232L);
   }
 
@@ -148,8 +152,8 @@ class PlannerTest {
     Forecast forecast = new Forecast();
     expect(forecast, 7, 1, 0.9, 10);
     expect(forecast, 8, 1, 0.9, 61);
-    planner.plan(VM, forecast, clock.nanos());
-    assertThat(decided.granted).extracting(Lease::extents).containsExactly(1, 1);
+    planner.plan(BOUND, forecast, clock.nanos());
+    assertThat(decided.granted).extracting(Lease::units).containsExactly(1, 1);
   }
 
   @Test
@@ -159,7 +163,7 @@ class PlannerTest {
     expect(forecast, 300, 1, 0.9, 900);
     expect(forecast, 100, 1, 0.5, 100);
     expect(forecast, 500, 1, 0.7, 500);
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).extracting(Lease::first).containsExactly(100L, 500L, 300L);
   }
 
@@ -168,17 +172,17 @@ class PlannerTest {
     Planner planner = planner(100, 100, 10);
     Forecast forecast = expected(998, 10, 0.9);
     forecast.add(Resource.of(5, 3), 0.9, clock.nanos(), Expert.MARKOV);
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).hasSize(1);
     assertThat(decided.granted.getFirst().first()).isEqualTo(998);
-    assertThat(decided.granted.getFirst().extents()).isEqualTo(2);
+    assertThat(decided.granted.getFirst().units()).isEqualTo(2);
   }
 
   @Test
   void capacitySmallerThanARangeIsUsedInPart() {
     Planner planner = planner(10, 100, 10);
-    planner.plan(VM, expected(0, 16, 0.9), clock.nanos());
-    assertThat(decided.granted).extracting(Lease::extents).containsExactly(10);
+    planner.plan(BOUND, expected(0, 16, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::units).containsExactly(10);
     assertThat(decided.queued).containsExactly(6);
     assertThat(decided.unavailable).containsExactly("capacity");
   }
@@ -187,24 +191,24 @@ class PlannerTest {
   void whatWaitsIsAdmittedWithinBothLimitsWhenCapacityReturns() {
     Planner planner = planner(16, 4, 10);
     Forecast forecast = expected(0, 40, 0.9);
-    assertThat(planner.plan(VM, forecast, clock.nanos())).isTrue();
+    assertThat(planner.plan(BOUND, forecast, clock.nanos())).isTrue();
     for (int i = 0; i < 4; i++) {
       planner.book(ready(decided.granted.getLast()));
-      planner.plan(VM, forecast, clock.nanos());
+      planner.plan(BOUND, forecast, clock.nanos());
     }
-    assertThat(planner.stagedBytes()).isEqualTo(16L * Space.EXTENT_BYTES);
+    assertThat(planner.stagedBytes()).isEqualTo(16L * Shape.BLOCK_BYTES);
     assertThat(planner.waitingRanges()).isEqualTo(2);
     decided.granted.stream().limit(2).toList().forEach(lease -> planner.book(useful(lease)));
     planner.admitWaiting(clock.nanos());
-    assertThat(planner.inFlightExtents()).isEqualTo(4);
+    assertThat(planner.inFlightUnits()).isEqualTo(4);
     assertThat(decided.granted.getLast().first()).isEqualTo(16);
-    assertThat(decided.granted.getLast().extents()).isEqualTo(4);
+    assertThat(decided.granted.getLast().units()).isEqualTo(4);
   }
 
   @Test
   void whatCameByDemandWhileItWaitedIsNotStaged() {
     Planner planner = planner(2, 100, 10);
-    planner.plan(VM, expected(0, 6, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 6, 0.9), clock.nanos());
     planner.demanded(Resource.of(0, 2));
     planner.demanded(Resource.of(0, 3));
     planner.book(useful(decided.granted.getFirst()));
@@ -217,7 +221,7 @@ class PlannerTest {
   void fullQueueIsSaidOnceAndNotWithEachForecast() {
     Planner planner = planner(1, 100, 1);
     for (int i = 0; i < 50; i++) {
-      planner.plan(VM, expected(100, 200, 0.9), clock.nanos());
+      planner.plan(BOUND, expected(100, 200, 0.9), clock.nanos());
     }
     assertThat(planner.waitingRanges()).isEqualTo(1);
     assertThat(decided.unavailable).hasSize(2);
@@ -226,7 +230,7 @@ class PlannerTest {
   @Test
   void whatWaitedBeyondTheHorizonIsDropped() {
     Planner planner = planner(1, 100, 10);
-    planner.plan(VM, expected(0, 9, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 9, 0.9), clock.nanos());
     clock.advance(Duration.ofSeconds(31));
     planner.admitWaiting(clock.nanos());
     assertThat(planner.waitingRanges()).isZero();
@@ -236,7 +240,7 @@ class PlannerTest {
   @Test
   void leaseUnusedForItsPeriodIsAskedBackOnce() {
     Planner planner = planner(100, 100, 10);
-    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     Lease lease = decided.granted.getFirst();
     planner.book(ready(lease));
     clock.advance(Duration.ofSeconds(60));
@@ -253,7 +257,7 @@ class PlannerTest {
   @Test
   void leaseThatIsHeldStillAfterItWasAskedBackIsAskedBackAgain() {
     Planner planner = planner(100, 100, 10);
-    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     Lease lease = decided.granted.getFirst();
     clock.advance(Duration.ofMinutes(2));
     planner.askBackUnused(clock.nanos());
@@ -263,54 +267,54 @@ class PlannerTest {
   }
 
   @Test
-  void extentThatFailedRestsBeforeItIsTriedAgain() {
+  void unitThatFailedRestsBeforeItIsTriedAgain() {
     Planner planner = planner(100, 100, 10);
     planner.retryFailed(clock.nanos());
     Forecast forecast = expected(0, 4, 0.9);
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     planner.book(failed(decided.granted.getFirst()));
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).hasSize(1);
     clock.advance(Duration.ofSeconds(6));
     planner.retryFailed(clock.nanos());
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).hasSize(2);
   }
 
   @Test
-  void redundantExtentIsNotAskedForAgain() {
+  void redundantUnitIsNotAskedForAgain() {
     Planner planner = planner(100, 100, 10);
     Forecast forecast = expected(0, 4, 0.9);
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     planner.book(new LeaseState(decided.granted.getFirst().id(), 0, 0, 0, 0, 15, 0, 0, 0));
-    planner.plan(VM, forecast, clock.nanos());
+    planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).hasSize(1);
   }
 
   @Test
-  void evictedExtentMayBeStagedAgain() {
+  void evictedUnitMayBeStagedAgain() {
     Planner planner = planner(100, 100, 10);
     BitSet all = new BitSet();
     all.set(0, 1000);
     planner.resident(0, all);
-    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     assertThat(decided.granted).isEmpty();
     planner.evicted(0, 1, 2);
-    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     assertThat(decided.granted).hasSize(1);
     assertThat(decided.granted.getFirst().first()).isEqualTo(1);
-    assertThat(decided.granted.getFirst().extents()).isEqualTo(2);
+    assertThat(decided.granted.getFirst().units()).isEqualTo(2);
   }
 
   @Test
   void oldReportTakesNothingBackAndContradictionIsRefused() {
     Planner planner = planner(100, 100, 10);
-    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     long id = decided.granted.getFirst().id();
     planner.book(new LeaseState(id, 3, 1, 0, 0, 0, 0, 0, 9));
     planner.book(new LeaseState(id, 1, 0, 0, 0, 0, 0, 0, 0));
     assertThat(planner.ledger().totals().useful()).isEqualTo(1);
-    assertThat(planner.inFlightExtents()).isEqualTo(2);
+    assertThat(planner.inFlightUnits()).isEqualTo(2);
     planner.book(new LeaseState(id, 3, 0, 1, 0, 0, 0, 0, 0));
     assertThat(planner.ledger().totals().late()).isZero();
     assertThatThrownBy(() -> planner.book(new LeaseState(id, 3, 2, 2, 0, 0, 0, 0, 0)))
@@ -320,7 +324,7 @@ class PlannerTest {
   @Test
   void leaseHeldInAnUnknownSpaceIsAskedBack() {
     Planner planner = planner(100, 100, 10);
-    Lease lease = new Lease(7, 1, 3, 0, 4, 0);
+    Lease lease = new Lease(7, 11, new Range(3, 0, 4), 0, 1, 0, 0, 0);
     planner.held(lease, ready(lease), clock.nanos());
     assertThat(decided.askedBack).containsExactly(lease);
     assertThat(planner.ledger().totals().granted()).isZero();
@@ -329,8 +333,8 @@ class PlannerTest {
   @Test
   void stoppedVmHasNothingInFlightNorWaiting() {
     Planner planner = planner(4, 100, 10);
-    planner.plan(VM, expected(0, 9, 0.9), clock.nanos());
-    planner.stopped(VM);
+    planner.plan(BOUND, expected(0, 9, 0.9), clock.nanos());
+    planner.stopped(BOUND);
     assertThat(decided.calledOff).containsExactlyElementsOf(decided.granted);
     assertThat(planner.waitingRanges()).isZero();
   }
@@ -349,13 +353,13 @@ class PlannerTest {
   void noMoreIsGrantedThanMayBeInVain() {
     Planner planner = withBudget(0.5);
     assertThat(planner.hasRoom()).isFalse();
-    assertThat(planner.plan(VM, expected(0, 40, 0.9), clock.nanos())).isTrue();
+    assertThat(planner.plan(BOUND, expected(0, 40, 0.9), clock.nanos())).isTrue();
     assertThat(decided.granted).isEmpty();
     demand(planner, 1);
-    assertThat(planner.hasRoom()).as("half an extent").isFalse();
+    assertThat(planner.hasRoom()).as("half a unit").isFalse();
     demand(planner, 8);
-    planner.plan(VM, expected(0, 40, 0.9), clock.nanos());
-    assertThat(decided.granted).extracting(Lease::extents).containsExactly(4);
+    planner.plan(BOUND, expected(0, 40, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::units).containsExactly(4);
     assertThat(planner.hasRoom()).isFalse();
   }
 
@@ -369,7 +373,7 @@ class PlannerTest {
             new LeaseState(100, 0, 0, 0, 0, 0, 0, 15, 0))) {
       Planner planner = withBudget(1);
       demand(planner, 4);
-      planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+      planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
       assertThat(planner.hasRoom()).isFalse();
       planner.book(state);
       assertThat(planner.ledger().uselessAtWorst()).isZero();
@@ -386,7 +390,7 @@ class PlannerTest {
             new LeaseState(100, 15, 0, 0, 0, 0, 0, 0, 0))) {
       Planner planner = withBudget(1);
       demand(planner, 4);
-      planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
+      planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
       planner.book(state);
       planner.abandon(List.of(100L));
       assertThat(planner.ledger().totals().live()).isZero();
@@ -399,11 +403,11 @@ class PlannerTest {
   void whatWaitsIsAdmittedWithinTheBudget() {
     Planner planner = planner(Thresholds.all(0.25), 2, 100, 10, 1);
     demand(planner, 3);
-    planner.plan(VM, expected(0, 9, 0.9), clock.nanos());
+    planner.plan(BOUND, expected(0, 9, 0.9), clock.nanos());
     assertThat(planner.waitingRanges()).isPositive();
     planner.book(new LeaseState(100, 3, 0, 0, 3, 0, 0, 0, 0));
     planner.admitWaiting(clock.nanos());
-    assertThat(decided.granted).extracting(Lease::extents).containsExactly(2, 1);
+    assertThat(decided.granted).extracting(Lease::units).containsExactly(2, 1);
   }
 
   @Test
@@ -411,8 +415,42 @@ class PlannerTest {
     Planner planner = withBudget(1);
     planner.demanded(Resource.of(0, 1L << 31));
     planner.demanded(Resource.of(0, (1L << 32) + 3));
-    planner.plan(VM, expected(0, 4, 0.9), clock.nanos());
-    assertThat(decided.granted.getFirst().extents()).isEqualTo(2);
+    planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
+    assertThat(decided.granted.getFirst().units()).isEqualTo(2);
     assertThat(decided.granted.getFirst().first()).isZero();
+  }
+
+  @Test
+  void leasesSayWhatWasForecastAndUntilWhenTheyAreHeld() {
+    Planner planner = planner(100, 100, 10);
+    planner.plan(BOUND, expected(5, 2, 0.75), clock.nanos());
+    Lease lease = decided.granted.getFirst();
+    assertThat(lease.binding()).isEqualTo(DISK.id());
+    assertThat(lease.range()).isEqualTo(new Range(0, 5, 2));
+    assertThat(lease.probability()).isEqualTo(0.75f);
+    assertThat(lease.experts()).isEqualTo(Expert.RUN_SET.bit());
+    assertThat(lease.untilNanos()).isEqualTo(lease.dueNanos() + Duration.ofMinutes(1).toNanos());
+  }
+
+  @Test
+  void whatIsKnownOfASpaceGoesWithItsLastBindingAndItsLastLease() {
+    Planner planner = planner(100, 100, 10);
+    Binding other = new Binding(12, new Vm(2, "vm2", VM.program()), "data", SPACE);
+    planner.open(other);
+    planner.plan(BOUND, expected(0, 1, 0.9), clock.nanos());
+    Lease lease = decided.granted.getFirst();
+    planner.close(DISK);
+    planner.plan(BOUND, expected(5, 1, 0.9), clock.nanos());
+    assertThat(decided.granted).as("nothing for a binding that is gone").hasSize(1);
+    planner.close(other);
+    planner.demanded(Resource.of(0, 7));
+    planner.open(DISK);
+    planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
+    assertThat(decided.granted).as("a live lease keeps what is known").hasSize(1);
+    planner.close(DISK);
+    planner.book(useful(lease));
+    planner.open(DISK);
+    planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
+    assertThat(decided.granted).hasSize(2);
   }
 }

@@ -47,8 +47,8 @@ class ExpertsTest {
     return forecast.dueNanos(forecast.row(Resource.of(1, index))) - START;
   }
 
-  private static long[] range(long first, int extents) {
-    return LongStream.range(first, first + extents).toArray();
+  private static long[] range(long first, int units) {
+    return LongStream.range(first, first + units).toArray();
   }
 
   // ---- run-set

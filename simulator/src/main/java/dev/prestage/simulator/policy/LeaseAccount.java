@@ -21,8 +21,8 @@ final class LeaseAccount {
     return lease.id();
   }
 
-  int vm() {
-    return lease.vm();
+  int binding() {
+    return lease.binding();
   }
 
   long first() {

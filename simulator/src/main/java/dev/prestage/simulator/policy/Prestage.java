@@ -11,15 +11,19 @@ import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.simulator.trace.Trace;
 import it.unimi.dsi.fastutil.longs.Long2LongOpenHashMap;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -54,8 +58,8 @@ public final class Prestage implements Policy {
     this.thresholds = thresholds;
     this.limits = limits;
     long units = Math.min(Trace.MAX_PAGE, Integer.MAX_VALUE);
-    this.space =
-        new Space(SPACE, ResourceType.FILE_BLOCK, "default", "trace", unitBytes, units * unitBytes);
+    Shape shape = new Shape(units * unitBytes, unitBytes, Measure.BYTES, 1);
+    this.space = new Space(SPACE, ResourceType.FILE_BLOCK, "default", "trace", shape);
   }
 
   /// The product as it is configured for a place.
@@ -72,8 +76,8 @@ public final class Prestage implements Policy {
   public Prefetcher.Copy start(int number, Trace.Run run, long now, Fetches fetches) {
     nowNanos = now;
     Host host = hosts.computeIfAbsent(fetches.host(), _ -> new Host());
-    Vm vm = new Vm(number, "run-" + number, program(run.program()), space);
-    return host.start(vm, fetches);
+    Vm vm = new Vm(number, "run-" + number, program(run.program()));
+    return host.start(new Binding(number, vm, "trace", space), fetches);
   }
 
   private Program program(String name) {
@@ -121,6 +125,11 @@ public final class Prestage implements Policy {
     private final Long2LongOpenHashMap leaseOf = new Long2LongOpenHashMap();
     private final Map<Integer, Fetches> fetches = new HashMap<>();
     private final List<LeaseAccount> news = new ArrayList<>();
+
+    /// What the engine was told is here, for when it asks anew: it forgets a space that no run is
+    /// bound to.
+    private final BitSet here = new BitSet();
+
     private long tickedNanos = nowNanos;
 
     private Host() {
@@ -130,29 +139,31 @@ public final class Prestage implements Policy {
       engine.confirmed();
     }
 
-    private Prefetcher.Copy start(Vm vm, Fetches way) {
-      fetches.put(vm.id(), way);
-      engine.attached(vm);
-      engine.started(vm.id());
+    private Prefetcher.Copy start(Binding binding, Fetches way) {
+      fetches.put(binding.id(), way);
+      engine.bound(binding);
+      engine.resident(SPACE, here);
+      engine.started(binding.vm().id());
       report();
-      return new RunningCopy(this, vm);
+      return new RunningCopy(this, binding);
     }
 
-    private void demanded(Vm vm, Request request, Fetches way) {
+    private void demanded(Binding binding, Request request, Fetches way) {
       nowNanos = request.timeNanos();
       AccessType type = request.write() ? AccessType.WRITE : AccessType.READ;
       boolean waited = request.missed() > 0;
       for (int i = 0; i < request.count(); i++) {
         long page = request.first() + i;
         touched(page);
+        cameHere(page);
         engine.accessed(
             new Access(
-                vm.program().id(),
-                vm.id(),
+                binding.id(),
+                engine.runOf(binding.id(), nowNanos),
                 Resource.of(SPACE, page),
                 nowNanos,
                 type,
-                space.unitBytes(),
+                space.shape().unitAmount(),
                 Cause.DEMAND,
                 waited,
                 Access.PENDING));
@@ -190,6 +201,7 @@ public final class Prestage implements Policy {
       LeaseAccount lease = accountOf(page);
       if (lease != null) {
         lease.ready(page);
+        cameHere(page);
         news.add(lease);
       }
     }
@@ -197,7 +209,14 @@ public final class Prestage implements Policy {
     /// The engine knows pages as far as its largest space reaches, and was never told of others.
     private void left(long page) {
       if (page < space.units()) {
+        here.clear((int) page);
         engine.evicted(SPACE, page, 1);
+      }
+    }
+
+    private void cameHere(long page) {
+      if (page < space.units()) {
+        here.set((int) page);
       }
     }
 
@@ -236,10 +255,10 @@ public final class Prestage implements Policy {
       }
     }
 
-    private void stopped(Vm vm) {
-      engine.detached(vm.id());
+    private void stopped(Binding binding) {
+      engine.detached(binding.vm().id());
       report();
-      fetches.remove(vm.id());
+      fetches.remove(binding.id());
     }
 
     /// The simulated data plane: the way to the origin takes the pages in the order of the leases.
@@ -249,12 +268,13 @@ public final class Prestage implements Policy {
         LeaseAccount account = new LeaseAccount(lease);
         leases.put(lease.id(), account);
         news.add(account);
-        Fetches way = fetches.get(lease.vm());
-        for (long page = lease.first(); page < lease.first() + lease.extents(); page++) {
+        Fetches way = fetches.get(lease.binding());
+        for (long page = lease.first(); page < lease.first() + lease.units(); page++) {
           if (way != null && way.fetch(page)) {
             leaseOf.put(page, lease.id());
           } else if (way != null && way.isHere(page)) {
             account.redundant(page);
+            cameHere(page);
           } else {
             account.cancelled(page);
           }
@@ -280,6 +300,7 @@ public final class Prestage implements Policy {
               account.live(),
               page -> {
                 account.unused(page);
+                here.clear((int) page);
                 end(account, page);
               });
         }
@@ -288,7 +309,7 @@ public final class Prestage implements Policy {
       /// Only what waits for its turn can be called off. What is under way stays leased: counted as
       /// called off, its fetch would escape the budget.
       private void callOff(LeaseAccount account) {
-        Fetches way = fetches.get(account.vm());
+        Fetches way = fetches.get(account.binding());
         if (way != null) {
           forEach(
               account,
@@ -302,8 +323,8 @@ public final class Prestage implements Policy {
         }
       }
 
-      private static void forEach(LeaseAccount account, long extents, LongConsumer to) {
-        for (long left = extents; left != 0; left &= left - 1) {
+      private static void forEach(LeaseAccount account, long units, LongConsumer to) {
+        for (long left = units; left != 0; left &= left - 1) {
           to.accept(account.first() + Long.numberOfTrailingZeros(left));
         }
       }
@@ -311,20 +332,20 @@ public final class Prestage implements Policy {
   }
 
   /// One copy on a host.
-  private record RunningCopy(Host host, Vm vm) implements Prefetcher.Copy {
+  private record RunningCopy(Host host, Binding binding) implements Prefetcher.Copy {
     @Override
     public void demanded(Request request, Fetches fetches) {
-      host.demanded(vm, request, fetches);
+      host.demanded(binding, request, fetches);
     }
 
     @Override
     public void next(Forecast into) {
-      host.engine.next(vm.id(), into);
+      host.engine.next(binding.vm().id(), into);
     }
 
     @Override
     public void stop() {
-      host.stopped(vm);
+      host.stopped(binding);
     }
   }
 
@@ -332,7 +353,7 @@ public final class Prestage implements Policy {
     private final Map<String, Forecaster> watched = new HashMap<>();
 
     @Override
-    public Forecaster of(Program program) {
+    public Forecaster of(Program program, ResourceType type) {
       return watched.computeIfAbsent(
           program.name(),
           name ->
@@ -340,6 +361,6 @@ public final class Prestage implements Policy {
     }
 
     @Override
-    public void learnt(Program program) {}
+    public void learnt(Program program, ResourceType type) {}
   }
 }

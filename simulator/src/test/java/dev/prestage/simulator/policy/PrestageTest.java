@@ -6,6 +6,7 @@ import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.simulator.Traces;
 import dev.prestage.simulator.replay.ClosedLoop;
 import dev.prestage.simulator.replay.OpenLoop;
@@ -130,7 +131,8 @@ class PrestageTest {
 
   @Test
   void aPageEndsAsWhatBecameOfIt() {
-    LeaseAccount account = new LeaseAccount(new Lease(7, 1, 0, 10, 5, 0));
+    LeaseAccount account =
+        new LeaseAccount(new Lease(7, 1, new Range(0, 10, 5), 0, 1, 0, 0, Long.MAX_VALUE));
     account.ready(10);
     account.demanded(10);
     account.demanded(11);
