@@ -282,6 +282,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
       }
       Disk disk = disks.get(attach.vmName());
       if (disk != null && isSame(disk.space(), attachment)) {
+        opening.remove(attachment.vmName());
         if (disk.isRefused()) {
           throw new IOException(disk.space().refusal());
         }
