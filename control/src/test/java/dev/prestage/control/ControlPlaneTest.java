@@ -410,7 +410,7 @@ class ControlPlaneTest {
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
     ask(plane, register("vm2", "web", "alpine"));
-    ask(plane, new Command.RemoveVm("vm1"));
+    ask(plane, new Command.RemoveVm("vm1", false));
     List<Reply.VmView> before = vms(plane);
     plane.close();
     data.received.clear();
@@ -432,11 +432,11 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
-    ask(plane, new Command.RemoveVm("vm1"));
+    ask(plane, new Command.RemoveVm("vm1", false));
     assertThat(data.received(Frame.Detach.class)).hasSize(1);
     for (Command command :
         List.of(
-            new Command.RemoveVm("vm1"),
+            new Command.RemoveVm("vm1", false),
             new Command.ShowVms("vm1"),
             new Command.StartProgram("vm1"),
             new Command.StopProgram("vm1"),
@@ -458,7 +458,7 @@ class ControlPlaneTest {
     assertRefused(
         plane, register("vm2", "web", "debian"), Reason.UNAVAILABLE, "cannot keep registrations");
     assertRefused(
-        plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "cannot keep registrations");
+        plane, new Command.RemoveVm("vm1", false), Reason.UNAVAILABLE, "cannot keep registrations");
     assertThat(vms(plane)).extracting(Reply.VmView::vm).containsExactly("vm1");
     assertThat(data.received(Frame.Attach.class)).hasSize(1);
     assertThat(data.received(Frame.Detach.class)).isEmpty();
@@ -519,7 +519,10 @@ class ControlPlaneTest {
     assertThat(attach.space()).isGreaterThanOrEqualTo(1 << 16);
     data.hangUp();
     await("linked again", () -> data.received(Frame.Attach.class).size() == 2);
-    ask(plane, new Command.RemoveVm("vm1"));
+    // Nothing is known of its connections before the first report.
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(0));
+    removal.get(20, TimeUnit.SECONDS);
     assertThat(data.received(Frame.Detach.class)).hasSize(1);
     assertThat(data.received(Frame.AttachedAll.class)).isEmpty();
   }
@@ -534,8 +537,93 @@ class ControlPlaneTest {
     data.close();
     await("gone", () -> !"ok".equals(health(plane).parts().get("data-plane")));
     assertRefused(
-        plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "while the data plane is");
+        plane, new Command.RemoveVm("vm1", false), Reason.UNAVAILABLE, "while the data plane is");
     assertThat(vms(plane)).hasSize(1);
+  }
+
+  private static Frame.Status connections(long count) {
+    return new Frame.Status(List.of(new Frame.Counter("disk_connections", "vm1", count)));
+  }
+
+  private static void reportConnections(FakeDataPlane data, ControlPlane plane, long count)
+      throws IOException {
+    data.send(connections(count));
+    await("reported", () -> counter(plane, "disk_connections") == count);
+  }
+
+  /// A removal that waits for the data plane's next report.
+  private static CompletableFuture<Reply> waitingRemoval(ControlPlane plane) {
+    var reply = new CompletableFuture<Reply>();
+    Thread remover =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                reply.complete(plane.execute(new Command.RemoveVm("vm1", false)));
+              } catch (Refusal | RuntimeException e) {
+                reply.completeExceptionally(e);
+              }
+            });
+    await("it waits", () -> remover.getState() == Thread.State.TIMED_WAITING);
+    // The engine takes commands in their order, so it has taken the removal before this one.
+    ask(plane, new Command.ShowCounters());
+    assertThat(reply).isNotDone();
+    return reply;
+  }
+
+  private static void assertInUse(CompletableFuture<Reply> removal) {
+    assertThatThrownBy(() -> removal.get(20, TimeUnit.SECONDS))
+        .hasCauseInstanceOf(Refusal.class)
+        .hasMessageContaining("the disk of VM vm1 has 2 open NBD connections")
+        .hasMessageContaining("--force")
+        .extracting(e -> ((Refusal) e.getCause()).reason())
+        .isEqualTo(Reason.CONFLICT);
+  }
+
+  @Test
+  void aVmWhoseDiskIsReadIsRemovedOnlyByForce() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    reportConnections(data, plane, 2);
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(2));
+    assertInUse(removal);
+    assertThat(data.received(Frame.Detach.class)).isEmpty();
+    assertThat(vms(plane)).hasSize(1);
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(data.received(Frame.Detach.class)).hasSize(1);
+    assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void aGuestThatHasEndedSinceTheLastReportIsNoObstacle() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    reportConnections(data, plane, 2);
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(0));
+    assertThat(removal.get(20, TimeUnit.SECONDS)).isEqualTo(new Reply.Done());
+    assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void aGuestThatWaitsForTheDataPlaneKeepsItsVm() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    reportConnections(data, plane, 2);
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.close();
+    assertInUse(removal);
+    await("gone", () -> !"ok".equals(health(plane).parts().get("data-plane")));
+    assertRefused(
+        plane, new Command.RemoveVm("vm1", false), Reason.CONFLICT, "2 open NBD connections");
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(vms(plane)).isEmpty();
   }
 
   // ---- staging

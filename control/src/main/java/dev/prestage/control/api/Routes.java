@@ -70,7 +70,12 @@ final class Routes {
     route(routing, Method.POST, "/v1/vms", this::register);
     route(routing, Method.GET, "/v1/vms", query -> new Command.ShowVms(null));
     route(routing, Method.GET, "/v1/vms/{vm}", query -> new Command.ShowVms(query.vm()));
-    route(routing, Method.DELETE, "/v1/vms/{vm}", query -> new Command.RemoveVm(query.vm()));
+    route(
+        routing,
+        Method.DELETE,
+        "/v1/vms/{vm}",
+        query -> new Command.RemoveVm(query.vm(), query.flag("force")),
+        "force");
     route(
         routing,
         Method.POST,
@@ -333,6 +338,21 @@ final class Routes {
 
     @Nullable String optional(String name) {
       return request.query().first(name).orElse(null);
+    }
+
+    /// Whether a parameter is `true`; one that is absent is `false`.
+    boolean flag(String name) throws Problem.Thrown {
+      if (!request.query().contains(name)) {
+        return false;
+      }
+      String text = request.query().first(name).orElse("");
+      return switch (text) {
+        case "true" -> true;
+        case "false" -> false;
+        default ->
+            throw new Problem.Thrown(
+                Problem.invalid("'" + name + "' is '" + text + "'; send true or false"));
+      };
     }
 
     int limit(int otherwise) throws Problem.Thrown {
