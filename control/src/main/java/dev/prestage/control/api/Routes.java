@@ -10,6 +10,7 @@ import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
 import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -146,6 +147,7 @@ final class Routes {
         "/v1/events",
         (request, response) -> {
           new Query(request).only();
+          SilentClients.streaming(request);
           events.serve(request, response);
         });
     routing.any((request, _) -> {
@@ -390,11 +392,16 @@ final class Routes {
         if (body.length > limitBytes) {
           throw new Problem.Thrown(Problem.tooLarge(limitBytes));
         }
+        SilentClients.received(request);
         return body;
-      } catch (IllegalArgumentException | IllegalStateException | UncheckedIOException e) {
-        // Helidon's words for a chunk whose size is no number, or that ends too early. It cannot
-        // answer such a request: before it flushes an answer it reads the rest of the body.
-        throw new CloseConnectionException("the body's chunks cannot be read", e);
+      } catch (IllegalArgumentException
+          | IllegalStateException
+          | UncheckedIOException
+          | ServerConnectionException e) {
+        // Helidon's words for a chunk whose size is no number, or that ends too early, and for a
+        // connection that ended. It cannot answer such a request: before it flushes an answer it
+        // reads the rest of the body.
+        throw new CloseConnectionException("the body cannot be read", e);
       }
     }
   }
