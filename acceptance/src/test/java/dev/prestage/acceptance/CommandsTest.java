@@ -1,8 +1,10 @@
 package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.client.PrestageClient;
 import dev.prestage.dataplane.nbd.NbdClient;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -190,7 +192,31 @@ class CommandsTest {
       assertThat(prestage("image", "purge", RunningHost.IMAGE, "--tenant", "p").out())
           .startsWith(RunningHost.EXTENT + " bytes");
     }
-    assertThat(prestage("vm", "remove", "vm-p").code()).isZero();
+    assertThat(prestage("vm", "remove", "vm-p", "--force").code()).isZero();
+  }
+
+  private static boolean isOneConnectionReported(String vm) {
+    try (PrestageClient client = host.client()) {
+      return client.get("/metrics").text().contains("disk_connections{vm=\"" + vm + "\"} 1\n");
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void aVmWhoseDiskIsReadIsRemovedOnlyByForce() throws IOException {
+    prestage("vm", "add", "vm-r", "--program", "shop", "--image", RunningHost.IMAGE);
+    try (NbdClient disk = host.disk("vm-r")) {
+      host.await("the connection is known", () -> isOneConnectionReported("vm-r"));
+      Printed refused = prestage("vm", "remove", "vm-r");
+      assertThat(refused.code()).isEqualTo(1);
+      assertThat(refused.err().strip()).startsWith("prestage: ").hasLineCount(1);
+      assertThat(refused.err()).contains("vm-r", "1 open NBD connection", "--force");
+      host.readExtent(disk, 0);
+      assertThat(prestage("vm", "remove", "vm-r", "--force").code()).isZero();
+      assertThatThrownBy(() -> host.readExtent(disk, 0)).isInstanceOf(IOException.class);
+    }
+    assertThat(prestage("vm", "list").out()).doesNotContain("vm-r");
   }
 
   @Test

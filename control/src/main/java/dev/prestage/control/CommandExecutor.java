@@ -66,22 +66,37 @@ final class CommandExecutor {
     this.views = new Views(plane, registry, engine, clock);
   }
 
+  /// A step towards a reply.
+  @FunctionalInterface
+  private interface Attempt {
+    void run() throws Refusal;
+  }
+
   /// Executes a command; the reply may come later, when the data plane has answered.
   void execute(Command command, CompletableFuture<Reply> reply) {
+    attempt(() -> begin(command, reply), reply);
+  }
+
+  private void begin(Command command, CompletableFuture<Reply> reply) throws Refusal {
+    switch (command) {
+      case Command.RegisterVm register -> register(register, reply);
+      case Command.RemoveVm remove -> remove(remove, reply);
+      case Command.PurgeImage(String image, String tenant) ->
+          plane.purge(
+              named("tenant", tenant == null ? DEFAULT_TENANT : tenant),
+              named("image", image),
+              outcome -> purged(outcome, reply));
+      default -> reply.complete(answer(command));
+    }
+  }
+
+  /// Makes a step if somebody still waits for the reply; what it throws is the reply.
+  private static void attempt(Attempt step, CompletableFuture<Reply> reply) {
     if (reply.isDone()) {
       return;
     }
     try {
-      switch (command) {
-        case Command.RegisterVm register -> register(register, reply);
-        case Command.RemoveVm(String name) -> remove(known(name), reply);
-        case Command.PurgeImage(String image, String tenant) ->
-            plane.purge(
-                named("tenant", tenant == null ? DEFAULT_TENANT : tenant),
-                named("image", image),
-                outcome -> purged(outcome, reply));
-        default -> reply.complete(answer(command));
-      }
+      step.run();
     } catch (UncheckedIOException e) {
       reply.completeExceptionally(new Refusal(Reason.UNAVAILABLE, e.getMessage() + ""));
     } catch (Refusal | RuntimeException e) {
@@ -249,6 +264,33 @@ final class CommandExecutor {
     }
     engine.attached(vm);
     return null;
+  }
+
+  private void remove(Command.RemoveVm command, CompletableFuture<Reply> reply) throws Refusal {
+    Vm vm = known(command.vm());
+    if (command.force() || (plane.hasReport() && plane.connections(vm) == 0)) {
+      remove(vm, reply);
+    } else {
+      // The last report may be a second old, and the guest may have ended since.
+      plane.afterNextReport(() -> attempt(() -> removeUnread(command.vm(), reply), reply));
+    }
+  }
+
+  private void removeUnread(String name, CompletableFuture<Reply> reply) throws Refusal {
+    Vm vm = known(name);
+    long connections = plane.connections(vm);
+    if (connections > 0) {
+      throw new Refusal(
+          Reason.CONFLICT,
+          "the disk of VM "
+              + name
+              + " has "
+              + connections
+              + (connections == 1 ? " open NBD connection" : " open NBD connections")
+              + ", and its guest would get I/O errors; stop the guest first, or remove the VM with"
+              + " --force (force=true in the API)");
+    }
+    remove(vm, reply);
   }
 
   private void remove(Vm vm, CompletableFuture<Reply> reply) throws Refusal {

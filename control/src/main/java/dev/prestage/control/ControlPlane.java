@@ -59,6 +59,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The data plane's level for each VM: 1 if its disk can be read.
   private static final String DISK_SERVED = "disk_served";
 
+  /// The data plane's level for each VM: how many NBD clients read its disk.
+  private static final String DISK_CONNECTIONS = "disk_connections";
+
   private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
 
   /// A batch is up to a millisecond of accesses: four seconds of work may wait before some is shed.
@@ -90,6 +93,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
   private final Map<Long, Consumer<Outcome>> unanswered = new HashMap<>();
+  private final List<Step> awaitingReport = new ArrayList<>();
   private final CompletableFuture<Reply> stopped = new CompletableFuture<>();
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
   private List<Frame.Counter> dataPlaneCounters = List.of();
@@ -300,6 +304,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     List<Consumer<Outcome>> lost = List.copyOf(unanswered.values());
     unanswered.clear();
     lost.forEach(then -> then.accept(unreachable("the data plane went away; try again")));
+    runAwaitingReport();
   }
 
   private void status(List<Frame.Counter> counters) {
@@ -320,13 +325,45 @@ public final class ControlPlane implements Commands, AutoCloseable {
     endRunsOf(
         closedDisks.heard(
             counters.stream()
-                .filter(counter -> counter.name().equals("disk_connections"))
+                .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
                 .collect(Collectors.toMap(Frame.Counter::label, Frame.Counter::value)),
             clock.nanos()));
     if (!confirmed) {
       confirmed = true;
       engine.confirmed();
     }
+    runAwaitingReport();
+  }
+
+  private void runAwaitingReport() {
+    List<Step> steps = List.copyOf(awaitingReport);
+    awaitingReport.clear();
+    steps.forEach(this::guarded);
+  }
+
+  /// Runs a step when the data plane has reported once more, within a second or so; when there is
+  /// no data plane to wait for, at once or as soon as its link is lost.
+  void afterNextReport(Step step) {
+    if (isLinked()) {
+      awaitingReport.add(step);
+    } else {
+      step.run();
+    }
+  }
+
+  /// Whether the data plane has reported over the present link.
+  boolean hasReport() {
+    return confirmed;
+  }
+
+  /// How many NBD connections a VM's disk had in the last report, which comes every second; 0 if
+  /// there never was one.
+  long connections(Vm vm) {
+    return dataPlaneCounters.stream()
+        .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
+        .filter(counter -> counter.label().equals(vm.name()))
+        .mapToLong(Frame.Counter::value)
+        .sum();
   }
 
   private void endRunsOf(List<String> names) {

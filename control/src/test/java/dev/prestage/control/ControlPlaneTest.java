@@ -191,7 +191,7 @@ class ControlPlaneTest {
   }
 
   private int space(FakeDataPlane data, String vm) {
-    return data.received(Frame.Attach.class).stream()
+    return data.received(Frame.Bind.class).stream()
         .filter(attach -> attach.vmName().equals(vm))
         .findFirst()
         .orElseThrow()
@@ -200,7 +200,7 @@ class ControlPlaneTest {
 
   private Frame.Accesses touches(FakeDataPlane data, String vm, long first, int extents) {
     Frame.Bind attach =
-        data.received(Frame.Attach.class).stream()
+        data.received(Frame.Bind.class).stream()
             .filter(a -> a.vmName().equals(vm))
             .toList()
             .getLast();
@@ -265,7 +265,7 @@ class ControlPlaneTest {
     assertThat(view.tcpUri()).isEqualTo("nbd://localhost:10809/vm1");
     assertThat(view.tenant()).isEqualTo("default");
     assertThat(ask(plane, register("vm1", "web", "debian"))).isEqualTo(view);
-    assertThat(data.received(Frame.Attach.class)).hasSize(1);
+    assertThat(data.received(Frame.Bind.class)).hasSize(1);
     assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "remove it first");
     assertRefused(plane, register("vm1", "web", "other"), Reason.CONFLICT, "remove it first");
     assertRefused(plane, register("../vm", "web", "debian"), Reason.INVALID, "is no name");
@@ -330,7 +330,7 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     assertRefused(plane, register("vm1", "web", "debian"), Reason.INVALID, "no image 'debian'");
-    int vm = data.received(Frame.Attach.class).getFirst().vm();
+    int vm = data.received(Frame.Bind.class).getFirst().vm();
     await(
         "the data plane stops trying",
         () -> data.received(Frame.Unbind.class).stream().anyMatch(detach -> detach.vm() == vm));
@@ -355,7 +355,7 @@ class ControlPlaneTest {
     awaitLinked(plane);
     data.silent = true;
     assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "no answer");
-    Frame.Bind attach = data.received(Frame.Attach.class).getFirst();
+    Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
     data.send(new Frame.Answer(attach.requestId(), 4096, ""));
     await("undone", () -> !data.received(Frame.Unbind.class).isEmpty());
     assertThat(vms(plane)).isEmpty();
@@ -371,7 +371,7 @@ class ControlPlaneTest {
         CompletableFuture.runAsync(() ->
             assertRefused(
                 plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "went away"));
-    await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
+    await("asked", () -> !data.received(Frame.Bind.class).isEmpty());
     data.hangUp();
     refused.join();
   }
@@ -383,13 +383,13 @@ class ControlPlaneTest {
     awaitLinked(plane);
     data.silent = true;
     CompletableFuture<Reply> first = later(plane, register("vm1", "web", "debian"));
-    await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
+    await("asked", () -> !data.received(Frame.Bind.class).isEmpty());
     CompletableFuture<Reply> second = later(plane, register("vm1", "web", "debian"));
     assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "vm1");
-    Frame.Bind attach = data.received(Frame.Attach.class).getFirst();
+    Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
     data.send(new Frame.Answer(attach.requestId(), 65536, ""));
     assertThat(first.join()).isEqualTo(second.join());
-    assertThat(data.received(Frame.Attach.class)).hasSize(1);
+    assertThat(data.received(Frame.Bind.class)).hasSize(1);
     assertThat(vms(plane)).hasSize(1);
   }
 
@@ -410,20 +410,20 @@ class ControlPlaneTest {
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
     ask(plane, register("vm2", "web", "alpine"));
-    ask(plane, new Command.RemoveVm("vm1"));
+    ask(plane, new Command.RemoveVm("vm1", false));
     List<Reply.VmView> before = vms(plane);
     plane.close();
     data.received.clear();
     ControlPlane next = controlPlane();
     awaitLinked(next);
     assertThat(vms(next)).isEqualTo(before);
-    Frame.Bind attach = data.received(Frame.Attach.class).getFirst();
+    Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
     assertThat(attach.vmName()).isEqualTo("vm2");
     assertThat(attach.space()).isEqualTo(1);
     assertThat(data.received(Frame.BoundAll.class)).hasSize(1);
     ask(next, register("vm3", "web", "debian"));
     assertThat(space(data, "vm3")).isZero();
-    assertThat(data.received(Frame.Attach.class).getLast().vm()).isGreaterThan(attach.vm());
+    assertThat(data.received(Frame.Bind.class).getLast().vm()).isGreaterThan(attach.vm());
   }
 
   @Test
@@ -432,11 +432,11 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
-    ask(plane, new Command.RemoveVm("vm1"));
+    ask(plane, new Command.RemoveVm("vm1", false));
     assertThat(data.received(Frame.Unbind.class)).hasSize(1);
     for (Command command :
         List.of(
-            new Command.RemoveVm("vm1"),
+            new Command.RemoveVm("vm1", false),
             new Command.ShowVms("vm1"),
             new Command.StartProgram("vm1"),
             new Command.StopProgram("vm1"),
@@ -458,9 +458,9 @@ class ControlPlaneTest {
     assertRefused(
         plane, register("vm2", "web", "debian"), Reason.UNAVAILABLE, "cannot keep registrations");
     assertRefused(
-        plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "cannot keep registrations");
+        plane, new Command.RemoveVm("vm1", false), Reason.UNAVAILABLE, "cannot keep registrations");
     assertThat(vms(plane)).extracting(Reply.VmView::vm).containsExactly("vm1");
-    assertThat(data.received(Frame.Attach.class)).hasSize(1);
+    assertThat(data.received(Frame.Bind.class)).hasSize(1);
     assertThat(data.received(Frame.Unbind.class)).isEmpty();
     Files.delete(next);
     ask(plane, register("vm2", "web", "debian"));
@@ -514,12 +514,15 @@ class ControlPlaneTest {
     assertThat(health(plane).parts().get("registrations")).contains("are lost");
     assertThat(health(plane).parts()).containsKey("registrations.json.damaged-1");
     ask(plane, register("vm1", "web", "debian"));
-    Frame.Bind attach = data.received(Frame.Attach.class).getLast();
+    Frame.Bind attach = data.received(Frame.Bind.class).getLast();
     assertThat(attach.vm()).as("a number that the data plane does not know").isGreaterThan(1 << 20);
     assertThat(attach.space()).isGreaterThanOrEqualTo(1 << 16);
     data.hangUp();
-    await("linked again", () -> data.received(Frame.Attach.class).size() == 2);
-    ask(plane, new Command.RemoveVm("vm1"));
+    await("linked again", () -> data.received(Frame.Bind.class).size() == 2);
+    // Nothing is known of its connections before the first report.
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(0));
+    removal.get(20, TimeUnit.SECONDS);
     assertThat(data.received(Frame.Unbind.class)).hasSize(1);
     assertThat(data.received(Frame.BoundAll.class)).isEmpty();
   }
@@ -534,8 +537,93 @@ class ControlPlaneTest {
     data.close();
     await("gone", () -> !"ok".equals(health(plane).parts().get("data-plane")));
     assertRefused(
-        plane, new Command.RemoveVm("vm1"), Reason.UNAVAILABLE, "while the data plane is");
+        plane, new Command.RemoveVm("vm1", false), Reason.UNAVAILABLE, "while the data plane is");
     assertThat(vms(plane)).hasSize(1);
+  }
+
+  private static Frame.Status connections(long count) {
+    return new Frame.Status(List.of(new Frame.Counter("disk_connections", "vm1", count)));
+  }
+
+  private static void reportConnections(FakeDataPlane data, ControlPlane plane, long count)
+      throws IOException {
+    data.send(connections(count));
+    await("reported", () -> counter(plane, "disk_connections") == count);
+  }
+
+  /// A removal that waits for the data plane's next report.
+  private static CompletableFuture<Reply> waitingRemoval(ControlPlane plane) {
+    var reply = new CompletableFuture<Reply>();
+    Thread remover =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                reply.complete(plane.execute(new Command.RemoveVm("vm1", false)));
+              } catch (Refusal | RuntimeException e) {
+                reply.completeExceptionally(e);
+              }
+            });
+    await("it waits", () -> remover.getState() == Thread.State.TIMED_WAITING);
+    // The engine takes commands in their order, so it has taken the removal before this one.
+    ask(plane, new Command.ShowCounters());
+    assertThat(reply).isNotDone();
+    return reply;
+  }
+
+  private static void assertInUse(CompletableFuture<Reply> removal) {
+    assertThatThrownBy(() -> removal.get(20, TimeUnit.SECONDS))
+        .hasCauseInstanceOf(Refusal.class)
+        .hasMessageContaining("the disk of VM vm1 has 2 open NBD connections")
+        .hasMessageContaining("--force")
+        .extracting(e -> ((Refusal) e.getCause()).reason())
+        .isEqualTo(Reason.CONFLICT);
+  }
+
+  @Test
+  void aVmWhoseDiskIsReadIsRemovedOnlyByForce() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    reportConnections(data, plane, 2);
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(2));
+    assertInUse(removal);
+    assertThat(data.received(Frame.Unbind.class)).isEmpty();
+    assertThat(vms(plane)).hasSize(1);
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(data.received(Frame.Unbind.class)).hasSize(1);
+    assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void aGuestThatHasEndedSinceTheLastReportIsNoObstacle() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    reportConnections(data, plane, 2);
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(0));
+    assertThat(removal.get(20, TimeUnit.SECONDS)).isEqualTo(new Reply.Done());
+    assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void aGuestThatWaitsForTheDataPlaneKeepsItsVm() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    reportConnections(data, plane, 2);
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.close();
+    assertInUse(removal);
+    await("gone", () -> !"ok".equals(health(plane).parts().get("data-plane")));
+    assertRefused(
+        plane, new Command.RemoveVm("vm1", false), Reason.CONFLICT, "2 open NBD connections");
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(vms(plane)).isEmpty();
   }
 
   // ---- staging
@@ -780,7 +868,7 @@ class ControlPlaneTest {
     awaitLinked(plane);
     data.silent = true;
     CompletableFuture<Reply> waiting = later(plane, register("vm1", "web", "debian"));
-    await("asked", () -> !data.received(Frame.Attach.class).isEmpty());
+    await("asked", () -> !data.received(Frame.Bind.class).isEmpty());
     plane.close();
     assertThatThrownBy(waiting::join).hasCauseInstanceOf(Refusal.class);
     assertRefused(plane, new Command.ShowVms(null), Reason.UNAVAILABLE, "stopping");

@@ -224,12 +224,14 @@ final class AttachedDisks implements Exports, AutoCloseable {
     }
   }
 
-  /// Opens the image of an attachment.
+  /// Opens the image of an attachment, at the origin that has the version which the VM began to
+  /// read if any has.
   ///
   /// @throws IOException also if the image is another one than the VM began to read
   private BlockSpace open(Attachment attachment) throws IOException {
-    BlockSpace space = stager.attach(attachment.space(), attachment.tenant(), attachment.image());
     Image.Identity before = attachment.identity();
+    BlockSpace space =
+        stager.attach(attachment.space(), attachment.tenant(), attachment.image(), before);
     if (before != null) {
       switch (space.identity().to(before)) {
         case SAME, TOUCHED -> {
@@ -280,6 +282,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
       }
       Disk disk = disks.get(bind.name());
       if (disk != null && isSame(disk.space(), attachment)) {
+        opening.remove(attachment.vmName());
         if (disk.isRefused()) {
           throw new IOException(disk.space().refusal());
         }

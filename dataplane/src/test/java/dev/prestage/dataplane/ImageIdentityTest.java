@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.dataplane.block.DirectoryOrigin;
 import dev.prestage.dataplane.nbd.NbdClient;
+import dev.prestage.engine.fault.Faults;
 import dev.prestage.link.Frame;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -15,6 +16,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
@@ -202,6 +204,27 @@ final class ImageIdentityTest {
       attach(control, 1);
       assertThat(readAll("vm1")).isEqualTo(Files.readAllBytes(file));
       assertThat(Site.counter(plane, "disk_served", "vm1")).isOne();
+    }
+  }
+
+  @Test
+  void aVmOfTheSecondOriginStaysThereWhenTheFirstHasAnImageOfThatNameToo() throws Exception {
+    Path mirror = Files.createDirectory(directory.resolve("mirror"));
+    site.moreOrigins = List.of(new Options.OriginOptions("mirror", mirror, Faults.NONE));
+    Files.move(file, mirror.resolve("disk.raw"));
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
+    }
+    byte[] other = replace(2, LONG_AGO);
+    try (DataPlane _ = site.start();
+        ControlPlane control = site.control()) {
+      assertThat(readAll("vm1")).isEqualTo(first);
+      attach(control, 2);
+      assertThat(readAll("vm2")).isEqualTo(other);
+      attach(control, 1);
+      assertThat(readAll("vm1")).isEqualTo(first);
     }
   }
 

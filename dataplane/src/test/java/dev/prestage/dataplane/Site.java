@@ -15,6 +15,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -33,6 +34,9 @@ final class Site {
   BlockOptions block = BlockOptions.DEFAULT;
   NbdLimits limits = NbdLimits.DEFAULT;
   @Nullable Path tierDirectory;
+
+  /// Origins that are asked after `nas`.
+  List<Options.OriginOptions> moreOrigins = List.of();
 
   Site(Path directory) throws IOException {
     this.directory = directory;
@@ -65,12 +69,15 @@ final class Site {
   }
 
   Options options() throws IOException {
+    List<Options.OriginOptions> origins = new ArrayList<>();
+    origins.add(new Options.OriginOptions("nas", origin(), faults));
+    origins.addAll(moreOrigins);
     return new Options(
         state(),
         linkSocket(),
         nbdSocket(),
         new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-        List.of(new Options.OriginOptions("nas", origin(), faults)),
+        origins,
         new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"),
         block,
         limits);

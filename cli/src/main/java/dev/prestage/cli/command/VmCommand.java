@@ -68,10 +68,20 @@ public final class VmCommand {
     return 0;
   }
 
-  @Command(description = "Forget a VM: its disk is no longer served.")
-  int remove(@Parameters(paramLabel = "VM") String vm, @Mixin ApiOptions api) throws IOException {
+  @Command(
+      description =
+          "Forget a VM: its disk is no longer served. Refused while the disk has open NBD connections.")
+  int remove(
+      @Parameters(paramLabel = "VM") String vm,
+      @Option(
+              names = "--force",
+              description =
+                  "Close its disk's connections; a guest that still runs gets I/O errors.")
+          boolean force,
+      @Mixin ApiOptions api)
+      throws IOException {
     try (PrestageClient client = api.client()) {
-      client.delete("/v1/vms/" + PrestageClient.encode(vm));
+      client.delete("/v1/vms/" + PrestageClient.encode(vm) + (force ? "?force=true" : ""));
     }
     return 0;
   }

@@ -7,6 +7,7 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.UnixSockets;
+import io.helidon.common.socket.SocketOptions;
 import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.ServerResponseHeaders;
@@ -79,16 +80,21 @@ public final class ApiServer implements AutoCloseable {
   /// A listener that ended, or a socket that was removed, is there again after this time.
   private static final Duration WATCH = Duration.ofSeconds(1);
 
-  /// The head of a request is a few hundred bytes.
-  private static final Duration FIRST_REQUEST = Duration.ofSeconds(10);
-
-  /// A client that keeps a connection asks again within this time, or connects anew.
-  private static final Duration IDLE = Duration.ofMinutes(1);
+  /// The head of a request is a few hundred bytes. The largest body, a model of 16 MiB, comes in
+  /// time at 7 Mbit/s. A command takes at most 30 s, which leaves as much for its answer. A client
+  /// that keeps a connection asks again within a minute, or connects anew.
+  private static final SilentClients.Limits LIMITS =
+      new SilentClients.Limits(
+          Duration.ofSeconds(5),
+          Duration.ofSeconds(20),
+          Duration.ofMinutes(1),
+          Duration.ofMinutes(1));
 
   private final Options options;
   private final Routes routes;
   private final byte[] token;
-  private final SilentClients silent;
+  private final SilentClients onSocket;
+  private final SilentClients onTcp;
   private final ReentrantLock starting = new ReentrantLock();
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Thread watcher =
@@ -111,7 +117,7 @@ public final class ApiServer implements AutoCloseable {
 
   ApiServer(Options options, Commands commands, NoticeHub hub, Clock clock, Duration keepAlive)
       throws IOException {
-    this(options, commands, hub, clock, keepAlive, FIRST_REQUEST);
+    this(options, commands, hub, clock, keepAlive, LIMITS);
   }
 
   ApiServer(
@@ -120,7 +126,7 @@ public final class ApiServer implements AutoCloseable {
       NoticeHub hub,
       Clock clock,
       Duration keepAlive,
-      Duration firstRequest)
+      SilentClients.Limits limits)
       throws IOException {
     if (HELIDON.getLevel() == null) {
       HELIDON.setLevel(Level.WARNING);
@@ -128,10 +134,11 @@ public final class ApiServer implements AutoCloseable {
     InetSocketAddress asked = options.tcp();
     this.options = options;
     this.token = asked == null ? new byte[0] : token(asked, options.tokenFile());
-    this.silent = new SilentClients(firstRequest, IDLE);
     UnixSockets.prepare(options.socket());
     this.events = new EventStreams(hub, keepAlive);
     this.peers = new PeerCheck(PeerCheck.allowed());
+    this.onSocket = new SilentClients(peers, limits);
+    this.onTcp = new SilentClients(SocketOptions.create(), limits);
     this.routes = new Routes(commands, events, clock);
     this.server = start(asked);
     this.tcp = asked == null ? null : new InetSocketAddress(asked.getAddress(), server.port(TCP));
@@ -141,29 +148,22 @@ public final class ApiServer implements AutoCloseable {
   /// Listens on the sockets. Helidon ends a listener for good at the first connection that it
   /// cannot take, for want of a descriptor; so this is called again when one has ended.
   private WebServer start(@Nullable InetSocketAddress tcp) throws IOException {
-    HttpRouting.Builder onSocket = HttpRouting.builder();
-    Routes.closing(onSocket);
-    routes.on(onSocket);
+    HttpRouting.Builder socketRouting = HttpRouting.builder();
+    Routes.closing(socketRouting);
+    onSocket.watch(socketRouting);
+    routes.on(socketRouting);
     WebServerConfig.Builder builder =
         limits(WebServer.builder())
             .bindAddress(UnixDomainSocketAddress.of(options.socket()))
-            .connectionOptions(peers)
+            .connectionOptions(onSocket)
             .shutdownHook(false)
             .featuresDiscoverServices(false)
-            .routing(onSocket);
+            .routing(socketRouting);
     if (tcp != null) {
-      HttpRouting.Builder onTcp = HttpRouting.builder();
-      Routes.closing(onTcp);
-      onTcp.addFilter((chain, request, response) -> {
-        SocketAddress peer = request.remotePeer().address();
-        silent.answering(peer);
-        try {
-          chain.proceed();
-        } finally {
-          silent.answered(peer);
-        }
-      });
-      onTcp.addFilter((chain, request, response) -> {
+      HttpRouting.Builder tcpRouting = HttpRouting.builder();
+      Routes.closing(tcpRouting);
+      onTcp.watch(tcpRouting);
+      tcpRouting.addFilter((chain, request, response) -> {
         String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
         if (matches(token, given)) {
           chain.proceed();
@@ -172,13 +172,13 @@ public final class ApiServer implements AutoCloseable {
           Routes.send(response, Problem.unauthorized());
         }
       });
-      routes.on(onTcp);
+      routes.on(tcpRouting);
       builder.putSocket(
           TCP,
           limits(ListenerConfig.builder())
               .bindAddress(tcp)
-              .connectionOptions(silent)
-              .routing(onTcp)
+              .connectionOptions(onTcp)
+              .routing(tcpRouting)
               .build());
     }
     WebServer next = builder.build();
@@ -210,7 +210,8 @@ public final class ApiServer implements AutoCloseable {
   private void watch() {
     try {
       while (!closed.await(WATCH.toMillis(), TimeUnit.MILLISECONDS)) {
-        silent.sweep();
+        onSocket.sweep();
+        onTcp.sweep();
         if (!isListening()) {
           listenAgain();
         }
@@ -282,7 +283,8 @@ public final class ApiServer implements AutoCloseable {
     return List.of(
         new Reply.Counter("api_peers_refused", Map.of(), true, peers.refused()),
         new Reply.Counter("api_wrong_tokens", Map.of(), true, wrongTokens.sum()),
-        new Reply.Counter("api_silent_clients_closed", Map.of(), true, silent.closed()),
+        new Reply.Counter(
+            "api_silent_clients_closed", Map.of(), true, onSocket.closed() + onTcp.closed()),
         new Reply.Counter("api_restarts", Map.of(), true, restarts.sum()));
   }
 

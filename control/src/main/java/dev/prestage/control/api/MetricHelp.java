@@ -10,7 +10,7 @@ final class MetricHelp {
           Map.entry("accesses_shed", "Accesses that came faster than they could be learnt from."),
           Map.entry("api_peers_refused", "Connections of users who may not use the unix socket."),
           Map.entry("api_restarts", "How often the API had to listen anew."),
-          Map.entry("api_silent_clients_closed", "TCP connections that sent no request in time."),
+          Map.entry("api_silent_clients_closed", "Connections whose clients were too slow."),
           Map.entry("api_wrong_tokens", "Requests over TCP with a wrong token or none."),
           Map.entry("connections", "NBD clients."),
           Map.entry("disk_connections", "NBD clients of a disk."),

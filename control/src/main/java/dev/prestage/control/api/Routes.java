@@ -10,6 +10,7 @@ import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
 import io.helidon.http.Status;
 import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -70,7 +71,12 @@ final class Routes {
     route(routing, Method.POST, "/v1/vms", this::register);
     route(routing, Method.GET, "/v1/vms", query -> new Command.ShowVms(null));
     route(routing, Method.GET, "/v1/vms/{vm}", query -> new Command.ShowVms(query.vm()));
-    route(routing, Method.DELETE, "/v1/vms/{vm}", query -> new Command.RemoveVm(query.vm()));
+    route(
+        routing,
+        Method.DELETE,
+        "/v1/vms/{vm}",
+        query -> new Command.RemoveVm(query.vm(), query.flag("force")),
+        "force");
     route(
         routing,
         Method.POST,
@@ -141,6 +147,7 @@ final class Routes {
         "/v1/events",
         (request, response) -> {
           new Query(request).only();
+          SilentClients.streaming(request);
           events.serve(request, response);
         });
     routing.any((request, _) -> {
@@ -335,6 +342,21 @@ final class Routes {
       return request.query().first(name).orElse(null);
     }
 
+    /// Whether a parameter is `true`; one that is absent is `false`.
+    boolean flag(String name) throws Problem.Thrown {
+      if (!request.query().contains(name)) {
+        return false;
+      }
+      String text = request.query().first(name).orElse("");
+      return switch (text) {
+        case "true" -> true;
+        case "false" -> false;
+        default ->
+            throw new Problem.Thrown(
+                Problem.invalid("'" + name + "' is '" + text + "'; send true or false"));
+      };
+    }
+
     int limit(int otherwise) throws Problem.Thrown {
       String text = optional("limit");
       if (text == null) {
@@ -370,11 +392,16 @@ final class Routes {
         if (body.length > limitBytes) {
           throw new Problem.Thrown(Problem.tooLarge(limitBytes));
         }
+        SilentClients.received(request);
         return body;
-      } catch (IllegalArgumentException | IllegalStateException | UncheckedIOException e) {
-        // Helidon's words for a chunk whose size is no number, or that ends too early. It cannot
-        // answer such a request: before it flushes an answer it reads the rest of the body.
-        throw new CloseConnectionException("the body's chunks cannot be read", e);
+      } catch (IllegalArgumentException
+          | IllegalStateException
+          | UncheckedIOException
+          | ServerConnectionException e) {
+        // Helidon's words for a chunk whose size is no number, or that ends too early, and for a
+        // connection that ended. It cannot answer such a request: before it flushes an answer it
+        // reads the rest of the body.
+        throw new CloseConnectionException("the body cannot be read", e);
       }
     }
   }

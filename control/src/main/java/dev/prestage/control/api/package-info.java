@@ -10,7 +10,7 @@
 /// |---|---|
 /// | `POST /v1/vms` `{"vm", "program", "image", "tenant"}` | RegisterVm |
 /// | `GET /v1/vms`, `GET /v1/vms/{vm}` | ShowVms |
-/// | `DELETE /v1/vms/{vm}` | RemoveVm |
+/// | `DELETE /v1/vms/{vm}?force=` | RemoveVm |
 /// | `DELETE /v1/images/{image}` | PurgeImage |
 /// | `POST /v1/vms/{vm}/start`, `POST /v1/vms/{vm}/stop` | StartProgram, StopProgram |
 /// | `GET /v1/vms/{vm}/forecast?limit=` | ShowForecast |

@@ -16,8 +16,11 @@ public sealed interface Command {
   record RegisterVm(String vm, String program, String image, @Nullable String tenant)
       implements Command {}
 
-  /// Forget a VM: its export closes, its leases end.
-  record RemoveVm(String vm) implements Command {}
+  /// Forget a VM: its export closes, its leases end. A VM whose disk has open NBD connections is in
+  /// conflict with that, because its guest would get I/O errors.
+  ///
+  /// @param force remove it all the same; its connections are closed
+  record RemoveVm(String vm, boolean force) implements Command {}
 
   /// All VMs, or the one named.
   record ShowVms(@Nullable String vm) implements Command {}

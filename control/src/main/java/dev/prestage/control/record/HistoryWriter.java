@@ -16,9 +16,11 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -67,6 +69,10 @@ public final class HistoryWriter implements AutoCloseable {
   private static final long LAST_RETRY_NANOS = Duration.ofMinutes(1).toNanos();
   private static final Duration CLOSE_WAIT = Duration.ofSeconds(10);
 
+  /// How long a question waits while the history is opened for the first time, which takes a second
+  /// or two, and for its answer. Who asks over the API gives up then, too.
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
   /// How many questions are answered at once; the others wait.
   private static final int READERS = 2;
 
@@ -84,6 +90,8 @@ public final class HistoryWriter implements AutoCloseable {
   private final LongAdder dropped = new LongAdder();
   private final AtomicLong written = new AtomicLong();
   private final AtomicLong failures = new AtomicLong();
+
+  private final CountDownLatch tried = new CountDownLatch(1);
 
   private final ExecutorService readers =
       Executors.newFixedThreadPool(
@@ -129,16 +137,18 @@ public final class HistoryWriter implements AutoCloseable {
     return false;
   }
 
-  /// The accesses that match, oldest first; of more than the limit, the newest.
+  /// The accesses that match, oldest first; of more than the limit, the newest. Waits until the
+  /// history was opened, or could not be, for the first time.
   ///
-  /// @throws Refusal when there is no history to ask now; it says why
+  /// @throws Refusal when there is no history to ask now, or no answer in time; it says why
   public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
-    AccessHistory history = current;
-    if (history == null || closing) {
-      throw new Refusal(Refusal.Reason.UNAVAILABLE, health);
-    }
     try {
-      return readers.submit(() -> history.find(query)).get();
+      boolean _ = tried.await(PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+      AccessHistory history = current;
+      if (history == null || closing) {
+        throw new Refusal(Refusal.Reason.UNAVAILABLE, health);
+      }
+      return answer(readers.submit(() -> history.find(query)));
     } catch (RejectedExecutionException _) {
       throw new Refusal(Refusal.Reason.UNAVAILABLE, "history is closed");
     } catch (InterruptedException _) {
@@ -149,6 +159,21 @@ public final class HistoryWriter implements AutoCloseable {
         throw new Refusal(Refusal.Reason.UNAVAILABLE, String.valueOf(failed.getMessage()));
       }
       throw new IllegalStateException(e.getCause());
+    }
+  }
+
+  private static <T> T answer(Future<T> question)
+      throws Refusal, InterruptedException, ExecutionException {
+    try {
+      return question.get(PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (TimeoutException _) {
+      throw new Refusal(
+          Refusal.Reason.UNAVAILABLE,
+          "history has no answer within "
+              + PATIENCE.toSeconds()
+              + " s; ask for a shorter time, with 'since' and 'until'");
+    } finally {
+      question.cancel(false); // one that waits for its turn need not have it
     }
   }
 
@@ -242,6 +267,7 @@ public final class HistoryWriter implements AutoCloseable {
       history.close();
     }
     health = "history is closed";
+    tried.countDown();
     for (CompletableFuture<Boolean> flush; (flush = flushes.poll()) != null; ) {
       flush.complete(false);
     }
@@ -323,6 +349,8 @@ public final class HistoryWriter implements AutoCloseable {
       health = OK;
     } catch (RuntimeException | Error e) { // a library that does not load is an error
       down(e);
+    } finally {
+      tried.countDown();
     }
   }
 

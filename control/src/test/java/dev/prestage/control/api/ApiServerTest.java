@@ -107,7 +107,11 @@ final class ApiServerTest {
     assertThat(commands.last()).isEqualTo(new Command.ShowVms("vm1"));
 
     assertThat(client.delete("/v1/vms/vm1").status()).isEqualTo(204);
-    assertThat(commands.last()).isEqualTo(new Command.RemoveVm("vm1"));
+    assertThat(commands.last()).isEqualTo(new Command.RemoveVm("vm1", false));
+    client.delete("/v1/vms/vm1?force=false");
+    assertThat(commands.last()).isEqualTo(new Command.RemoveVm("vm1", false));
+    client.delete("/v1/vms/vm1?force=true");
+    assertThat(commands.last()).isEqualTo(new Command.RemoveVm("vm1", true));
 
     assertThat(client.post("/v1/vms/vm1/start", "").status()).isEqualTo(204);
     assertThat(commands.last()).isEqualTo(new Command.StartProgram("vm1"));
@@ -296,6 +300,14 @@ final class ApiServerTest {
       })
   void aWrongParameterIsRefusedByName(String path, String detail) {
     assertInvalid(() -> client.get(path), detail);
+    assertThat(commands.asked).isEmpty();
+  }
+
+  @Test
+  void aRemovalIsForcedByTrueAndByNothingElse() {
+    assertInvalid(() -> client.delete("/v1/vms/vm1?force=yes"), "'force' is 'yes'");
+    assertInvalid(() -> client.delete("/v1/vms/vm1?force"), "'force' is ''");
+    assertInvalid(() -> client.delete("/v1/vms/vm1?forced=true"), "the parameters are force");
     assertThat(commands.asked).isEmpty();
   }
 

@@ -22,6 +22,7 @@ final class FakeCommands implements Commands {
           "vm1", "default", "web", "debian12.img", 1 << 30, "nbd+unix:///vm1", null, true, true);
 
   final List<Command> asked = Collections.synchronizedList(new ArrayList<>());
+  volatile byte[] model = {1, 0, -1};
   volatile @Nullable Refusal refusal;
   volatile @Nullable RuntimeException failure;
 
@@ -80,7 +81,7 @@ final class FakeCommands implements Commands {
                       Cause.DEMAND,
                       true,
                       5)));
-      case Command.ExportModel _ -> new Reply.Model(ByteBuffer.wrap(new byte[] {1, 0, -1}));
+      case Command.ExportModel _ -> new Reply.Model(ByteBuffer.wrap(model));
       case Command.ImportModel _ -> new Reply.Imported("default", "web", 4, 3253);
       case Command.ShowHealth _ ->
           new Reply.Health("degraded", true, Map.of("history", "history at x cannot be written"));

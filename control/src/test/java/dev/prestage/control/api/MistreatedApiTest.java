@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.command.Command;
+import dev.prestage.control.command.Reply;
 import dev.prestage.control.notice.NoticeHub;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.Socket;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
@@ -27,11 +27,16 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Clients that say nothing, say nonsense, or take the socket away.
-@Timeout(30)
+/// Clients that say nothing, too little or nonsense, never read, or take the socket away.
+@Timeout(60)
 final class MistreatedApiTest {
   private static final long NOW = 1_767_225_600_000_000_000L;
   private static final String TOKEN = "a-token-of-some-length";
+  private static final Duration LONG = Duration.ofMinutes(10);
+  private static final Duration SHORT = Duration.ofMillis(100);
+
+  /// As a model's body begins, and never goes on.
+  private static final String HALF_A_CHUNK = "5\r\nabc";
 
   @TempDir Path folder;
   private final FakeCommands commands = new FakeCommands();
@@ -41,6 +46,10 @@ final class MistreatedApiTest {
   @BeforeEach
   void start() throws IOException {
     socket = folder.resolve("api.sock");
+    start(new SilentClients.Limits(LONG, LONG, LONG, LONG));
+  }
+
+  private void start(SilentClients.Limits limits) throws IOException {
     server =
         new ApiServer(
             new ApiServer.Options(
@@ -51,7 +60,7 @@ final class MistreatedApiTest {
             new NoticeHub(() -> NOW),
             () -> NOW,
             Duration.ofMillis(50),
-            Duration.ofMillis(100));
+            limits);
   }
 
   @AfterEach
@@ -59,10 +68,14 @@ final class MistreatedApiTest {
     server.close();
   }
 
+  private void restart(SilentClients.Limits limits) throws IOException {
+    server.close();
+    start(limits);
+  }
+
   /// What comes back on the unix socket until the server ends the connection.
   private String say(String request) throws IOException {
-    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
-      channel.write(ByteBuffer.wrap(request.getBytes(StandardCharsets.US_ASCII)));
+    try (SocketChannel channel = onSocket(request)) {
       ByteBuffer answer = ByteBuffer.allocate(1 << 16);
       while (channel.read(answer) >= 0) {
         // until it ends
@@ -124,38 +137,125 @@ final class MistreatedApiTest {
   }
 
   @Test
-  void tcpClientsThatSendNoRequestAreClosedHoweverSlowlyTheySayIt() throws IOException {
-    List<Socket> silent = new ArrayList<>();
-    try {
-      for (int i = 0; i < 3; i++) {
-        Socket client = new Socket(InetAddress.getLoopbackAddress(), server.tcpPort());
-        client.getOutputStream().write("GET /hea".getBytes(StandardCharsets.US_ASCII), 0, i * 2);
-        silent.add(client);
-      }
-      for (Socket client : silent) {
-        assertThat(ended(client)).isTrue();
-      }
-    } finally {
-      for (Socket client : silent) {
-        client.close();
-      }
+  void clientsThatSendNoRequestAreClosedHoweverSlowlyTheySayIt() throws IOException {
+    restart(new SilentClients.Limits(SHORT, LONG, LONG, LONG));
+    List<SocketChannel> silent = new ArrayList<>();
+    for (int length : new int[] {0, 2, 8}) {
+      silent.add(onSocket("GET /hea".substring(0, length)));
+      silent.add(onTcp("GET /hea".substring(0, length)));
     }
-    assertThat(server.counters())
-        .anySatisfy(counter -> {
-          assertThat(counter.name()).isEqualTo("api_silent_clients_closed");
-          assertThat(counter.value()).isEqualTo(3);
-        });
+    assertAllEnd(silent);
   }
 
-  /// Whether the server ends a connection, in order or not.
-  private static boolean ended(Socket client) {
+  @ParameterizedTest
+  @ValueSource(strings = {"POST /v1/models", "POST /v1/vms", "GET /v1/nowhere"})
+  void aBodyThatStopsHalfWayEndsTheConnection(String request) throws IOException {
+    restart(new SilentClients.Limits(LONG, SHORT, LONG, SHORT));
+    String chunked = request + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    String counted = request + " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n";
+    String authorized = "Authorization: Bearer " + TOKEN + "\r\n\r\n";
+    assertAllEnd(
+        List.of(
+            onSocket(chunked + "\r\n" + HALF_A_CHUNK),
+            onSocket(counted + "\r\nabc"),
+            onTcp(chunked + authorized + HALF_A_CHUNK),
+            onTcp(counted + authorized + "abc")));
+    assertThat(commands.asked).isEmpty();
+  }
+
+  @Test
+  void aBodyThatNobodyWasAllowedToSendEndsTheConnection() throws IOException {
+    try (SocketChannel channel =
+        onTcp(
+            "POST /v1/vms HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + HALF_A_CHUNK)) {
+      assertThat(untilItEnds(channel)).startsWith("HTTP/1.1 401");
+    }
+  }
+
+  @Test
+  void aClientThatNeverReadsItsAnswerIsClosed() throws IOException {
+    commands.model = new byte[Routes.MAX_MODEL_BYTES];
+    restart(new SilentClients.Limits(LONG, LONG, SHORT, LONG));
+    String request = "GET /v1/models/p HTTP/1.1\r\nHost: x\r\n";
+    try (SocketChannel _ = onSocket(request + "\r\n");
+        SocketChannel _ = onTcp(request + "Authorization: Bearer " + TOKEN + "\r\n\r\n")) {
+      awaitClosed(2);
+    }
+  }
+
+  @Test
+  void aClientThatAsksNothingMoreIsClosed() throws IOException {
+    restart(new SilentClients.Limits(LONG, LONG, LONG, SHORT));
+    try (SocketChannel channel = onSocket("HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n")) {
+      assertThat(untilItEnds(channel)).startsWith("HTTP/1.1 200").endsWith("\r\n\r\n");
+    }
+    awaitClosed(1);
+  }
+
+  @Test
+  void aStreamOfEventsGoesOnBeyondEveryLimit() throws IOException {
+    restart(new SilentClients.Limits(LONG, SHORT, SHORT, SHORT));
+    try (SocketChannel events = onSocket("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+        SocketChannel idle = onSocket("HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n")) {
+      ByteBuffer some = ByteBuffer.allocate(1 << 10);
+      assertThat(events.read(some)).isPositive();
+      untilItEnds(idle); // the stream is older, and would have been closed by now
+      for (int i = 0; i < 10; i++) {
+        assertThat(events.read(some.clear())).isPositive();
+      }
+    }
+  }
+
+  private SocketChannel onSocket(String beginning) throws IOException {
+    return said(SocketChannel.open(UnixDomainSocketAddress.of(socket)), beginning);
+  }
+
+  private SocketChannel onTcp(String beginning) throws IOException {
+    return said(
+        SocketChannel.open(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), server.tcpPort())),
+        beginning);
+  }
+
+  private static SocketChannel said(SocketChannel channel, String beginning) throws IOException {
+    channel.write(ByteBuffer.wrap(beginning.getBytes(StandardCharsets.US_ASCII)));
+    return channel;
+  }
+
+  private void assertAllEnd(List<SocketChannel> channels) throws IOException {
+    for (SocketChannel channel : channels) {
+      untilItEnds(channel);
+      channel.close();
+    }
+    awaitClosed(channels.size());
+  }
+
+  /// What is said on a connection until the server ends it, in order or not.
+  private static String untilItEnds(SocketChannel channel) {
+    ByteBuffer answer = ByteBuffer.allocate(1 << 16);
     try {
-      while (client.getInputStream().read() >= 0) {
+      while (channel.read(answer) >= 0) {
         // until it ends
       }
-      return true;
     } catch (IOException e) {
-      return true;
+      // ended, not in order
     }
+    return new String(answer.array(), 0, answer.position(), StandardCharsets.UTF_8);
+  }
+
+  /// Until the server has closed so many silent connections by itself.
+  private void awaitClosed(int connections) {
+    while (closedConnections() < connections) {
+      LockSupport.parkNanos(1_000_000);
+    }
+    assertThat(closedConnections()).isEqualTo(connections);
+  }
+
+  private double closedConnections() {
+    return server.counters().stream()
+        .filter(counter -> counter.name().equals("api_silent_clients_closed"))
+        .mapToDouble(Reply.Counter::value)
+        .sum();
   }
 }

@@ -21,6 +21,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -52,6 +53,28 @@ final class HistoryWriterTest {
     }
     try (var history = new QuestDbHistory(folder)) {
       assertThat(history.find(query(null, null, 20_000))).hasSize(10_001);
+    }
+  }
+
+  @Test
+  void aQuestionThatComesWhileTheHistoryIsBeingOpenedWaitsForIt() throws Exception {
+    CountDownLatch open = new CountDownLatch(1);
+    HistoryWriter.Opener slow =
+        () -> {
+          try {
+            open.await();
+          } catch (InterruptedException e) {
+            throw new HistoryException("interrupted", e);
+          }
+          return new FakeHistory();
+        };
+    try (var writer = writer(slow)) {
+      var question = new FutureTask<>(() -> writer.find(query(null, null, 1)));
+      Thread asker = Thread.ofPlatform().start(question);
+      eventually(
+          "waits", () -> question.isDone() || asker.getState() == Thread.State.TIMED_WAITING);
+      open.countDown();
+      assertThat(question.get()).isEmpty();
     }
   }
 

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -19,6 +20,8 @@ final class TestOrigin implements Origin {
   /// A read that reached the origin.
   record Read(long offset, int length) {}
 
+  private final String name;
+  private final AtomicInteger openImages = new AtomicInteger();
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final Map<String, byte[]> images = new HashMap<>();
@@ -27,6 +30,19 @@ final class TestOrigin implements Origin {
   private int passes = Integer.MAX_VALUE;
   private int failures;
   private boolean closed;
+
+  TestOrigin() {
+    this("test");
+  }
+
+  TestOrigin(String name) {
+    this.name = name;
+  }
+
+  /// How many images are open.
+  int openImages() {
+    return openImages.get();
+  }
 
   byte[] put(String image, int bytes, long seed) {
     byte[] content = new byte[bytes];
@@ -89,7 +105,7 @@ final class TestOrigin implements Origin {
 
   @Override
   public String name() {
-    return "test";
+    return name;
   }
 
   @Override
@@ -98,6 +114,7 @@ final class TestOrigin implements Origin {
     if (content == null) {
       throw new NoSuchFileException("no image " + image);
     }
+    openImages.incrementAndGet();
     return new MemoryImage(
         image, new Image.Identity(content.length, times.getOrDefault(image, 0L), 1, 1), content);
   }
@@ -160,7 +177,7 @@ final class TestOrigin implements Origin {
 
     @Override
     public void close() {
-      // Nothing to let go of.
+      openImages.decrementAndGet();
     }
   }
 }

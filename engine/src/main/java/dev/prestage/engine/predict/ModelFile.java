@@ -75,7 +75,9 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
       return model;
     } catch (ModelException e) {
       throw e;
-    } catch (EOFException | UTFDataFormatException | IllegalArgumentException e) {
+    } catch (EOFException e) {
+      throw new ModelException("it ends within what it announces");
+    } catch (UTFDataFormatException | IllegalArgumentException e) {
       throw new ModelException("it is malformed: " + e.getMessage());
     } catch (IOException e) {
       throw new UncheckedIOException("an array cannot fail", e);

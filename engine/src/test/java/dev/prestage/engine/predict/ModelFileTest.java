@@ -140,6 +140,7 @@ class ModelFileTest {
     damaged[bytes.length / 2] ^= 4;
     assertRefused(damaged, "checksum");
     assertRefused(sealed(Arrays.copyOf(bytes, bytes.length + 3)), "left over");
+    assertRefused(sealed(Arrays.copyOf(bytes, bytes.length - 3)), "it ends within");
   }
 
   @Test
