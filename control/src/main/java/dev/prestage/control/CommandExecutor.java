@@ -7,13 +7,15 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
+import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
@@ -21,10 +23,14 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// Carries out commands on the engine thread. What is only shown comes from [Views].
@@ -45,13 +51,17 @@ final class CommandExecutor {
 
   /// A registration that the data plane has not answered yet, and who waits for it.
   private static final class Registration {
-    final Vm vm;
+    final Registered asked;
     final Registry.Mark before;
     final Registry.Mark after;
     final List<CompletableFuture<Reply>> replies = new ArrayList<>();
+    final Map<Integer, Long> amounts = new HashMap<>();
+    int unanswered;
+    @Nullable Refusal refusal;
 
-    Registration(Vm vm, Registry.Mark before, Registry.Mark after) {
-      this.vm = vm;
+    Registration(Registered asked, Registry.Mark before, Registry.Mark after) {
+      this.asked = asked;
+      this.unanswered = asked.bindings().size();
       this.before = before;
       this.after = after;
     }
@@ -117,17 +127,17 @@ final class CommandExecutor {
                   + " has no disk now, because its image cannot be opened or has changed: health says"
                   + " why, and it is tried again");
         }
-        plane.started(known(name));
+        plane.started(known(name).vm());
         yield views.of(known(name));
       }
       case Command.StopProgram(String name) -> {
-        engine.stopped(known(name).id());
+        engine.stopped(known(name).vm().id());
         yield views.of(known(name));
       }
-      case Command.Allocate(String name) -> allocate(known(name));
+      case Command.Allocate(String name) -> allocate(known(name).vm());
       case Command.ShowAllocation(long id) -> allocation(id);
       case Command.ShowLeases(String name, int limit) ->
-          views.leases(name == null ? null : known(name), limit);
+          views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
       case Command.ShowTiers _ -> views.tiers();
       case Command.SetPredicting(boolean on) -> {
@@ -149,13 +159,13 @@ final class CommandExecutor {
   private void register(Command.RegisterVm command, CompletableFuture<Reply> reply) throws Refusal {
     String tenant = named("tenant", command.tenant() == null ? DEFAULT_TENANT : command.tenant());
     String name = named("vm", command.vm());
-    String image = named("image", command.image());
     String program = named("program", command.program());
-    Vm known = registry.vm(name);
+    checkResources(command.resources());
+    Registered known = registry.vm(name);
     if (known != null) {
-      refuseOther(known, tenant, program, image);
+      refuseOther(known, tenant, program, command.resources());
       if (plane.isUnserved(known)) {
-        plane.attach(known, outcome -> answer(known, outcome, reply));
+        bindAgain(known, reply);
       } else {
         reply.complete(views.of(known));
       }
@@ -163,15 +173,12 @@ final class CommandExecutor {
     }
     Registration asked = registrations.get(name);
     if (asked != null) {
-      refuseOther(asked.vm, tenant, program, image);
+      refuseOther(asked.asked, tenant, program, command.resources());
       asked.replies.add(reply);
       return;
     }
     Registry.Mark before = registry.mark();
-    int number = registry.number(new Spaces.Name(tenant, ResourceType.FILE_BLOCK, image));
-    Vm vm =
-        new Vm(
-            registry.newVm(), name, registry.program(tenant, program), registry.space(number, 0));
+    Registered registered = numbered(name, tenant, program, command.resources());
     // The data plane must not know numbers that a restart would give to another.
     try {
       registry.save();
@@ -179,63 +186,133 @@ final class CommandExecutor {
       registry.takeBack(before);
       throw e;
     }
-    Registration registration = new Registration(vm, before, registry.mark());
+    Registration registration = new Registration(registered, before, registry.mark());
     registration.replies.add(reply);
     registrations.put(name, registration);
-    plane.attach(vm, outcome -> attached(registration, outcome));
-  }
-
-  private void answer(Vm vm, ControlPlane.Outcome outcome, CompletableFuture<Reply> reply) {
-    Refusal refusal = outcome.refusal();
-    if (refusal == null) {
-      reply.complete(views.of(vm));
-    } else {
-      reply.completeExceptionally(refusal);
+    for (Binding binding : registered.bindings()) {
+      plane.bind(binding, outcome -> answered(registration, binding, outcome));
     }
   }
 
-  private static void refuseOther(Vm vm, String tenant, String program, String image)
+  private static void checkResources(List<Command.RequestedResource> resources) throws Refusal {
+    if (resources.isEmpty()) {
+      throw new Refusal(Reason.INVALID, "a VM needs at least one disk");
+    }
+    Set<String> names = new HashSet<>();
+    for (Command.RequestedResource resource : resources) {
+      if (!names.add(named("resource", resource.as()))) {
+        throw new Refusal(
+            Reason.INVALID, "two resources are called '" + resource.as() + "'; each needs its own");
+      }
+      if (resource.type() != ResourceType.FILE_BLOCK) {
+        throw new Refusal(
+            Reason.INVALID,
+            "this host serves no " + resource.type().text() + " yet; only file-block");
+      }
+      named("image", resource.source());
+    }
+  }
+
+  /// The VM with numbers for it and all that it is bound to; how large that is the edge will say.
+  private Registered numbered(
+      String name, String tenant, String program, List<Command.RequestedResource> resources) {
+    Vm vm = new Vm(registry.newNumber(), name, registry.program(tenant, program));
+    List<Binding> bindings = new ArrayList<>();
+    for (Command.RequestedResource resource : resources) {
+      int space = registry.number(new Spaces.Name(tenant, resource.type(), resource.source()));
+      bindings.add(
+          new Binding(
+              registry.newNumber(), vm, resource.as(), registry.space(space, Shape.blocks(1))));
+    }
+    return new Registered(vm, bindings);
+  }
+
+  /// Binds what cannot be used now once more, for somebody who registers a VM again.
+  private void bindAgain(Registered known, CompletableFuture<Reply> reply) {
+    List<Binding> unserved = known.bindings().stream().filter(plane::isUnserved).toList();
+    AtomicInteger unanswered = new AtomicInteger(unserved.size());
+    for (Binding binding : unserved) {
+      plane.bind(
+          binding,
+          outcome -> {
+            Refusal refusal = outcome.refusal();
+            if (refusal != null) {
+              reply.completeExceptionally(refusal);
+            } else if (unanswered.decrementAndGet() == 0) {
+              reply.complete(views.of(known));
+            }
+          });
+    }
+  }
+
+  private static void refuseOther(
+      Registered known, String tenant, String program, List<Command.RequestedResource> resources)
       throws Refusal {
-    boolean same =
-        vm.program().tenant().equals(tenant)
-            && vm.program().name().equals(program)
-            && vm.space().name().equals(image);
-    if (!same) {
+    Program runs = known.vm().program();
+    List<Command.RequestedResource> bound =
+        known.bindings().stream()
+            .map(b -> new Command.RequestedResource(b.as(), b.space().type(), b.space().name()))
+            .toList();
+    if (!runs.key().equals(new Program.Key(tenant, program)) || !bound.equals(resources)) {
       throw new Refusal(
           Reason.CONFLICT,
           "VM "
-              + vm.name()
+              + known.vm().name()
               + " is registered with program "
-              + vm.program().name()
-              + " and image "
-              + vm.space().name()
+              + runs.name()
+              + " and "
+              + known.bindings().stream()
+                  .map(b -> b.space().name() + " as " + b.as())
+                  .collect(Collectors.joining(", "))
               + " of tenant "
-              + vm.program().tenant()
+              + runs.tenant()
               + "; remove it first");
     }
   }
 
-  private void attached(Registration registration, ControlPlane.Outcome outcome) {
-    Vm asked = registration.vm;
-    registrations.remove(asked.name());
-    Refusal refusal = outcome.refusal();
+  /// The data plane has answered for one binding; when it has for all, they are kept or all undone.
+  private void answered(Registration registration, Binding binding, ControlPlane.Outcome outcome) {
+    registration.amounts.put(binding.id(), outcome.amount());
+    if (registration.refusal == null) {
+      registration.refusal = outcome.refusal();
+    }
+    registration.unanswered--;
+    if (registration.unanswered == 0) {
+      answered(registration);
+    }
+  }
+
+  private void answered(Registration registration) {
+    Registered asked = registration.asked;
+    registrations.remove(asked.vm().name());
+    Refusal refusal = registration.refusal;
     if (refusal == null) {
-      Space space = registry.space(asked.space().id(), outcome.sizeBytes());
-      Vm vm = new Vm(asked.id(), asked.name(), asked.program(), space);
-      refusal = keep(vm, registration);
+      Registered registered = withShapes(registration);
+      refusal = keep(registered, registration);
       if (refusal == null) {
-        registration.replies.forEach(reply -> reply.complete(views.of(vm)));
+        registration.replies.forEach(reply -> reply.complete(views.of(registered)));
         return;
       }
     }
     // The data plane would go on trying.
-    plane.detach(asked, _ -> {});
+    asked.bindings().forEach(binding -> plane.unbind(binding, _ -> {}));
     if (refusal.reason() == Reason.INVALID && registry.isUntouchedSince(registration.after)) {
       forgetNames(registration);
     }
     for (CompletableFuture<Reply> reply : registration.replies) {
       reply.completeExceptionally(refusal);
     }
+  }
+
+  private Registered withShapes(Registration registration) {
+    Vm vm = registration.asked.vm();
+    List<Binding> bindings = new ArrayList<>();
+    for (Binding asked : registration.asked.bindings()) {
+      Shape shape = Shape.blocks(registration.amounts.getOrDefault(asked.id(), 1L));
+      bindings.add(
+          new Binding(asked.id(), vm, asked.as(), registry.space(asked.space().id(), shape)));
+    }
+    return new Registered(vm, bindings);
   }
 
   /// The data plane refused, so it knows no number of this registration, and neither does anybody
@@ -251,25 +328,26 @@ final class CommandExecutor {
 
   /// Keeps a VM that is attached, if anyone still waits for it: who was told that there was no
   /// answer must not find it registered later.
-  private @Nullable Refusal keep(Vm vm, Registration registration) {
+  private @Nullable Refusal keep(Registered registered, Registration registration) {
     if (registration.replies.stream().allMatch(CompletableFuture::isDone)) {
-      return new Refusal(Reason.UNAVAILABLE, "nobody waits for VM " + vm.name() + " any more");
+      return new Refusal(
+          Reason.UNAVAILABLE, "nobody waits for VM " + registered.vm().name() + " any more");
     }
-    registry.keep(vm);
+    registry.keep(registered);
     try {
       registry.save();
     } catch (UncheckedIOException e) {
-      registry.remove(vm);
+      registry.remove(registered);
       return new Refusal(Reason.UNAVAILABLE, e.getMessage() + "");
     }
-    engine.attached(vm);
+    registered.bindings().forEach(engine::bound);
     return null;
   }
 
   private void remove(Command.RemoveVm command, CompletableFuture<Reply> reply) throws Refusal {
-    Vm vm = known(command.vm());
-    if (command.force() || (plane.hasReport() && plane.connections(vm) == 0)) {
-      remove(vm, reply);
+    Registered registered = known(command.vm());
+    if (command.force() || (plane.hasReport() && plane.connections(registered.vm()) == 0)) {
+      remove(registered, reply);
     } else {
       // The last report may be a second old, and the guest may have ended since.
       plane.afterNextReport(() -> attempt(() -> removeUnread(command.vm(), reply), reply));
@@ -277,8 +355,8 @@ final class CommandExecutor {
   }
 
   private void removeUnread(String name, CompletableFuture<Reply> reply) throws Refusal {
-    Vm vm = known(name);
-    long connections = plane.connections(vm);
+    Registered registered = known(name);
+    long connections = plane.connections(registered.vm());
     if (connections > 0) {
       throw new Refusal(
           Reason.CONFLICT,
@@ -290,10 +368,11 @@ final class CommandExecutor {
               + ", and its guest would get I/O errors; stop the guest first, or remove the VM with"
               + " --force (force=true in the API)");
     }
-    remove(vm, reply);
+    remove(registered, reply);
   }
 
-  private void remove(Vm vm, CompletableFuture<Reply> reply) throws Refusal {
+  private void remove(Registered registered, CompletableFuture<Reply> reply) throws Refusal {
+    Vm vm = registered.vm();
     if (!registry.isComplete() && !plane.isLinked()) {
       // Nobody says with the next connection who is gone.
       throw new Refusal(
@@ -303,34 +382,43 @@ final class CommandExecutor {
               + " cannot be removed while the data plane is away, because registrations were lost"
               + " once; try again");
     }
-    registry.remove(vm);
+    registry.remove(registered);
     try {
       registry.save();
     } catch (UncheckedIOException e) {
-      registry.keep(vm);
+      registry.keep(registered);
       throw e;
     }
     engine.detached(vm.id());
     plane.forget(vm);
     // One that cannot be reached learns of it with the next connection.
-    plane.detach(vm, _ -> reply.complete(new Reply.Done()));
+    AtomicInteger unanswered = new AtomicInteger(registered.bindings().size());
+    for (Binding binding : registered.bindings()) {
+      plane.unbind(
+          binding,
+          _ -> {
+            if (unanswered.decrementAndGet() == 0) {
+              reply.complete(new Reply.Done());
+            }
+          });
+    }
   }
 
   private static void purged(ControlPlane.Outcome outcome, CompletableFuture<Reply> reply) {
     Refusal refusal = outcome.refusal();
     if (refusal == null) {
-      reply.complete(new Reply.Purged(outcome.sizeBytes()));
+      reply.complete(new Reply.Purged(outcome.amount()));
     } else {
       reply.completeExceptionally(refusal);
     }
   }
 
-  private Vm known(String name) throws Refusal {
-    Vm vm = registry.vm(name);
-    if (vm == null) {
+  private Registered known(String name) throws Refusal {
+    Registered registered = registry.vm(name);
+    if (registered == null) {
       throw new Refusal(Reason.UNKNOWN, "no VM is registered as '" + name + "'; register it first");
     }
-    return vm;
+    return registered;
   }
 
   private static String named(String what, @Nullable String value) throws Refusal {

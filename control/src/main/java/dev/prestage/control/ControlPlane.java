@@ -10,6 +10,7 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
+import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
@@ -18,7 +19,9 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notices;
@@ -125,7 +128,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// Where answered accesses go, and come back from. Neither blocks nor fails the engine thread.
   public interface HistorySink {
     /// Takes one answered access, or drops and counts it.
-    void offer(Access access, Vm vm);
+    void offer(Access access, Binding binding);
 
     /// A VM is gone; what is kept for each VM in memory may go.
     void forget(Vm vm);
@@ -194,7 +197,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             health::outcome,
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
-    registry.vms().forEach(engine::resumed);
+    registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));
     engine.predicting(registry.predicting().orElse(options.predicting()));
   }
 
@@ -240,31 +243,32 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   private void accesses(List<AccessRecord> records) {
     for (AccessRecord record : records) {
-      Vm vm = registry.vm(record.vm());
-      if (vm != null && record.space() == vm.space().id()) {
-        touches(record, vm);
+      Binding binding = registry.binding(record.binding());
+      if (binding != null && record.space() == binding.space().id()) {
+        touches(record, binding);
       }
     }
   }
 
-  /// A request that spans extents is one access per extent. One that waits is learnt from when it
+  /// A request that spans units is one access per unit. One that waits is learnt from when it
   /// comes, and kept in history when it is answered.
-  private void touches(AccessRecord record, Vm vm) {
+  private void touches(AccessRecord record, Binding binding) {
     boolean answered = record.latencyNanos() != Access.PENDING;
     boolean seenBefore = record.waited() && answered;
-    Space space = vm.space();
-    long end = Math.min(space.sizeBytes(), record.offset() + record.sizeBytes());
+    Shape shape = binding.space().shape();
+    long run = engine.runOf(binding.id(), record.timeNanos());
+    long end = Math.min(shape.amount(), record.offset() + record.amount());
     for (long at = Math.max(0, record.offset()); at < end; ) {
-      long index = at / space.unitBytes();
-      long next = Math.min(end, (index + 1) * space.unitBytes());
+      long index = at / shape.unitAmount();
+      long next = Math.min(end, (index + 1) * shape.unitAmount());
       Access access =
           new Access(
-              vm.program().id(),
-              vm.id(),
-              Resource.of(space.id(), index),
+              binding.id(),
+              run,
+              Resource.of(binding.space().id(), index),
               record.timeNanos(),
               record.type(),
-              (int) (next - at),
+              next - at,
               record.cause(),
               record.waited(),
               record.latencyNanos());
@@ -272,7 +276,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
         engine.accessed(access);
       }
       if (answered) {
-        history.offer(access, vm);
+        history.offer(access, binding);
       }
       at = next;
     }
@@ -284,14 +288,17 @@ public final class ControlPlane implements Commands, AutoCloseable {
     engine.reconnected(instance == dataPlaneInstance);
     dataPlaneInstance = instance;
     confirmed = false;
-    for (Vm vm : registry.vms()) {
-      attach(
-          vm,
-          outcome -> {
-            if (outcome.refusal() != null) {
-              health.trouble("vm:" + vm.name(), outcome.refusal().getMessage() + "");
-            }
-          });
+    for (Registered registered : registry.vms()) {
+      for (Binding binding : registered.bindings()) {
+        bind(
+            binding,
+            outcome -> {
+              if (outcome.refusal() != null) {
+                health.trouble(
+                    "vm:" + Registered.address(binding), outcome.refusal().getMessage() + "");
+              }
+            });
+      }
     }
     if (registry.isComplete()) {
       link.send(new Frame.BoundAll());
@@ -326,7 +333,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
         closedDisks.heard(
             counters.stream()
                 .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
-                .collect(Collectors.toMap(Frame.Counter::label, Frame.Counter::value)),
+                .collect(
+                    Collectors.groupingBy(
+                        counter -> vmOf(counter.label()),
+                        Collectors.summingLong(Frame.Counter::value))),
             clock.nanos()));
     if (!confirmed) {
       confirmed = true;
@@ -356,22 +366,28 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return confirmed;
   }
 
-  /// How many NBD connections a VM's disk had in the last report, which comes every second; 0 if
+  /// The VM of an address, as [Registered#address] makes it.
+  private static String vmOf(String address) {
+    int slash = address.indexOf('/');
+    return slash < 0 ? address : address.substring(0, slash);
+  }
+
+  /// How many NBD connections a VM's disks had in the last report, which comes every second; 0 if
   /// there never was one.
   long connections(Vm vm) {
     return dataPlaneCounters.stream()
         .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
-        .filter(counter -> counter.label().equals(vm.name()))
+        .filter(counter -> vmOf(counter.label()).equals(vm.name()))
         .mapToLong(Frame.Counter::value)
         .sum();
   }
 
   private void endRunsOf(List<String> names) {
     for (String name : names) {
-      Vm vm = registry.vm(name);
-      if (vm != null && engine.isRunning(vm.id())) {
-        LOG.log(INFO, "the disk of VM {0} has been closed for a while: its run ends", name);
-        engine.stopped(vm.id());
+      Registered registered = registry.vm(name);
+      if (registered != null && engine.isRunning(registered.vm().id())) {
+        LOG.log(INFO, "the disks of VM {0} have been closed for a while: its run ends", name);
+        engine.stopped(registered.vm().id());
       }
     }
   }
@@ -382,38 +398,51 @@ public final class ControlPlane implements Commands, AutoCloseable {
     engine.started(vm.id());
   }
 
-  /// Whether the data plane says of a VM that it has no disk to read; it says so every second.
-  boolean isUnserved(Vm vm) {
-    return dataPlaneCounters.stream()
-        .anyMatch(counter -> isDiskOf(counter, vm) && counter.value() == 0);
+  /// Whether the data plane says of one of a VM's disks that it cannot be read; it says so every
+  /// second.
+  boolean isUnserved(Registered registered) {
+    return registered.bindings().stream().anyMatch(this::isUnserved);
   }
 
-  private static boolean isDiskOf(Frame.Counter counter, Vm vm) {
-    return counter.name().equals(DISK_SERVED) && counter.label().equals(vm.name());
+  /// Whether the data plane says of a disk that it cannot be read.
+  boolean isUnserved(Binding binding) {
+    return dataPlaneCounters.stream()
+        .anyMatch(counter -> isDiskOf(counter, binding) && counter.value() == 0);
+  }
+
+  private static boolean isDiskOf(Frame.Counter counter, Binding binding) {
+    return counter.name().equals(DISK_SERVED)
+        && counter.label().equals(Registered.address(binding));
   }
 
   /// What became of a question to the data plane.
   ///
-  /// @param sizeBytes the image's size, where one was attached; what was given back, where one was
-  ///   purged
-  record Outcome(long sizeBytes, @Nullable Refusal refusal) {}
+  /// @param amount the size of what was bound; what was given back by a purge
+  record Outcome(long amount, @Nullable Refusal refusal) {}
 
   private static Outcome unreachable(String why) {
     return new Outcome(0, new Refusal(Reason.UNAVAILABLE, why));
   }
 
-  /// Asks the data plane to serve a VM. The answer comes on the engine thread, as this call must.
-  void attach(Vm vm, Consumer<Outcome> then) {
+  /// Asks the data plane to serve a binding. The answer comes on the engine thread, as this call
+  /// must.
+  void bind(Binding binding, Consumer<Outcome> then) {
     long request = nextRequest++;
-    Space space = vm.space();
+    Space space = binding.space();
     ask(
         request,
-        new Frame.Bind(request, vm.id(), vm.name(), space.id(), space.tenant(), space.name()),
+        new Frame.Bind(
+            request,
+            binding.id(),
+            Registered.address(binding),
+            space.id(),
+            space.tenant(),
+            space.name()),
         outcome -> {
           if (outcome.refusal() == null) {
             // What the data plane said of its disk before is no longer so.
             dataPlaneCounters =
-                dataPlaneCounters.stream().filter(counter -> !isDiskOf(counter, vm)).toList();
+                dataPlaneCounters.stream().filter(counter -> !isDiskOf(counter, binding)).toList();
           }
           then.accept(outcome);
         });
@@ -424,11 +453,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return link.state().equals("ok");
   }
 
-  /// Asks the data plane to stop serving a VM. The answer comes on the engine thread, as this call
-  /// must.
-  void detach(Vm vm, Consumer<Outcome> then) {
+  /// Asks the data plane to stop serving a binding. The answer comes on the engine thread, as this
+  /// call must.
+  void unbind(Binding binding, Consumer<Outcome> then) {
     long request = nextRequest++;
-    ask(request, new Frame.Unbind(request, vm.id()), then);
+    ask(request, new Frame.Unbind(request, binding.id()), then);
   }
 
   /// Asks the data plane to remove what it holds of an image. The answer, with the bytes that were
@@ -451,7 +480,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (then != null) {
       Refusal refusal =
           answer.error().isEmpty() ? null : new Refusal(Reason.INVALID, answer.error());
-      then.accept(new Outcome(answer.sizeBytes(), refusal));
+      then.accept(new Outcome(answer.amount(), refusal));
     }
   }
 
@@ -479,9 +508,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
         case Frame.Leases leases -> events.put(() -> leases.states().forEach(engine::reported));
         case Frame.HeldLease held -> events.put(() -> engine.held(held.lease(), held.state()));
         case Frame.Resident resident ->
-            events.put(() -> engine.resident(resident.space(), resident.extents()));
+            events.put(() -> engine.resident(resident.space(), resident.units()));
         case Frame.Evicted evicted ->
-            events.put(() -> engine.evicted(evicted.space(), evicted.first(), evicted.extents()));
+            events.put(() -> engine.evicted(evicted.space(), evicted.first(), evicted.units()));
         case Frame.Status status -> events.put(() -> status(status.counters()));
         case Frame.Trouble trouble -> health.trouble(trouble.kind(), trouble.text());
         case Frame.Answer answer -> events.put(() -> answered(answer));

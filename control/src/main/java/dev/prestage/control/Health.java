@@ -55,7 +55,7 @@ final class Health {
 
   void outcome(StagingOutcome outcome) {
     if (outcome instanceof StagingOutcome.Useful useful) {
-      leadNanos.addAndGet(useful.lead().toNanos() * useful.extents());
+      leadNanos.addAndGet(useful.lead().toNanos() * useful.units());
     }
   }
 

@@ -1,13 +1,15 @@
 package dev.prestage.control;
 
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
-import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
@@ -35,23 +37,41 @@ final class Views {
     this.clock = clock;
   }
 
-  Reply vms(Collection<Vm> vms) {
+  Reply vms(Collection<Registered> vms) {
     return new Reply.Vms(vms.stream().map(this::of).toList());
   }
 
-  Reply.VmView of(Vm vm) {
-    ControlPlane.Options options = plane.options();
-    String tcp = options.nbdTcp().isEmpty() ? null : "nbd://" + options.nbdTcp() + "/" + vm.name();
+  Reply.VmView of(Registered registered) {
+    Vm vm = registered.vm();
+    List<Reply.ResourceView> resources = registered.bindings().stream().map(this::of).toList();
+    Reply.ResourceView first = resources.getFirst();
     return new Reply.VmView(
         vm.name(),
         vm.program().tenant(),
         vm.program().name(),
-        vm.space().name(),
-        vm.space().sizeBytes(),
-        "nbd+unix:///" + vm.name() + "?socket=" + options.nbdSocket(),
-        tcp,
+        first.source(),
+        first.amount(),
+        first.uri(),
+        first.tcpUri(),
         engine.isRunning(vm.id()),
-        !plane.isUnserved(vm));
+        !plane.isUnserved(registered),
+        resources);
+  }
+
+  private Reply.ResourceView of(Binding binding) {
+    ControlPlane.Options options = plane.options();
+    String address = Registered.address(binding);
+    Shape shape = binding.space().shape();
+    return new Reply.ResourceView(
+        binding.as(),
+        binding.space().type().text(),
+        binding.space().name(),
+        shape.amount(),
+        shape.unitAmount(),
+        shape.measure().text(),
+        "nbd+unix:///" + address + "?socket=" + options.nbdSocket(),
+        options.nbdTcp().isEmpty() ? null : "nbd://" + options.nbdTcp() + "/" + address,
+        !plane.isUnserved(binding));
   }
 
   static Reply.Allocation of(Engine.AllocationState state) {
@@ -77,15 +97,15 @@ final class Views {
     entries.sort(Comparator.comparingLong((LeaseLedger.Entry e) -> e.lease().id()).reversed());
     List<Reply.LeaseView> views = new ArrayList<>();
     for (LeaseLedger.Entry entry : entries.subList(0, Math.clamp(limit, 0, entries.size()))) {
-      Vm vm = registry.vm(entry.lease().vm());
+      Binding binding = registry.binding(entry.lease().binding());
       views.add(
           new Reply.LeaseView(
               entry.lease().id(),
-              vm == null ? "" : vm.name(),
-              vm == null ? "" : vm.program().name(),
+              binding == null ? "" : binding.vm().name(),
+              binding == null ? "" : binding.vm().program().name(),
               registry.name(entry.lease().space()).name(),
               entry.lease().first(),
-              entry.lease().extents(),
+              entry.lease().units(),
               Long.bitCount(entry.state().ready()),
               Long.bitCount(entry.state().ended()),
               time(entry.lease().dueNanos())));
@@ -99,13 +119,14 @@ final class Views {
         totals.granted(), totals.live(), totals.outcomes(), engine.waitingRanges());
   }
 
-  Reply forecast(Vm vm, int limit) {
+  Reply forecast(Registered registered, int limit) {
+    Vm vm = registered.vm();
     Forecast forecast = new Forecast();
     engine.expect(vm.id(), forecast);
     long now = clock.nanos();
     List<Integer> rows = new ArrayList<>();
     for (int row = 0; row < forecast.size(); row++) {
-      if (exists(forecast.resource(row), vm.space())) {
+      if (exists(forecast.resource(row), registered)) {
         rows.add(row);
       }
     }
@@ -125,8 +146,11 @@ final class Views {
   }
 
   /// A sequence is continued beyond the end of its space by who does not know where that is.
-  private static boolean exists(long resource, Space space) {
-    return Resource.space(resource) != space.id() || Resource.index(resource) < space.units();
+  private static boolean exists(long resource, Registered registered) {
+    return registered.bindings().stream()
+        .map(Binding::space)
+        .filter(space -> space.id() == Resource.space(resource))
+        .allMatch(space -> Resource.index(resource) < space.units());
   }
 
   Reply tiers() {

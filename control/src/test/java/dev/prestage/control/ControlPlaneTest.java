@@ -14,7 +14,9 @@ import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.link.Frame;
@@ -62,7 +64,7 @@ class ControlPlaneTest {
     volatile @Nullable CountDownLatch stuck;
 
     @Override
-    public void offer(Access access, Vm vm) {
+    public void offer(Access access, Binding binding) {
       CountDownLatch latch = stuck;
       if (latch != null) {
         try {
@@ -179,7 +181,11 @@ class ControlPlaneTest {
   }
 
   private static Command register(String vm, String program, String image) {
-    return new Command.RegisterVm(vm, program, image, null);
+    return new Command.RegisterVm(
+        vm,
+        program,
+        null,
+        List.of(new Command.RequestedResource("disk0", ResourceType.FILE_BLOCK, image)));
   }
 
   private static void assertRefused(
@@ -192,7 +198,7 @@ class ControlPlaneTest {
 
   private int space(FakeDataPlane data, String vm) {
     return data.received(Frame.Bind.class).stream()
-        .filter(attach -> attach.vmName().equals(vm))
+        .filter(attach -> attach.name().equals(vm))
         .findFirst()
         .orElseThrow()
         .space();
@@ -201,14 +207,14 @@ class ControlPlaneTest {
   private Frame.Accesses touches(FakeDataPlane data, String vm, long first, int extents) {
     Frame.Bind attach =
         data.received(Frame.Bind.class).stream()
-            .filter(a -> a.vmName().equals(vm))
+            .filter(a -> a.name().equals(vm))
             .toList()
             .getLast();
     List<Frame.AccessRecord> records = new ArrayList<>();
     for (int i = 0; i < extents; i++) {
       records.add(
           new Frame.AccessRecord(
-              attach.vm(),
+              attach.binding(),
               attach.space(),
               (first + i) * 65536,
               65536,
@@ -240,7 +246,7 @@ class ControlPlaneTest {
         new Frame.Accesses(
             List.of(
                 new Frame.AccessRecord(
-                    like.vm(),
+                    like.binding(),
                     like.space(),
                     0,
                     1,
@@ -330,10 +336,11 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     assertRefused(plane, register("vm1", "web", "debian"), Reason.INVALID, "no image 'debian'");
-    int vm = data.received(Frame.Bind.class).getFirst().vm();
+    int vm = data.received(Frame.Bind.class).getFirst().binding();
     await(
         "the data plane stops trying",
-        () -> data.received(Frame.Unbind.class).stream().anyMatch(detach -> detach.vm() == vm));
+        () ->
+            data.received(Frame.Unbind.class).stream().anyMatch(detach -> detach.binding() == vm));
   }
 
   @Test
@@ -418,12 +425,12 @@ class ControlPlaneTest {
     awaitLinked(next);
     assertThat(vms(next)).isEqualTo(before);
     Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
-    assertThat(attach.vmName()).isEqualTo("vm2");
+    assertThat(attach.name()).isEqualTo("vm2");
     assertThat(attach.space()).isEqualTo(1);
     assertThat(data.received(Frame.BoundAll.class)).hasSize(1);
     ask(next, register("vm3", "web", "debian"));
     assertThat(space(data, "vm3")).isZero();
-    assertThat(data.received(Frame.Bind.class).getLast().vm()).isGreaterThan(attach.vm());
+    assertThat(data.received(Frame.Bind.class).getLast().binding()).isGreaterThan(attach.binding());
   }
 
   @Test
@@ -515,7 +522,9 @@ class ControlPlaneTest {
     assertThat(health(plane).parts()).containsKey("registrations.json.damaged-1");
     ask(plane, register("vm1", "web", "debian"));
     Frame.Bind attach = data.received(Frame.Bind.class).getLast();
-    assertThat(attach.vm()).as("a number that the data plane does not know").isGreaterThan(1 << 20);
+    assertThat(attach.binding())
+        .as("a number that the data plane does not know")
+        .isGreaterThan(1 << 20);
     assertThat(attach.space()).isGreaterThanOrEqualTo(1 << 16);
     data.hangUp();
     await("linked again", () -> data.received(Frame.Bind.class).size() == 2);
@@ -654,7 +663,7 @@ class ControlPlaneTest {
     assertThat(leases.account().live()).isEqualTo(leases.account().granted() - ended(leases));
     assertThat(leases.leases())
         .isNotEmpty()
-        .allSatisfy(lease -> assertThat(lease.binding()).isEqualTo("vm1"));
+        .allSatisfy(lease -> assertThat(lease.vm()).isEqualTo("vm1"));
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", 1))).leases()).hasSize(1);
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
     assertThat(counter(plane, "extents_granted")).isEqualTo((double) leases.account().granted());
@@ -751,10 +760,10 @@ class ControlPlaneTest {
         new Frame.Accesses(
             List.of(
                 record(good, 77, good.space(), 0, 10),
-                record(good, good.vm(), 5, 0, 10),
-                record(good, good.vm(), good.space(), -65536, 10),
-                record(good, good.vm(), good.space(), Long.MAX_VALUE - 5, 3),
-                record(good, good.vm(), good.space(), 998 * 65536L + 1, 65536 * 4))));
+                record(good, good.binding(), 5, 0, 10),
+                record(good, good.binding(), good.space(), -65536, 10),
+                record(good, good.binding(), good.space(), Long.MAX_VALUE - 5, 3),
+                record(good, good.binding(), good.space(), 998 * 65536L + 1, 65536 * 4))));
     data.send(touches(data, "vm1", 0, 1));
     assertThat(next()).isEqualTo(Resource.of(good.space(), 998));
     assertThat(next()).isEqualTo(Resource.of(good.space(), 999));

@@ -1,9 +1,13 @@
 package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -15,35 +19,70 @@ import picocli.CommandLine.Parameters;
     name = "vm",
     description = "Register, list and remove VMs, and say when their programs start and stop.")
 public final class VmCommand {
-  @Command(description = "Register a VM; prints where its disk is served.")
+  private static final Pattern RESOURCE = Pattern.compile("([^=]+)=([^:]+):(.+)");
+
+  @Command(description = "Register a VM; prints where its disks are served.")
   int add(
       @Parameters(paramLabel = "VM", description = "The VM's name.") String vm,
       @Option(names = "--program", required = true, description = "The program that it runs.")
           String program,
       @Option(
-              names = "--image",
-              required = true,
-              description = "Its image's file name at the origin.")
-          String image,
+              names = {"--disk", "--image"},
+              paramLabel = "IMAGE",
+              description =
+                  "A disk: its image's file name at the origin. Repeated, the disks are disk0, disk1"
+                      + " and so on.")
+          @Nullable List<String> disks,
+      @Option(
+              names = "--resource",
+              paramLabel = "AS=TYPE:SOURCE",
+              description =
+                  "Anything else, or a disk under another name: data=file-block:data.raw.")
+          @Nullable List<String> resources,
       @Option(names = "--tenant", description = "Whose it is. Default: default.")
           @Nullable String tenant,
       @Mixin ApiOptions api)
       throws IOException {
     ObjectNode request = Json.MAPPER.createObjectNode();
-    request.put("vm", vm).put("program", program).put("image", image);
+    request.put("vm", vm).put("program", program);
+    ArrayNode wanted = request.putArray("resources");
+    for (String disk : disks == null ? List.<String>of() : disks) {
+      resource(wanted, "disk" + wanted.size(), "file-block", disk);
+    }
+    for (String resource : resources == null ? List.<String>of() : resources) {
+      Matcher parts = RESOURCE.matcher(resource);
+      if (!parts.matches()) {
+        System.err.println(
+            "prestage: --resource takes AS=TYPE:SOURCE, such as data=file-block:data.raw, not '"
+                + resource
+                + "'");
+        return 2;
+      }
+      resource(wanted, parts.group(1), parts.group(2), parts.group(3));
+    }
+    if (wanted.isEmpty()) {
+      System.err.println("prestage: a VM needs at least one disk: --disk IMAGE");
+      return 2;
+    }
     if (tenant != null) {
       request.put("tenant", tenant);
     }
     try (PrestageClient client = api.client()) {
       JsonNode answer = api.parsed(client.post("/v1/vms", request.toString()).text());
       if (answer != null) {
-        System.out.println(answer.path("uri").asText());
-        if (answer.hasNonNull("tcpUri")) {
-          System.out.println(answer.path("tcpUri").asText());
+        for (JsonNode resource : answer.path("resources")) {
+          System.out.println(resource.path("uri").asText());
+          if (resource.hasNonNull("tcpUri")) {
+            System.out.println(resource.path("tcpUri").asText());
+          }
         }
       }
     }
     return 0;
+  }
+
+  private static void resource(ArrayNode to, String as, String type, String source) {
+    to.addObject().put("as", as).put("type", type).put("source", source);
   }
 
   @Command(description = "List the VMs.")
@@ -51,16 +90,19 @@ public final class VmCommand {
     try (PrestageClient client = api.client()) {
       JsonNode answer = api.parsed(client.get("/v1/vms").text());
       if (answer != null) {
-        Table table = new Table("VM", "TENANT", "PROGRAM", "IMAGE", "SIZE", "RUNS", "URI");
+        Table table = new Table("VM", "TENANT", "PROGRAM", "AS", "SOURCE", "SIZE", "RUNS", "URI");
         for (JsonNode vm : answer.path("vms")) {
-          table.row(
-              vm.path("vm").asText(),
-              vm.path("tenant").asText(),
-              vm.path("program").asText(),
-              vm.path("image").asText(),
-              Table.size(vm.path("imageBytes").asLong()),
-              vm.path("running").asBoolean() ? "yes" : "no",
-              vm.path("uri").asText());
+          for (JsonNode resource : vm.path("resources")) {
+            table.row(
+                vm.path("vm").asText(),
+                vm.path("tenant").asText(),
+                vm.path("program").asText(),
+                resource.path("as").asText(),
+                resource.path("source").asText(),
+                Table.size(resource.path("amount").asLong()),
+                vm.path("running").asBoolean() ? "yes" : "no",
+                resource.path("uri").asText());
+          }
         }
         table.print(System.out);
       }

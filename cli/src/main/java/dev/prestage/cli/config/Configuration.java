@@ -3,6 +3,7 @@ package dev.prestage.cli.config;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import java.io.IOException;
 import java.nio.file.FileSystems;
@@ -286,12 +287,20 @@ public record Configuration(
       }
     }
     types.close();
-    Map<String, Double> byProgram = new HashMap<>();
+    Map<Program.Key, Double> byProgram = new HashMap<>();
     Section programs = predict.section("programThresholds");
     for (String program : programs.names()) {
-      byProgram.put(program, programs.value(program, global, Configuration::share));
+      byProgram.put(programKey(program), programs.value(program, global, Configuration::share));
     }
     return new Thresholds(global, byType, byProgram);
+  }
+
+  /// `program` of the tenant `default`, or `tenant/program`.
+  private static Program.Key programKey(String text) {
+    int slash = text.indexOf('/');
+    return slash < 0
+        ? new Program.Key("default", text)
+        : new Program.Key(text.substring(0, slash), text.substring(slash + 1));
   }
 
   /// A quarter of the tier may be unproven, by default.
@@ -300,8 +309,7 @@ public record Configuration(
     Limits limits =
         new Limits(
             stage.value("capacity", tier.capacityBytes() / 4, Quantities::bytes),
-            stage.value(
-                "inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
+            stage.value("inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
             stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration),
             stage.value("waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)),

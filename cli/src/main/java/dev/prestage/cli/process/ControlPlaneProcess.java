@@ -13,6 +13,7 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.HostClock;
@@ -129,9 +130,9 @@ public final class ControlPlaneProcess {
   /// Accesses go to the database's writer.
   private record Kept(HistoryWriter writer, HistoryKeeper keeper) implements HistorySink {
     @Override
-    public void offer(Access access, Vm vm) {
+    public void offer(Access access, Binding binding) {
       // What does not fit is counted by the writer.
-      boolean _ = writer.offer(access, vm);
+      boolean _ = writer.offer(access, binding);
     }
 
     @Override
@@ -155,7 +156,7 @@ public final class ControlPlaneProcess {
   /// History is switched off.
   private record NoHistory() implements HistorySink {
     @Override
-    public void offer(Access access, Vm vm) {}
+    public void offer(Access access, Binding binding) {}
 
     @Override
     public void forget(Vm vm) {}

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -69,7 +70,8 @@ class ConfigurationTest {
     assertThat(configuration.limits().stagedBytes()).isEqualTo(3L << 29);
     assertThat(configuration.limits().reclaimAfter()).isEqualTo(Duration.ofHours(2));
     assertThat(configuration.thresholds().byType()).containsEntry(ResourceType.MEMORY_PAGE, 0.5);
-    assertThat(configuration.thresholds().byProgram()).containsEntry("web", 0.1);
+    assertThat(configuration.thresholds().byProgram())
+        .containsEntry(new Program.Key("default", "web"), 0.1);
   }
 
   @ParameterizedTest

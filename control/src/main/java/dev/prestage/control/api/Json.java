@@ -17,6 +17,7 @@ import dev.prestage.engine.stage.Notice;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -82,6 +83,10 @@ final class Json {
     if (!(node instanceof ObjectNode object)) {
       throw invalid("the body is not a JSON object; send one with " + String.join(", ", names));
     }
+    return only(object, names);
+  }
+
+  private static Fields only(ObjectNode object, List<String> names) throws Problem.Thrown {
     for (var field : object.properties()) {
       if (!names.contains(field.getKey())) {
         throw invalid(
@@ -120,6 +125,25 @@ final class Json {
         throw invalid("field '" + name + "' is not a string");
       }
       return value.textValue();
+    }
+
+    /// The objects of an array, each with known fields only; none if the field is missing.
+    List<Fields> objects(String name, String... known) throws Problem.Thrown {
+      JsonNode value = object.get(name);
+      List<Fields> all = new ArrayList<>();
+      if (value == null || value.isNull()) {
+        return all;
+      }
+      if (!value.isArray()) {
+        throw invalid("field '" + name + "' is not an array of objects");
+      }
+      for (JsonNode element : value) {
+        if (!(element instanceof ObjectNode fields)) {
+          throw invalid("field '" + name + "' holds what is no object");
+        }
+        all.add(only(fields, Arrays.asList(known)));
+      }
+      return all;
     }
 
     boolean flag(String name) throws Problem.Thrown {

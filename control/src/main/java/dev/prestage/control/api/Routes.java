@@ -4,6 +4,8 @@ import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.registry.Registered;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.time.Clock;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
@@ -20,6 +22,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -216,12 +219,42 @@ final class Routes {
   }
 
   private Command register(Query query) throws Problem.Thrown, IOException {
-    Json.Fields fields = query.json("vm", "program", "image", "tenant");
+    Json.Fields fields = query.json("vm", "program", "image", "resources", "tenant");
     return new Command.RegisterVm(
         fields.text("vm"),
         fields.text("program"),
-        fields.text("image"),
-        fields.optionalText("tenant"));
+        fields.optionalText("tenant"),
+        resources(fields));
+  }
+
+  /// What a VM is to be bound to: `resources`, or `image` for a VM with one disk.
+  private static List<Command.RequestedResource> resources(Json.Fields fields)
+      throws Problem.Thrown {
+    List<Json.Fields> listed = fields.objects("resources", "as", "type", "source");
+    String image = fields.optionalText("image");
+    if ((image == null) == listed.isEmpty()) {
+      throw new Problem.Thrown(
+          Problem.invalid(
+              "send either 'image', the file name of the VM's only disk, or 'resources', an array of"
+                  + " {\"as\", \"type\", \"source\"}"));
+    }
+    if (image != null) {
+      return List.of(
+          new Command.RequestedResource(Registered.FIRST_DISK, ResourceType.FILE_BLOCK, image));
+    }
+    List<Command.RequestedResource> resources = new ArrayList<>();
+    for (Json.Fields resource : listed) {
+      try {
+        resources.add(
+            new Command.RequestedResource(
+                resource.text("as"),
+                ResourceType.of(resource.text("type")),
+                resource.text("source")));
+      } catch (IllegalArgumentException e) {
+        throw new Problem.Thrown(Problem.invalid(e.getMessage() + ""));
+      }
+    }
+    return resources;
   }
 
   private static Command allocation(Query query) throws Problem.Thrown {

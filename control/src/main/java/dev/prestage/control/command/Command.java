@@ -1,20 +1,33 @@
 package dev.prestage.control.command;
 
+import dev.prestage.engine.resource.ResourceType;
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// One request to the control plane. Each has exactly one kind of [Reply]; a request that cannot be
 /// met ends in a [Refusal].
 public sealed interface Command {
-  /// Register a VM; its disk can be read from the reply's NBD URI at once. The same registration
-  /// again is harmless.
+  /// Register a VM; what it is bound to can be used at the reply's addresses at once. The same
+  /// registration again is harmless.
   ///
   /// @param vm the VM manager's name for it: 1 to 128 characters of letters, digits, `.`, `_`, `-`
   /// @param program the program that it runs, same form
-  /// @param image the image's file name at the origin
   /// @param tenant whose it is, or null for `default`
-  record RegisterVm(String vm, String program, String image, @Nullable String tenant)
-      implements Command {}
+  /// @param resources what the VM is bound to, at least one
+  record RegisterVm(
+      String vm, String program, @Nullable String tenant, List<RequestedResource> resources)
+      implements Command {
+    public RegisterVm {
+      resources = List.copyOf(resources);
+    }
+  }
+
+  /// Something that a VM is to be bound to.
+  ///
+  /// @param as what the VM calls it, same form as a VM's name
+  /// @param source what it is, for a disk the image's file name at the origin
+  record RequestedResource(String as, ResourceType type, String source) {}
 
   /// Forget a VM: its export closes, its leases end. A VM whose disk has open NBD connections is in
   /// conflict with that, because its guest would get I/O errors.

@@ -14,11 +14,13 @@ public sealed interface Reply {
 
   /// One VM.
   ///
-  /// @param uri where its disk is read, an NBD URI on a unix socket
+  /// @param image its first disk's
+  /// @param imageBytes the size of its first disk
+  /// @param uri where its first disk is read, an NBD URI on a unix socket
   /// @param tcpUri the same over TCP, or null when that is off
-  /// @param imageBytes the size of the disk
   /// @param running whether a copy of its program runs
-  /// @param served whether its disk can be read; false while its image cannot be opened
+  /// @param served whether all of its disks can be read; false while an image cannot be opened
+  /// @param resources all that it is bound to
   record VmView(
       String vm,
       String tenant,
@@ -28,8 +30,31 @@ public sealed interface Reply {
       String uri,
       @Nullable String tcpUri,
       boolean running,
-      boolean served)
+      boolean served,
+      List<ResourceView> resources)
       implements Reply {}
+
+  /// What a VM is bound to.
+  ///
+  /// @param as what the VM calls it
+  /// @param type `file-block` and so on
+  /// @param source such as an image's name
+  /// @param amount the size of the whole, in `measure`
+  /// @param unitAmount the size of one unit, in `measure`
+  /// @param measure `bytes` and so on
+  /// @param uri where it is used
+  /// @param tcpUri the same over TCP, or null when that is off
+  /// @param served whether it can be used now
+  record ResourceView(
+      String as,
+      String type,
+      String source,
+      long amount,
+      long unitAmount,
+      String measure,
+      String uri,
+      @Nullable String tcpUri,
+      boolean served) {}
 
   /// An allocation that was asked for.
   ///

@@ -8,6 +8,7 @@ import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;
 import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.link.host.AtomicFile;
 import java.io.IOException;
@@ -24,7 +25,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 
-/// The forecasters of this host, each with its file `<tenant>/<program>.model`.
+/// The forecasters of this host, each with its file `<tenant>/<program>.model`; that of another
+/// type than file blocks says so: `<tenant>/<program>.memory-page.model`.
 ///
 /// All calls come from the engine thread. Encoding happens there, because only there the model
 /// stands still; writing happens on a thread of the store's own, latest first, so a slow disk
@@ -36,11 +38,18 @@ public final class ModelStore implements Models, AutoCloseable {
   private final Spaces spaces;
   private final Function<HybridForecaster, Forecaster> serving;
   private final BiConsumer<String, String> troubles;
-  private final Map<Program, HybridForecaster> learners = new HashMap<>();
-  private final Map<Program, Forecaster> served = new HashMap<>();
+  private final Map<Learnt, HybridForecaster> learners = new HashMap<>();
+  private final Map<Learnt, Forecaster> served = new HashMap<>();
   private final Map<Path, byte[]> unwritten = new ConcurrentHashMap<>();
   private final ExecutorService writer =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().name("model-writer").factory());
+
+  /// What one forecaster is for.
+  private record Learnt(Program program, ResourceType type) {
+    private static Learnt blocks(Program program) {
+      return new Learnt(program, ResourceType.FILE_BLOCK);
+    }
+  }
 
   /// @param folder where the files are
   /// @param spaces the host's numbering
@@ -60,27 +69,29 @@ public final class ModelStore implements Models, AutoCloseable {
   }
 
   @Override
-  public Forecaster of(Program program) {
-    return served.computeIfAbsent(program, p -> serving.apply(learner(p)));
+  public Forecaster of(Program program, ResourceType type) {
+    return served.computeIfAbsent(
+        new Learnt(program, type), learnt -> serving.apply(learner(learnt)));
   }
 
-  private HybridForecaster learner(Program program) {
-    return learners.computeIfAbsent(program, this::load);
+  private HybridForecaster learner(Learnt learnt) {
+    return learners.computeIfAbsent(learnt, this::load);
   }
 
   @Override
-  public void learnt(Program program) {
-    HybridForecaster learner = learner(program);
+  public void learnt(Program program, ResourceType type) {
+    Learnt learnt = new Learnt(program, type);
+    HybridForecaster learner = learner(learnt);
     if (learner.runs() > 0) {
-      write(program, learner);
+      write(learnt, learner);
     }
   }
 
-  /// What was learnt about a program, as bytes that may travel.
+  /// What was learnt about a program's disks, as bytes that may travel.
   ///
   /// @throws ModelException if nothing was
   public byte[] export(Program program) throws ModelException {
-    HybridForecaster learner = learner(program);
+    HybridForecaster learner = learner(Learnt.blocks(program));
     if (learner.runs() == 0) {
       throw new ModelException("no run of " + program.name() + " was learnt yet");
     }
@@ -89,14 +100,15 @@ public final class ModelStore implements Models, AutoCloseable {
 
   /// Puts a model that was learnt elsewhere in place of this host's. Copies that run keep theirs
   /// until they stop.
-  public void replace(Program program, HybridForecaster learnt) {
-    learners.put(program, learnt);
-    served.remove(program);
-    write(program, learnt);
+  public void replace(Program program, HybridForecaster forecaster) {
+    Learnt learnt = Learnt.blocks(program);
+    learners.put(learnt, forecaster);
+    served.remove(learnt);
+    write(learnt, forecaster);
   }
 
-  private HybridForecaster load(Program program) {
-    Path file = file(program);
+  private HybridForecaster load(Learnt learnt) {
+    Path file = file(learnt);
     try {
       if (Files.exists(file)) {
         return ModelFile.decode(ByteBuffer.wrap(Files.readAllBytes(file)), spaces).forecaster();
@@ -125,9 +137,10 @@ public final class ModelStore implements Models, AutoCloseable {
     troubles.accept("model:" + file.getFileName(), "the model " + file + " " + what);
   }
 
-  private void write(Program program, HybridForecaster learner) {
+  private void write(Learnt learnt, HybridForecaster learner) {
+    Program program = learnt.program();
     byte[] bytes = new ModelFile(program.tenant(), program.name(), learner).encode(spaces);
-    Path file = file(program);
+    Path file = file(learnt);
     if (unwritten.put(file, bytes) == null) {
       writer.execute(() -> writeLatest(file));
     }
@@ -145,8 +158,11 @@ public final class ModelStore implements Models, AutoCloseable {
     }
   }
 
-  private Path file(Program program) {
-    return folder.resolve(program.tenant()).resolve(program.name() + ".model");
+  private Path file(Learnt learnt) {
+    String type = learnt.type() == ResourceType.FILE_BLOCK ? "" : "." + learnt.type().text();
+    return folder
+        .resolve(learnt.program().tenant())
+        .resolve(learnt.program().name() + type + ".model");
   }
 
   /// Writes what is not written yet.

@@ -1,7 +1,7 @@
 package dev.prestage.control.record;
 
 import dev.prestage.engine.access.Access;
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import org.jspecify.annotations.Nullable;
@@ -13,7 +13,7 @@ final class AccessRing {
   private final int mask;
   private final AtomicLongArray sequences;
   private final @Nullable Access[] accesses;
-  private final @Nullable Vm[] vms;
+  private final @Nullable Binding[] bindings;
   private final AtomicLong tail = new AtomicLong();
   private long head;
 
@@ -24,14 +24,14 @@ final class AccessRing {
     this.mask = capacity - 1;
     this.sequences = new AtomicLongArray(capacity);
     this.accesses = new Access[capacity];
-    this.vms = new Vm[capacity];
+    this.bindings = new Binding[capacity];
     for (int i = 0; i < capacity; i++) {
       sequences.set(i, i);
     }
   }
 
   /// Adds one, unless the queue is full. Never waits.
-  boolean offer(Access access, Vm vm) {
+  boolean offer(Access access, Binding binding) {
     while (true) {
       long position = tail.get();
       int slot = (int) position & mask;
@@ -41,7 +41,7 @@ final class AccessRing {
       }
       if (difference == 0 && tail.compareAndSet(position, position + 1)) {
         accesses[slot] = access;
-        vms[slot] = vm;
+        bindings[slot] = binding;
         sequences.setRelease(slot, position + 1);
         return true;
       }
@@ -55,19 +55,19 @@ final class AccessRing {
       return false;
     }
     Access access = accesses[slot];
-    Vm vm = vms[slot];
+    Binding binding = bindings[slot];
     accesses[slot] = null;
-    vms[slot] = null;
+    bindings[slot] = null;
     sequences.setRelease(slot, head + mask + 1);
     head++;
-    if (access != null && vm != null) {
-      taker.take(access, vm);
+    if (access != null && binding != null) {
+      taker.take(access, binding);
     }
     return true;
   }
 
   @FunctionalInterface
   interface Taker {
-    void take(Access access, Vm vm);
+    void take(Access access, Binding binding);
   }
 }

@@ -5,7 +5,7 @@ import static java.lang.System.Logger.Level.WARNING;
 import dev.prestage.control.command.Reply;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
@@ -279,9 +279,9 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
     }
 
     @Override
-    public void append(Access access, Vm vm) {
+    public void append(Access access, Binding binding) {
       try {
-        history.append(access, vm);
+        history.append(access, binding);
       } catch (RuntimeException | Error e) { // native code fails with errors, too
         failed(e);
         throw e;

@@ -4,7 +4,7 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
@@ -102,7 +102,7 @@ public final class HistoryWriter implements AutoCloseable {
   private volatile boolean closing;
 
   // Confined to the writer's thread.
-  private final Vm[] batch = new Vm[COMMIT_ROWS];
+  private final Binding[] batch = new Binding[COMMIT_ROWS];
   private int batchSize;
   private long committedAt;
   private long retryAt;
@@ -129,11 +129,11 @@ public final class HistoryWriter implements AutoCloseable {
   /// Hands over one access; it can be found about a second later.
   ///
   /// @return whether it was taken; false when it was dropped (and counted)
-  public boolean offer(Access access, Vm vm) {
-    if (!closing && ring.offer(access, vm)) {
+  public boolean offer(Access access, Binding binding) {
+    if (!closing && ring.offer(access, binding)) {
       return true;
     }
-    drop(vm);
+    drop(binding);
     return false;
   }
 
@@ -320,13 +320,13 @@ public final class HistoryWriter implements AutoCloseable {
     return taken > 0;
   }
 
-  private void append(AccessHistory history, Access access, Vm vm) {
+  private void append(AccessHistory history, Access access, Binding binding) {
     if (access.timeNanos() < 0) {
-      drop(vm); // before 1970: no time that the database knows
+      drop(binding); // before 1970: no time that the database knows
       return;
     }
-    batch[batchSize++] = vm;
-    history.append(access, vm);
+    batch[batchSize++] = binding;
+    history.append(access, binding);
   }
 
   private void commit(AccessHistory history, long now) {
@@ -389,8 +389,8 @@ public final class HistoryWriter implements AutoCloseable {
     }
   }
 
-  private void drop(Vm vm) {
+  private void drop(Binding binding) {
     dropped.increment();
-    droppedByVm.computeIfAbsent(vm.name(), _ -> new LongAdder()).increment();
+    droppedByVm.computeIfAbsent(binding.vm().name(), _ -> new LongAdder()).increment();
   }
 }

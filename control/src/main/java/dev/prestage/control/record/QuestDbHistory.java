@@ -4,9 +4,9 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.resource.Vm;
 import io.questdb.DefaultTelemetryConfiguration;
 import io.questdb.TelemetryConfiguration;
 import io.questdb.cairo.CairoEngine;
@@ -234,16 +234,16 @@ public final class QuestDbHistory implements AccessHistory {
   }
 
   @Override
-  public void append(Access access, Vm vm) {
+  public void append(Access access, Binding binding) {
     TableWriter.Row row = writer.newRow(access.timeNanos());
-    row.putSym(TENANT, vm.program().tenant());
-    row.putSym(PROGRAM, vm.program().name());
-    row.putSym(VM, vm.name());
-    row.putSym(TYPE, vm.space().type().text());
-    row.putSym(SPACE, vm.space().name());
+    row.putSym(TENANT, binding.vm().program().tenant());
+    row.putSym(PROGRAM, binding.vm().program().name());
+    row.putSym(VM, binding.vm().name());
+    row.putSym(TYPE, binding.space().type().text());
+    row.putSym(SPACE, binding.space().name());
     row.putLong(RESOURCE, Resource.index(access.resource()));
     row.putSym(ACCESS, access.type().name());
-    row.putInt(SIZE, access.sizeBytes());
+    row.putInt(SIZE, (int) access.amount());
     row.putSym(CAUSE, access.cause().name());
     row.putBool(WAITED, access.waited());
     row.putLong(LATENCY, access.latencyNanos());

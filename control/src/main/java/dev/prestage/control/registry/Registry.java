@@ -2,6 +2,7 @@ package dev.prestage.control.registry;
 
 import static java.lang.System.Logger.Level.WARNING;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -9,6 +10,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
@@ -24,6 +26,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,7 +44,7 @@ import org.jspecify.annotations.Nullable;
 /// gone, and its numbers begin where none was given before.
 public final class Registry implements Spaces {
   private static final System.Logger LOG = System.getLogger(Registry.class.getName());
-  private static final int VERSION = 2;
+  private static final int VERSION = 3;
   private static final String CHECKSUM = "checksum";
   private static final ObjectMapper JSON =
       JsonMapper.builder()
@@ -59,20 +62,21 @@ public final class Registry implements Spaces {
   private final Path file;
   private final Path copy;
   private final List<Name> spaces = new ArrayList<>();
-  private final List<ProgramKey> programs = new ArrayList<>();
-  private final Map<String, Vm> vms = new LinkedHashMap<>();
-  private final Map<Integer, Vm> vmsById = new LinkedHashMap<>();
+  private final List<Program.Key> programs = new ArrayList<>();
+  private final Map<String, Registered> vms = new LinkedHashMap<>();
+  private final Map<Integer, Binding> bindings = new HashMap<>();
   private long questions;
-  private int nextVm = 1;
+  private int nextNumber = 1;
   private int firstSpace;
   private boolean complete = true;
   private @Nullable Boolean predicting;
   private String trouble = "";
 
-  private record ProgramKey(String tenant, String name) {}
-
   /// The file: a version, the checksum of the rest, the names in the order of their numbers, and
-  /// the VMs. Version 1 had neither checksum, `firstSpace` nor `incomplete`.
+  /// the VMs with their bindings. Version 1 had neither checksum, `firstSpace` nor `incomplete`;
+  /// until version 2 a VM was one disk, which had the VM's number.
+  ///
+  /// @param nextVm the next number of a VM or a binding
   private record Stored(
       int version,
       @Nullable String checksum,
@@ -81,12 +85,23 @@ public final class Registry implements Spaces {
       boolean incomplete,
       @Nullable Boolean predicting,
       List<StoredSpace> spaces,
-      List<ProgramKey> programs,
+      List<Program.Key> programs,
       List<StoredVm> vms) {}
 
   private record StoredSpace(String tenant, String type, String name) {}
 
-  private record StoredVm(int id, String name, int program, int space, long imageBytes) {}
+  /// @param space of the only disk, until version 2
+  /// @param imageBytes the size of the only disk, until version 2
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  private record StoredVm(
+      int id,
+      String name,
+      int program,
+      @Nullable Integer space,
+      @Nullable Long imageBytes,
+      @Nullable List<StoredBinding> bindings) {}
+
+  private record StoredBinding(int id, String as, int space, Shape shape) {}
 
   /// What became of reading one of the two files.
   private enum Read {
@@ -111,7 +126,7 @@ public final class Registry implements Spaces {
       long seconds = TimeUnit.NANOSECONDS.toSeconds(clock.nanos());
       complete = false;
       // More than one VM a second, for years, is more than a host registers.
-      nextVm = (int) (seconds & 0x3fff_ffff);
+      nextNumber = (int) (seconds & 0x3fff_ffff);
       firstSpace = (int) (1 + seconds / 60 % BLOCKS) << BLOCK_BITS;
       trouble(
           "registrations in "
@@ -144,8 +159,8 @@ public final class Registry implements Spaces {
     spaces.clear();
     programs.clear();
     vms.clear();
-    vmsById.clear();
-    nextVm = 1;
+    bindings.clear();
+    nextNumber = 1;
     firstSpace = 0;
     complete = true;
     predicting = null;
@@ -162,7 +177,7 @@ public final class Registry implements Spaces {
           from + " has version " + version + "; this Prestage reads up to version " + VERSION);
     }
     boolean first = version == 1 && !tree.has(CHECKSUM);
-    if (!first && !(version == VERSION && whole)) {
+    if (!first && !(version >= 2 && whole)) {
       throw new IOException("it does not match its checksum");
     }
     take(JSON.treeToValue(tree, Stored.class));
@@ -224,7 +239,7 @@ public final class Registry implements Spaces {
   }
 
   private void take(Stored stored) {
-    nextVm = stored.nextVm();
+    nextNumber = stored.nextVm();
     firstSpace = stored.firstSpace();
     complete = !stored.incomplete();
     predicting = stored.predicting();
@@ -232,9 +247,36 @@ public final class Registry implements Spaces {
     for (StoredSpace space : stored.spaces()) {
       spaces.add(new Name(space.tenant(), ResourceType.of(space.type()), space.name()));
     }
-    for (StoredVm vm : stored.vms()) {
-      keep(new Vm(vm.id(), vm.name(), program(vm.program()), space(vm.space(), vm.imageBytes())));
+    stored.vms().forEach(vm -> keep(registered(vm)));
+  }
+
+  private Registered registered(StoredVm stored) {
+    Vm vm = new Vm(stored.id(), stored.name(), program(stored.program()));
+    if (stored.bindings() != null) {
+      return new Registered(
+          vm,
+          stored.bindings().stream()
+              .map(b -> new Binding(b.id(), vm, b.as(), space(b.space(), b.shape())))
+              .toList());
     }
+    if (stored.space() == null || stored.imageBytes() == null) {
+      throw new IllegalArgumentException("VM " + vm.name() + " has no disk");
+    }
+    Space space = space(stored.space(), Shape.blocks(stored.imageBytes()));
+    return new Registered(vm, List.of(new Binding(vm.id(), vm, Registered.FIRST_DISK, space)));
+  }
+
+  private static StoredVm stored(Registered registered) {
+    Vm vm = registered.vm();
+    return new StoredVm(
+        vm.id(),
+        vm.name(),
+        vm.program().id(),
+        null,
+        null,
+        registered.bindings().stream()
+            .map(b -> new StoredBinding(b.id(), b.as(), b.space().id(), b.space().shape()))
+            .toList());
   }
 
   /// Makes both files what this registry is, each whole or not at all.
@@ -245,7 +287,7 @@ public final class Registry implements Spaces {
         new Stored(
             VERSION,
             null,
-            nextVm,
+            nextNumber,
             firstSpace,
             !complete,
             predicting,
@@ -253,15 +295,7 @@ public final class Registry implements Spaces {
                 .map(s -> new StoredSpace(s.tenant(), s.type().text(), s.name()))
                 .toList(),
             programs,
-            vms.values().stream()
-                .map(vm ->
-                    new StoredVm(
-                        vm.id(),
-                        vm.name(),
-                        vm.program().id(),
-                        vm.space().id(),
-                        vm.space().sizeBytes()))
-                .toList());
+            vms.values().stream().map(Registry::stored).toList());
     try {
       ObjectNode fields = JSON.valueToTree(stored);
       fields.put(CHECKSUM, checksum(fields));
@@ -316,7 +350,7 @@ public final class Registry implements Spaces {
   /// The program with this name, numbered at the first question.
   public Program program(String tenant, String name) {
     questions++;
-    ProgramKey key = new ProgramKey(tenant, name);
+    Program.Key key = new Program.Key(tenant, name);
     int number = programs.indexOf(key);
     if (number < 0) {
       programs.add(key);
@@ -327,20 +361,19 @@ public final class Registry implements Spaces {
 
   /// The program with this name if it has a number, or null.
   public @Nullable Program known(String tenant, String name) {
-    int number = programs.indexOf(new ProgramKey(tenant, name));
+    int number = programs.indexOf(new Program.Key(tenant, name));
     return number < 0 ? null : program(number);
   }
 
   private Program program(int number) {
-    ProgramKey key = programs.get(number);
+    Program.Key key = programs.get(number);
     return new Program(number, key.tenant(), key.name());
   }
 
-  /// The space of a disk image.
-  public Space space(int number, long imageBytes) {
+  /// The space with this number.
+  public Space space(int number, Shape shape) {
     Name name = name(number);
-    return new Space(
-        number, name.type(), name.tenant(), name.name(), Shape.BLOCK_BYTES, imageBytes);
+    return new Space(number, name.type(), name.tenant(), name.name(), shape);
   }
 
   /// How the switch was set by somebody, if it was.
@@ -362,35 +395,38 @@ public final class Registry implements Spaces {
     }
   }
 
-  /// A number for a new VM.
-  public int newVm() {
-    return nextVm++;
+  /// A number for a new VM or a new binding.
+  public int newNumber() {
+    return nextNumber++;
   }
 
   /// Adds or replaces a VM.
-  public void keep(Vm vm) {
-    vms.put(vm.name(), vm);
-    vmsById.put(vm.id(), vm);
+  public void keep(Registered registered) {
+    Registered before = vms.put(registered.vm().name(), registered);
+    if (before != null) {
+      before.bindings().forEach(binding -> bindings.remove(binding.id()));
+    }
+    registered.bindings().forEach(binding -> bindings.put(binding.id(), binding));
   }
 
   /// Forgets a VM.
-  public void remove(Vm vm) {
-    vms.remove(vm.name());
-    vmsById.remove(vm.id());
+  public void remove(Registered registered) {
+    vms.remove(registered.vm().name());
+    registered.bindings().forEach(binding -> bindings.remove(binding.id()));
   }
 
   /// The VM with this name, or null.
-  public @Nullable Vm vm(String name) {
+  public @Nullable Registered vm(String name) {
     return vms.get(name);
   }
 
-  /// The VM with this number, or null.
-  public @Nullable Vm vm(int id) {
-    return vmsById.get(id);
+  /// The binding with this number, or null.
+  public @Nullable Binding binding(int id) {
+    return bindings.get(id);
   }
 
   /// All VMs, in the order of their registration.
-  public Collection<Vm> vms() {
+  public Collection<Registered> vms() {
     return List.copyOf(vms.values());
   }
 }

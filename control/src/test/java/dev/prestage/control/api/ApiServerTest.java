@@ -81,24 +81,61 @@ final class ApiServerTest {
     server.close();
   }
 
+  private static Command.RequestedResource disk(String as, String image) {
+    return new Command.RequestedResource(as, ResourceType.FILE_BLOCK, image);
+  }
+
+  @Test
+  void aVmHasAsManyResourcesAsItIsRegisteredWith() throws IOException {
+    client.post(
+        "/v1/vms",
+        """
+        {"vm":"vm1","program":"web","resources":[
+         {"as":"disk0","type":"file-block","source":"a.raw"},
+         {"as":"data","type":"file-block","source":"b.raw"}]}\
+        """);
+    assertThat(commands.last())
+        .isEqualTo(
+            new Command.RegisterVm(
+                "vm1", "web", null, List.of(disk("disk0", "a.raw"), disk("data", "b.raw"))));
+    for (String wrong :
+        List.of(
+            "\"image\":\"a.raw\",\"resources\":[{\"as\":\"a\",\"type\":\"file-block\",\"source\":\"a\"}]",
+            "\"resources\":[]",
+            "\"resources\":[{\"as\":\"a\",\"type\":\"disk\",\"source\":\"a\"}]",
+            "\"resources\":[{\"as\":\"a\",\"type\":\"file-block\"}]",
+            "\"resources\":[7]",
+            "\"resources\":7")) {
+      assertThatThrownBy(
+              () -> client.post("/v1/vms", "{\"vm\":\"v\",\"program\":\"p\"," + wrong + "}"))
+          .as(wrong)
+          .isInstanceOfSatisfying(
+              ApiException.class, e -> assertThat(e.problem().status()).isEqualTo(400));
+    }
+  }
+
   @Test
   void eachRouteIsOneCommand() throws IOException {
     ApiResponse registered =
         client.post("/v1/vms", "{\"vm\":\"vm1\",\"program\":\"web\",\"image\":\"debian12.img\"}");
     assertThat(commands.last())
-        .isEqualTo(new Command.RegisterVm("vm1", "web", "debian12.img", null));
+        .isEqualTo(
+            new Command.RegisterVm("vm1", "web", null, List.of(disk("disk0", "debian12.img"))));
     assertThat(registered.contentType()).isEqualTo("application/json");
     assertThat(json(registered))
         .isEqualTo(
             JSON.readTree(
                 """
                 {"vm":"vm1","tenant":"default","program":"web","image":"debian12.img",
-                 "imageBytes":1073741824,"uri":"nbd+unix:///vm1","tcpUri":null,"running":true,"served":true}\
+                 "imageBytes":1073741824,"uri":"nbd+unix:///vm1","tcpUri":null,"running":true,"served":true,
+                 "resources":[{"as":"disk0","type":"file-block","source":"debian12.img","amount":1073741824,
+                  "unitAmount":65536,"measure":"bytes","uri":"nbd+unix:///vm1","tcpUri":null,"served":true}]}\
                 """));
 
     client.post(
         "/v1/vms", "{\"vm\":\"vm1\",\"program\":\"web\",\"image\":\"d.img\",\"tenant\":\"blue\"}");
-    assertThat(commands.last()).isEqualTo(new Command.RegisterVm("vm1", "web", "d.img", "blue"));
+    assertThat(commands.last())
+        .isEqualTo(new Command.RegisterVm("vm1", "web", "blue", List.of(disk("disk0", "d.img"))));
 
     assertThat(json(client.get("/v1/vms")).at("/vms/0/vm").textValue()).isEqualTo("vm1");
     assertThat(commands.last()).isEqualTo(new Command.ShowVms(null));

@@ -19,7 +19,26 @@ import org.jspecify.annotations.Nullable;
 final class FakeCommands implements Commands {
   static final Reply.VmView VM =
       new Reply.VmView(
-          "vm1", "default", "web", "debian12.img", 1 << 30, "nbd+unix:///vm1", null, true, true);
+          "vm1",
+          "default",
+          "web",
+          "debian12.img",
+          1 << 30,
+          "nbd+unix:///vm1",
+          null,
+          true,
+          true,
+          List.of(
+              new Reply.ResourceView(
+                  "disk0",
+                  "file-block",
+                  "debian12.img",
+                  1 << 30,
+                  65536,
+                  "bytes",
+                  "nbd+unix:///vm1",
+                  null,
+                  true)));
 
   final List<Command> asked = Collections.synchronizedList(new ArrayList<>());
   volatile byte[] model = {1, 0, -1};

@@ -4,6 +4,7 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
@@ -21,10 +22,11 @@ final class Accesses {
 
   private Accesses() {}
 
-  static Vm vm(String name, String program) {
+  /// The disk of a VM.
+  static Binding disk(String vm, String program) {
     Space space =
-        new Space(7, ResourceType.FILE_BLOCK, "default", "debian12", Shape.BLOCK_BYTES, 1L << 30);
-    return new Vm(1, name, new Program(1, "default", program), space);
+        new Space(7, ResourceType.FILE_BLOCK, "default", "debian12", Shape.blocks(1L << 30));
+    return new Binding(1, new Vm(1, vm, new Program(1, "default", program)), "disk0", space);
   }
 
   static Access at(long timeNanos, long index) {

@@ -1,6 +1,6 @@
 package dev.prestage.control.record;
 
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
 import java.nio.file.Path;
 
 /// Appends to a history for ever, 1000 rows a commit, and prints how many are committed. A test
@@ -11,7 +11,7 @@ final class AppendUntilKilled {
   private AppendUntilKilled() {}
 
   public static void main(String[] folder) {
-    Vm vm = Accesses.vm("vm1", "web");
+    Binding vm = Accesses.disk("vm1", "web");
     try (QuestDbHistory history = new QuestDbHistory(Path.of(folder[0]))) {
       for (long count = 0; ; ) {
         for (int i = 0; i < BATCH; i++, count++) {

@@ -2,14 +2,14 @@ package dev.prestage.control.record;
 
 import static dev.prestage.control.record.Accesses.START;
 import static dev.prestage.control.record.Accesses.at;
+import static dev.prestage.control.record.Accesses.disk;
 import static dev.prestage.control.record.Accesses.eventually;
 import static dev.prestage.control.record.Accesses.query;
-import static dev.prestage.control.record.Accesses.vm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.engine.history.AccessHistory;
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.stage.Notice;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Damaged files, full disks and old rows of the history.
 final class HistoryKeeperTest {
-  private static final Vm VM1 = vm("vm1", "web");
+  private static final Binding VM1 = disk("vm1", "web");
   private static final Duration HOUR = Duration.ofHours(1);
   private static final HistoryKeeper.Retention ALL =
       new HistoryKeeper.Retention(Duration.ofDays(3650), Long.MAX_VALUE);

@@ -2,16 +2,16 @@ package dev.prestage.control.record;
 
 import static dev.prestage.control.record.Accesses.START;
 import static dev.prestage.control.record.Accesses.at;
+import static dev.prestage.control.record.Accesses.disk;
 import static dev.prestage.control.record.Accesses.eventually;
 import static dev.prestage.control.record.Accesses.query;
-import static dev.prestage.control.record.Accesses.vm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.control.command.Refusal;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
-import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.stage.Notice;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,8 +31,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 final class HistoryWriterTest {
   private static final Duration LONG = Duration.ofSeconds(30);
-  private static final Vm VM1 = vm("vm1", "web");
-  private static final Vm VM2 = vm("vm2", "web");
+  private static final Binding VM1 = disk("vm1", "web");
+  private static final Binding VM2 = disk("vm2", "web");
 
   private final AtomicLong now = new AtomicLong(START);
   private final List<Notice> notices = Collections.synchronizedList(new ArrayList<>());
@@ -205,7 +205,7 @@ final class HistoryWriterTest {
     try (var writer = new HistoryWriter(hangs, now::get, notices::add, 16)) {
       Thread[] producers = new Thread[4];
       for (int t = 0; t < producers.length; t++) {
-        Vm vm = vm("vm" + t, "web");
+        Binding vm = disk("vm" + t, "web");
         producers[t] =
             Thread.ofPlatform()
                 .start(() -> {
@@ -269,7 +269,7 @@ final class HistoryWriterTest {
     volatile @Nullable RuntimeException failure;
 
     @Override
-    public void append(Access access, Vm vm) {
+    public void append(Access access, Binding binding) {
       appended.incrementAndGet();
     }
 

@@ -2,8 +2,8 @@ package dev.prestage.control.record;
 
 import static dev.prestage.control.record.Accesses.START;
 import static dev.prestage.control.record.Accesses.at;
+import static dev.prestage.control.record.Accesses.disk;
 import static dev.prestage.control.record.Accesses.query;
-import static dev.prestage.control.record.Accesses.vm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -11,9 +11,9 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.resource.Vm;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -30,7 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class QuestDbHistoryTest {
   @TempDir Path folder;
 
-  private static final Vm WEB = vm("vm1", "web");
+  private static final Binding WEB = disk("vm1", "web");
 
   @Test
   void everyFieldOfAnAccessComesBack() {
@@ -86,7 +86,7 @@ final class QuestDbHistoryTest {
   void queriesSelectByProgramVmAndTimeOldestFirstAndKeepTheNewest() {
     try (var history = new QuestDbHistory(folder)) {
       for (int i = 0; i < 100; i++) {
-        Vm vm = vm("vm" + i % 4, i % 2 == 0 ? "web" : "batch");
+        Binding vm = disk("vm" + i % 4, i % 2 == 0 ? "web" : "batch");
         history.append(at(START + i, i), vm);
       }
       history.commit();

@@ -3,7 +3,10 @@ package dev.prestage.control.registry;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
+import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.link.host.HostClock;
@@ -34,7 +37,7 @@ class DamagedRegistrationsTest {
   private final HostClock clock = new HostClock();
   private Path file = Path.of("");
   private Path copy = Path.of("");
-  private List<Vm> kept = List.of();
+  private List<Registered> kept = List.of();
 
   @BeforeAll
   static void beQuiet() {
@@ -53,12 +56,10 @@ class DamagedRegistrationsTest {
     Registry registry = open();
     for (String image : List.of("web1.raw", "web3.raw")) {
       int space = registry.number(new Spaces.Name("default", ResourceType.FILE_BLOCK, image));
+      Vm vm = new Vm(registry.newNumber(), "vm-of-" + image, registry.program("default", "web"));
+      Space disk = registry.space(space, Shape.blocks(1 << 20));
       registry.keep(
-          new Vm(
-              registry.newVm(),
-              "vm-of-" + image,
-              registry.program("default", "web"),
-              registry.space(space, 1 << 20)));
+          new Registered(vm, List.of(new Binding(registry.newNumber(), vm, "disk0", disk))));
     }
     registry.save();
     kept = List.copyOf(registry.vms());
@@ -135,7 +136,7 @@ class DamagedRegistrationsTest {
     assertThat(registry.isComplete()).isFalse();
     assertThat(registry.vms()).isEmpty();
     assertThat(registry.trouble()).contains("are lost");
-    assertThat(registry.newVm()).isGreaterThan(1 << 20);
+    assertThat(registry.newNumber()).isGreaterThan(1 << 20);
     int space = registry.number(new Spaces.Name("default", ResourceType.FILE_BLOCK, "web1.raw"));
     assertThat(space).isBetween(1 << 16, (1 << 23) - 1);
     assertThat(registry.name(space).name()).isEqualTo("web1.raw");

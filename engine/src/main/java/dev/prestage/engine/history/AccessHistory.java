@@ -3,8 +3,8 @@ package dev.prestage.engine.history;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.resource.Vm;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// One thread appends; any thread may ask. What was appended is safe from a killed process once
 /// [#commit] has returned.
 public interface AccessHistory extends AutoCloseable {
-  /// Adds one answered access of a VM.
-  void append(Access access, Vm vm);
+  /// Adds one answered access through a binding of a VM.
+  void append(Access access, Binding binding);
 
   /// Makes everything appended so far durable against the end of this process, and visible to
   /// queries.
