@@ -30,6 +30,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -39,7 +40,8 @@ import org.jspecify.annotations.Nullable;
 /// old, and keeps it informed.
 ///
 /// Threads: one accepts, one per control plane receives, one sends everything, one watches that the
-/// sending does not stand still. Nothing else in the data plane ever waits for the control plane.
+/// sending does not stand still and that who connects greets. Nothing else in the data plane ever
+/// waits for the control plane.
 final class LinkServer implements AutoCloseable {
   private static final Logger LOG = System.getLogger(LinkServer.class.getName());
 
@@ -51,6 +53,11 @@ final class LinkServer implements AutoCloseable {
   private static final long STATUS_NANOS = Duration.ofSeconds(1).toNanos();
   private static final long STUCK_NANOS = Duration.ofSeconds(1).toNanos();
   private static final long WATCH_NANOS = Duration.ofMillis(250).toNanos();
+
+  /// A control plane greets as soon as it has connected. One that is starved of processor time
+  /// connects again.
+  private static final long GREETING_NANOS = Duration.ofSeconds(5).toNanos();
+
   private static final int ACCESSES_PER_FRAME = 4096;
 
   /// The JDK's word for what ECONNRESET says.
@@ -69,6 +76,10 @@ final class LinkServer implements AutoCloseable {
   private final ServerSocketChannel listener;
   private final Frame.Hello self;
   private final Thread sender;
+
+  /// Since when the peers are connected that have not greeted yet: each holds a thread.
+  private final Map<SocketChannel, Long> greeting = new ConcurrentHashMap<>();
+
   private volatile @Nullable Session session;
   private volatile boolean closed;
 
@@ -130,6 +141,7 @@ final class LinkServer implements AutoCloseable {
     while (!closed) {
       try {
         SocketChannel channel = listener.accept();
+        greeting.put(channel, clock.nanos());
         Thread.ofPlatform().daemon().name("link-receive").start(() -> greet(channel));
       } catch (ClosedChannelException _) {
         return;
@@ -142,7 +154,12 @@ final class LinkServer implements AutoCloseable {
 
   private void greet(SocketChannel channel) {
     try {
-      Link link = Link.greet(channel, socket, self);
+      Link link;
+      try {
+        link = Link.greet(channel, socket, self);
+      } finally {
+        greeting.remove(channel);
+      }
       var mine = new Session(link);
       Session before;
       synchronized (this) {
@@ -210,7 +227,21 @@ final class LinkServer implements AutoCloseable {
         LOG.log(Level.WARNING, "the control plane takes nothing any more: closing its link");
         current.close();
       }
+      hangUpOnSilentPeers(clock.nanos() - GREETING_NANOS);
     }
+  }
+
+  private void hangUpOnSilentPeers(long sinceNanos) {
+    greeting.forEach((channel, connected) -> {
+      if (connected <= sinceNanos) {
+        LOG.log(Level.WARNING, "a peer on the link does not say who it is: closing its connection");
+        try {
+          channel.close();
+        } catch (IOException e) {
+          LOG.log(Level.DEBUG, "while closing a silent peer", e);
+        }
+      }
+    });
   }
 
   /// A space has become readable without anybody asking just now.

@@ -14,10 +14,13 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -311,6 +314,37 @@ final class DataPlaneTest {
         }
         assertThat(client.read(100, 100)).isEqualTo(part(100, 100));
       }
+    }
+  }
+
+  @Test
+  void peersOnTheLinkThatNeverGreetAreClosed() throws Exception {
+    try (DataPlane plane = site.start();
+        ControlPlane control = site.control()) {
+      byte[] halfAFrame = {0, 0, 0, 100, 1, 2, 3, 4};
+      List<SocketChannel> peers = new ArrayList<>();
+      for (int bytes : new int[] {0, 2, 8}) {
+        SocketChannel peer = SocketChannel.open(UnixDomainSocketAddress.of(site.linkSocket()));
+        peer.write(ByteBuffer.wrap(halfAFrame, 0, bytes));
+        peers.add(peer);
+      }
+      for (SocketChannel peer : peers) {
+        awaitEnd(peer);
+        peer.close();
+      }
+      assertThat(plane.isControlled()).isTrue();
+      control.attach(1, "vm1", SPACE, "disk.raw");
+    }
+  }
+
+  private static void awaitEnd(SocketChannel channel) {
+    ByteBuffer said = ByteBuffer.allocate(1 << 10);
+    try {
+      while (channel.read(said.clear()) >= 0) {
+        // its greeting
+      }
+    } catch (IOException e) {
+      // ended with something unread
     }
   }
 

@@ -27,9 +27,10 @@ final class Supervisor {
   /// Tells a plane how the process before it ended.
   private static final String LAST_EXIT = "PRESTAGE_LAST_EXIT";
 
-  /// How a process ends by itself in native code, as a shell counts signals: SIGABRT, with which a
-  /// JVM answers a fault of its own, SIGBUS and SIGSEGV.
-  private static final Set<String> CRASHES = Set.of("134", "135", "139");
+  /// How a process ends by itself: as a shell counts signals, with SIGABRT, with which a JVM
+  /// answers a fault of its own, SIGBUS, SIGFPE and SIGSEGV; and with 3, for want of memory
+  /// (`ExitOnOutOfMemoryError`), which a damaged file asks for that announces too large a size.
+  private static final Set<String> CRASHES = Set.of("134", "135", "136", "139", "3");
 
   private static final System.Logger LOG = System.getLogger(Supervisor.class.getName());
 
@@ -68,10 +69,15 @@ final class Supervisor {
     this.tierBytes = tierBytes;
   }
 
-  /// Whether the plane that ran before the one that asks crashed in native code, as opposed to
-  /// being killed or ending in order.
+  /// Whether the plane that ran before the one that asks crashed, as opposed to being killed or
+  /// ending in order.
   static boolean lastOneCrashed() {
-    return CRASHES.contains(String.valueOf(System.getenv(LAST_EXIT)));
+    return isCrash(String.valueOf(System.getenv(LAST_EXIT)));
+  }
+
+  /// Whether a process with this exit code ended by itself, in no order.
+  static boolean isCrash(String exitCode) {
+    return CRASHES.contains(exitCode);
   }
 
   /// Runs until it is told to stop, or a plane cannot start.

@@ -92,8 +92,8 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
     long usableBytes(Path folder) throws IOException;
   }
 
-  /// @param crashed whether the process before this one ended by itself in native code; false when
-  ///   it ended in any other way, or nobody knows
+  /// @param crashed whether the process before this one ended by itself, in native code or for want
+  ///   of memory; false when it ended in any other way, or nobody knows
   public HistoryKeeper(
       Path folder, Retention retention, boolean crashed, Clock clock, Notices notices) {
     this(
