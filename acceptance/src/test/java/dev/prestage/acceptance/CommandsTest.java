@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -79,6 +80,36 @@ class CommandsTest {
   }
 
   @Test
+  void aVmWithTwoDisksReadsBoth() throws IOException {
+    byte[] other = new byte[3 * RunningHost.EXTENT + 512];
+    new Random(1).nextBytes(other);
+    Files.write(folder.resolve("images").resolve("data.raw"), other);
+    Printed added =
+        prestage(
+            "vm",
+            "add",
+            "vm-2",
+            "--program",
+            "two",
+            "--disk",
+            RunningHost.IMAGE,
+            "--disk",
+            "data.raw");
+    assertThat(added.out().lines())
+        .satisfiesExactly(
+            first -> assertThat(first).startsWith("nbd+unix:///vm-2?socket="),
+            second -> assertThat(second).startsWith("nbd+unix:///vm-2/disk1?socket="));
+    assertThat(prestage("vm", "list").out()).contains("disk1", "data.raw", "192.5 KiB");
+    try (NbdClient first = host.disk("vm-2");
+        NbdClient second = host.disk("vm-2/disk1")) {
+      host.readExtent(first, 7);
+      assertThat(second.read(0, other.length)).isEqualTo(other);
+    }
+    assertThat(prestage("vm", "remove", "vm-2", "--force").code()).isZero();
+    assertThatThrownBy(() -> host.disk("vm-2/disk1")).isInstanceOf(IOException.class);
+  }
+
+  @Test
   void aMissingImageIsOneLineThatNamesItAndTheFolder() throws IOException {
     Printed refused = prestage("vm", "add", "vm-2", "--program", "shop", "--image", "none.raw");
     assertThat(refused.code()).isEqualTo(1);
@@ -89,7 +120,7 @@ class CommandsTest {
   @Test
   void whatWasLearntIsForecastAndAllocatedAheadOfTheStart() throws IOException {
     assertThat(prestage("forecast", "vm-0").out()).contains(RunningHost.IMAGE + "/0", "run-set");
-    assertThat(prestage("allocate", "vm-0").out()).contains("0 extents planned");
+    assertThat(prestage("allocate", "vm-0").out()).contains("0 units planned");
   }
 
   @Test
@@ -110,7 +141,8 @@ class CommandsTest {
   void aModelGoesOutAndComesBack() throws IOException {
     Path file = folder.resolve("shop.model");
     assertThat(prestage("model", "export", "shop", file.toString()).code()).isZero();
-    assertThat(prestage("model", "import", file.toString()).out()).contains("1 runs, 100 extents");
+    assertThat(prestage("model", "import", file.toString()).out())
+        .contains("1 runs, 100 resources");
     Files.writeString(file, "not a model");
     Printed refused = prestage("model", "import", file.toString());
     assertThat(refused.code()).isEqualTo(1);

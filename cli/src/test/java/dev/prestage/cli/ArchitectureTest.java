@@ -5,14 +5,18 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyP
 import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noMethods;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaFieldAccess;
+import com.tngtech.archunit.core.domain.properties.HasOwner;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import dev.prestage.engine.resource.ResourceType;
 import java.util.List;
 import java.util.Map;
 
@@ -24,6 +28,9 @@ class ArchitectureTest {
       List.of("resource", "access", "history", "predict", "allocate", "stage");
 
   private static final List<String> LEAVES = List.of("time", "fault");
+
+  /// Words of the block package.
+  private static final String OF_DISKS = ".*([iI]mage|[eE]xtent).*";
 
   @ArchTest
   static final ArchRule engineUsesTheJdkOnly =
@@ -85,6 +92,37 @@ class ArchitectureTest {
           .that()
           .resideInAPackage("dev.prestage.engine..")
           .should(new UseOnlyTheirLeft(ENGINE, LEAVES));
+
+  @ArchTest
+  static final ArchRule noTypeBehindTheEdgesSpeaksOfDisks =
+      noClasses()
+          .that()
+          .resideInAnyPackage("dev.prestage.engine..", "dev.prestage.link..")
+          .should()
+          .haveNameMatching(OF_DISKS);
+
+  @ArchTest
+  static final ArchRule noMethodBehindTheEdgesSpeaksOfDisks =
+      noMethods()
+          .that()
+          .areDeclaredInClassesThat()
+          .resideInAnyPackage("dev.prestage.engine..", "dev.prestage.link..")
+          .should()
+          .haveNameMatching(OF_DISKS);
+
+  /// A type of resource is passed on and reported; nothing is decided by which one it is.
+  @ArchTest
+  static final ArchRule theEngineAsksForNoTypeOfResource =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.prestage.engine..")
+          .and()
+          .doNotBelongToAnyOf(ResourceType.class)
+          .should()
+          .accessFieldWhere(
+              JavaFieldAccess.Predicates.target(
+                  HasOwner.Predicates.With.owner(
+                      JavaClass.Predicates.equivalentTo(ResourceType.class))));
 
   @ArchTest
   static final ArchRule modulesUseOnlyTheirOwn =

@@ -34,10 +34,10 @@ final class Counters {
 
   List<Counter> all() {
     LeaseLedger.Totals totals = engine.ledger().totals();
-    rises("extents_granted", totals.granted());
-    level("extents_live", totals.live());
+    rises("units_granted", totals.granted());
+    level("units_live", totals.live());
     totals.outcomes().forEach(this::outcome);
-    level("extents_in_flight", engine.inFlightUnits());
+    level("units_in_flight", engine.inFlightUnits());
     level("ranges_waiting", engine.waitingRanges());
     level("staged_bytes", engine.stagedBytes());
     level("predicting", engine.isPredicting() ? 1 : 0);
@@ -63,8 +63,8 @@ final class Counters {
     return VM_SUBJECTS.stream().anyMatch(counter.name()::startsWith) ? "vm" : "origin";
   }
 
-  private void outcome(String outcome, long extents) {
-    all.add(new Counter("extents_ended", Map.of("outcome", outcome), true, extents));
+  private void outcome(String outcome, long units) {
+    all.add(new Counter("units_ended", Map.of("outcome", outcome), true, units));
   }
 
   private void rises(String name, long value) {

@@ -103,6 +103,7 @@ final class Views {
               entry.lease().id(),
               binding == null ? "" : binding.vm().name(),
               binding == null ? "" : binding.vm().program().name(),
+              binding == null ? "" : binding.as(),
               registry.name(entry.lease().space()).name(),
               entry.lease().first(),
               entry.lease().units(),

@@ -1,7 +1,9 @@
 package dev.prestage.control;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 
 import dev.prestage.control.command.Command;
@@ -29,7 +31,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -277,6 +281,72 @@ class ControlPlaneTest {
     assertRefused(plane, register("../vm", "web", "debian"), Reason.INVALID, "is no name");
     assertRefused(plane, register("vm2", "web", ".hidden"), Reason.INVALID, "image");
     assertThat(vms(plane)).containsExactly(view);
+  }
+
+  private static Command.RegisterVm withDisks(String vm, String... images) {
+    List<Command.RequestedResource> disks = new ArrayList<>();
+    for (String image : images) {
+      disks.add(
+          new Command.RequestedResource("disk" + disks.size(), ResourceType.FILE_BLOCK, image));
+    }
+    return new Command.RegisterVm(vm, "web", null, disks);
+  }
+
+  @Test
+  void aVmWithTwoDisksHasTwoAddressesAndOneRun() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    Reply.VmView view = (Reply.VmView) ask(plane, withDisks("vm1", "debian", "data"));
+    assertThat(view.resources())
+        .extracting(Reply.ResourceView::as, Reply.ResourceView::source, Reply.ResourceView::amount)
+        .containsExactly(
+            tuple("disk0", "debian", FakeDataPlane.IMAGE_BYTES),
+            tuple("disk1", "data", FakeDataPlane.IMAGE_BYTES));
+    assertThat(view.resources().getLast().tcpUri()).isEqualTo("nbd://localhost:10809/vm1/disk1");
+    assertThat(ask(plane, withDisks("vm1", "debian", "data"))).isEqualTo(view);
+    assertRefused(plane, withDisks("vm1", "data", "debian"), Reason.CONFLICT, "remove it first");
+    ask(plane, new Command.StartProgram("vm1"));
+    data.send(touches(data, "vm1", 100, 50));
+    data.send(touches(data, "vm1/disk1", 700, 30));
+    Set<Long> runs = new HashSet<>();
+    Set<Integer> bindings = new HashSet<>();
+    for (int i = 0; i < 80; i++) {
+      Access access = requireNonNull(history.accesses.poll(30, TimeUnit.SECONDS));
+      runs.add(access.run());
+      bindings.add(access.binding());
+    }
+    assertThat(runs).hasSize(1).doesNotContain(Access.NO_RUN);
+    assertThat(bindings).hasSize(2);
+    ask(plane, new Command.StopProgram("vm1"));
+    Reply.ForecastView forecast =
+        (Reply.ForecastView) ask(plane, new Command.ShowForecast("vm1", 1000));
+    assertThat(forecast.resources())
+        .extracting(Reply.Expected::resource)
+        .contains("file-block:debian/100", "file-block:data/700");
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(data.received(Frame.Unbind.class)).hasSize(2);
+  }
+
+  @Test
+  void whereOneOfTwoDisksIsRefusedNothingIsRegistered() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    data.missing = "data";
+    assertRefused(plane, withDisks("vm1", "debian", "data"), Reason.INVALID, "no image 'data'");
+    assertThat(vms(plane)).isEmpty();
+    await("both are undone", () -> data.received(Frame.Unbind.class).size() == 2);
+    assertRefused(plane, withDisks("vm1"), Reason.INVALID, "at least one disk");
+    assertRefused(
+        plane,
+        new Command.RegisterVm(
+            "vm1",
+            "web",
+            null,
+            List.of(new Command.RequestedResource("m", ResourceType.MEMORY_PAGE, "snapshot"))),
+        Reason.INVALID,
+        "serves no memory-page yet");
   }
 
   @Test
@@ -666,7 +736,7 @@ class ControlPlaneTest {
         .allSatisfy(lease -> assertThat(lease.vm()).isEqualTo("vm1"));
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", 1))).leases()).hasSize(1);
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
-    assertThat(counter(plane, "extents_granted")).isEqualTo((double) leases.account().granted());
+    assertThat(counter(plane, "units_granted")).isEqualTo((double) leases.account().granted());
     assertThat(tiers(plane)).containsExactly(new Reply.TierView("ssd", 1000, 10));
     assertRefused(plane, new Command.ShowAllocation(99), Reason.UNKNOWN, "no allocation 99");
   }
@@ -686,7 +756,7 @@ class ControlPlaneTest {
     ask(plane, new Command.Allocate("vm1"));
     await(
         "ready",
-        () -> counter(plane, "extents_in_flight") == 0 && leases(plane).account().live() >= 80);
+        () -> counter(plane, "units_in_flight") == 0 && leases(plane).account().live() >= 80);
     long live = leases(plane).account().live();
     data.hangUp();
     await("again", () -> data.received(Frame.BoundAll.class).size() == 2);

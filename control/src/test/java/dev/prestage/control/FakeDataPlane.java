@@ -26,6 +26,10 @@ final class FakeDataPlane implements AutoCloseable {
   private final Map<Long, Lease> held = new ConcurrentHashMap<>();
   final List<Frame> received = new CopyOnWriteArrayList<>();
   volatile String error = "";
+
+  /// An image that cannot be opened.
+  volatile String missing = "";
+
   volatile boolean silent;
   volatile long instance;
   private volatile @Nullable Link link;
@@ -57,9 +61,11 @@ final class FakeDataPlane implements AutoCloseable {
   private void obey(Frame frame, Link connection) throws IOException {
     received.add(frame);
     switch (frame) {
-      case Frame.Bind attach when !silent ->
-          connection.send(
-              new Frame.Answer(attach.requestId(), error.isEmpty() ? IMAGE_BYTES : 0, error));
+      case Frame.Bind bind when !silent -> {
+        String refusal = bind.source().equals(missing) ? "no image '" + missing + "'" : error;
+        connection.send(
+            new Frame.Answer(bind.requestId(), refusal.isEmpty() ? IMAGE_BYTES : 0, refusal));
+      }
       case Frame.Unbind detach when !silent ->
           connection.send(new Frame.Answer(detach.requestId(), 0, error));
       case Frame.BoundAll _ ->

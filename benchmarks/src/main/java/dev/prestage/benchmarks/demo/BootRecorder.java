@@ -97,7 +97,7 @@ public final class BootRecorder implements AutoCloseable {
           read.timeNanos() / 1000,
           (read.timeNanos() + read.latencyNanos()) / 1000,
           read.offset(),
-          read.sizeBytes());
+          read.amount());
     }
   }
 

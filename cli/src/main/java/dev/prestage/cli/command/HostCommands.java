@@ -54,7 +54,7 @@ abstract class HostCommands {
       JsonNode answer = api.parsed(client.post("/v1/allocations", request).text());
       if (answer != null) {
         System.out.printf(
-            "allocation %d: %d extents planned, %d granted, %d queued%n",
+            "allocation %d: %d units planned, %d granted, %d queued%n",
             answer.path("allocation").asLong(),
             answer.path("planned").asInt(),
             answer.path("granted").asInt(),
@@ -64,7 +64,7 @@ abstract class HostCommands {
     return 0;
   }
 
-  @Command(description = "Live leases, newest first, and the account of every staged extent.")
+  @Command(description = "Live leases, newest first, and the account of every staged unit.")
   int leases(
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
       @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
@@ -76,15 +76,17 @@ abstract class HostCommands {
       if (answer != null) {
         Table table =
             new Table(
-                "LEASE", "VM", "PROGRAM", "IMAGE", "FIRST", "EXTENTS", "READY", "ENDED", "DUE");
+                "LEASE", "VM", "PROGRAM", "AS", "SOURCE", "FIRST", "UNITS", "READY", "ENDED",
+                "DUE");
         for (JsonNode lease : answer.path("leases")) {
           table.row(
               lease.path("lease").asLong(),
               lease.path("vm").asText(),
               lease.path("program").asText(),
-              lease.path("image").asText(),
+              lease.path("as").asText(),
+              lease.path("source").asText(),
               lease.path("first").asLong(),
-              lease.path("extents").asInt(),
+              lease.path("units").asInt(),
               lease.path("ready").asInt(),
               lease.path("ended").asInt(),
               lease.path("due").asText());
@@ -99,7 +101,7 @@ abstract class HostCommands {
               .append(outcome.getKey());
         }
         System.out.printf(
-            "%ngranted %d extents = %d live%s; %d ranges queued%n",
+            "%ngranted %d units = %d live%s; %d ranges queued%n",
             account.path("granted").asLong(),
             account.path("live").asLong(),
             line,

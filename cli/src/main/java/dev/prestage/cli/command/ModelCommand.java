@@ -36,11 +36,11 @@ public final class ModelCommand {
       JsonNode answer = api.parsed(client.postBytes("/v1/models", Files.readAllBytes(file)).text());
       if (answer != null) {
         System.out.printf(
-            "%s of tenant %s: %d runs, %d extents%n",
+            "%s of tenant %s: %d runs, %d resources%n",
             answer.path("program").asText(),
             answer.path("tenant").asText(),
             answer.path("runs").asInt(),
-            answer.path("extents").asInt());
+            answer.path("resources").asInt());
       }
     }
     return 0;

@@ -18,10 +18,6 @@ final class MetricHelp {
           Map.entry("demand_bytes", "Bytes that guests read."),
           Map.entry("demand_reads", "Reads of guests."),
           Map.entry("demand_waits", "Reads of guests that waited for an origin."),
-          Map.entry("extents_ended", "Staged extents, by how they ended."),
-          Map.entry("extents_granted", "Extents ever granted: live and ended."),
-          Map.entry("extents_in_flight", "Extents on their way."),
-          Map.entry("extents_live", "Granted extents that have not ended."),
           Map.entry("fetched_bytes", "Bytes read from origins."),
           Map.entry("fetches", "Reads from origins."),
           Map.entry("history_dropped", "Accesses that history had no room for or could not write."),
@@ -32,8 +28,7 @@ final class MetricHelp {
           Map.entry("history_up", "Whether history is open."),
           Map.entry("history_vm_dropped", "Accesses that history dropped, by VM."),
           Map.entry("history_written", "Accesses written to history."),
-          Map.entry(
-              "lead_seconds", "How long useful extents waited for their demand, over extents."),
+          Map.entry("lead_seconds", "How long useful units waited for their demand, over units."),
           Map.entry("notices_listeners", "Clients that follow the events."),
           Map.entry("notices_listeners_cut_off", "Clients that fell too far behind the events."),
           Map.entry("notices_published", "Events."),
@@ -44,7 +39,11 @@ final class MetricHelp {
           Map.entry("tier_capacity_bytes", "What the tier may hold."),
           Map.entry(
               "tier_corrupt_extents", "Extents of the tier that did not match their checksums."),
-          Map.entry("tier_used_bytes", "What the tier holds."));
+          Map.entry("tier_used_bytes", "What the tier holds."),
+          Map.entry("units_ended", "Staged units, by how they ended."),
+          Map.entry("units_granted", "Units ever granted: live and ended."),
+          Map.entry("units_in_flight", "Units on their way."),
+          Map.entry("units_live", "Granted units that have not ended."));
 
   private MetricHelp() {}
 

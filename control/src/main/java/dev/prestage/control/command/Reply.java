@@ -58,7 +58,7 @@ public sealed interface Reply {
 
   /// An allocation that was asked for.
   ///
-  /// @param planned extents that the forecast asks for and that were not on this host
+  /// @param planned units that the forecast asks for and that were not on this host
   /// @param granted of these, leased so far
   /// @param ready of these, resident (or ended since)
   /// @param queued of these, waiting for capacity
@@ -85,16 +85,17 @@ public sealed interface Reply {
       long lease,
       String vm,
       String program,
-      String image,
+      String as,
+      String source,
       long first,
-      int extents,
+      int units,
       int ready,
       int ended,
       String due) {}
 
-  /// Every extent ever granted by this control plane: `granted` = `live` + the sum of the outcomes.
+  /// Every unit ever granted by this control plane: `granted` = `live` + the sum of the outcomes.
   ///
-  /// @param outcomes extents by outcome: useful, late, unused, redundant, failed, cancelled,
+  /// @param outcomes units by outcome: useful, late, unused, redundant, failed, cancelled,
   ///   unobserved
   /// @param queued ranges that wait for capacity
   record Account(long granted, long live, Map<String, Long> outcomes, long queued) {}
@@ -127,7 +128,7 @@ public sealed interface Reply {
   record Purged(long bytes) implements Reply {}
 
   /// What was imported.
-  record Imported(String tenant, String program, int runs, int extents) implements Reply {}
+  record Imported(String tenant, String program, int runs, int resources) implements Reply {}
 
   /// Whether all parts work.
   ///

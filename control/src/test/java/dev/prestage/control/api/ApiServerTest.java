@@ -13,6 +13,7 @@ import dev.prestage.client.PrestageClient;
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.notice.NoticeHub;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.stage.Notice;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -109,8 +110,7 @@ final class ApiServerTest {
       assertThatThrownBy(
               () -> client.post("/v1/vms", "{\"vm\":\"v\",\"program\":\"p\"," + wrong + "}"))
           .as(wrong)
-          .isInstanceOfSatisfying(
-              ApiException.class, e -> assertThat(e.problem().status()).isEqualTo(400));
+          .isInstanceOfSatisfying(ApiException.class, e -> assertThat(e.status()).isEqualTo(400));
     }
   }
 
@@ -190,7 +190,7 @@ final class ApiServerTest {
 
     byte[] model = new byte[3_000_000];
     model[2_999_999] = 7;
-    assertThat(json(client.postBytes("/v1/models", model)).at("/extents").intValue())
+    assertThat(json(client.postBytes("/v1/models", model)).at("/resources").intValue())
         .isEqualTo(3253);
     assertThat(commands.last()).isEqualTo(new Command.ImportModel(ByteBuffer.wrap(model)));
   }
@@ -297,7 +297,7 @@ final class ApiServerTest {
       quoteCharacter = '~',
       value = {
         "/v1/vms         | {\"vm\":1,\"program\":\"p\",\"image\":\"i\"} | 'vm' is not a string",
-        "/v1/vms         | {\"vm\":\"v\",\"program\":\"p\"}             | 'image' is missing",
+        "/v1/vms         | {\"vm\":\"v\",\"program\":\"p\"}             | either 'image'",
         "/v1/vms         | {\"vm\":\"v\",\"progam\":\"p\"}              | unknown field 'progam'",
         "/v1/vms         | {\"vm\":\"v\",\"vm\":\"w\"}                  | line 1, column",
         "/v1/vms         | []                                           | not a JSON object",
@@ -469,7 +469,7 @@ final class ApiServerTest {
             JSON.readTree(
                 """
                 {"time":"2026-01-01T00:00:00.000000001Z","vm":"vm1","program":"web",
-                 "space":"debian12","leaseId":5,"extents":64,"bytes":4194304}\
+                 "space":"debian12","leaseId":5,"units":64,"bytes":4194304}\
                 """));
     ApiEvent second = next(heard);
     assertThat(second.kind()).isEqualTo("degraded");

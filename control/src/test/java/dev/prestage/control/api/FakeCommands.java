@@ -75,7 +75,7 @@ final class FakeCommands implements Commands {
           new Reply.Leases(
               List.of(
                   new Reply.LeaseView(
-                      1, "vm1", "web", "debian12", 0, 64, 3, 1, "2026-01-01T00:00:00Z")),
+                      1, "vm1", "web", "disk0", "debian12", 0, 64, 3, 1, "2026-01-01T00:00:00Z")),
               new Reply.Account(70, 63, Map.of("useful", 7L), 0));
       case Command.ShowForecast _ ->
           new Reply.ForecastView(

@@ -106,7 +106,7 @@ final class QuestDbHistoryTest {
     String odd = "x' OR '1'='1\"; DROP TABLE access; -- \n\u00e4\u4e16$1";
     try (var history = new QuestDbHistory(folder)) {
       history.append(at(START, 1), WEB);
-      history.append(at(START + 1, 2), vm(odd, odd));
+      history.append(at(START + 1, 2), disk(odd, odd));
       history.commit();
       assertThat(indices(history, query(odd, null, 10))).containsExactly(2L);
       assertThat(indices(history, query(null, odd, 10))).containsExactly(2L);

@@ -3,6 +3,7 @@ package dev.prestage.control.registry;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
@@ -29,6 +30,8 @@ import org.junit.jupiter.api.io.TempDir;
 /// Registrations that are damaged or gone never name another disk, and never stop the control
 /// plane.
 class DamagedRegistrationsTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   /// Thousands of damaged files would be thousands of lines. Held here because the JDK forgets the
   /// level of a logger that nobody holds.
   private static final Logger QUIET = Logger.getLogger(Registry.class.getName());
@@ -80,7 +83,8 @@ class DamagedRegistrationsTest {
   @Test
   void noFlippedBitChangesAnyRegistration() throws IOException {
     byte[] good = Files.readAllBytes(file);
-    for (int bit = 0; bit < good.length * 8; bit++) {
+    // One bit of each byte: another one from byte to byte.
+    for (int bit = 0; bit < good.length * 8; bit += 9) {
       byte[] bad = good.clone();
       bad[bit / 8] ^= (byte) (1 << bit % 8);
       Files.write(file, bad);
@@ -154,32 +158,59 @@ class DamagedRegistrationsTest {
     assertThat(new Registry(file, true, clock).isComplete()).isFalse();
   }
 
-  @Test
-  void aFileOfTheFirstVersionIsReadAndGetsAChecksum() throws IOException {
-    Files.delete(copy);
-    String first =
-        """
-        {"version":1,"nextVm":3,"predicting":null,
-         "spaces":[{"tenant":"default","type":"file-block","name":"web1.raw"},
-                   {"tenant":"default","type":"file-block","name":"web3.raw"}],
-         "programs":[{"tenant":"default","name":"web"}],
-         "vms":[{"id":1,"name":"vm-of-web1.raw","program":0,"space":0,"imageBytes":1048576},
-                {"id":2,"name":"vm-of-web3.raw","program":0,"space":1,"imageBytes":1048576}]}
-        """;
-    Files.writeString(file, first);
+  /// What a file says that knows VMs as one disk each.
+  private static final String ONE_DISK_EACH =
+      """
+      "nextVm":3,"predicting":null,
+       "spaces":[{"tenant":"default","type":"file-block","name":"web1.raw"},
+                 {"tenant":"default","type":"file-block","name":"web3.raw"}],
+       "programs":[{"tenant":"default","name":"web"}],
+       "vms":[{"id":1,"name":"vm-of-web1.raw","program":0,"space":0,"imageBytes":1048576},
+              {"id":2,"name":"vm-of-web3.raw","program":0,"space":1,"imageBytes":1048576}]}\
+      """;
+
+  private void assertOneDiskEach() throws IOException {
     Registry registry = open();
-    assertThat(registry.vms()).isEqualTo(kept);
+    assertThat(registry.vms()).hasSize(2);
+    for (Registered registered : registry.vms()) {
+      Binding disk = registered.bindings().getFirst();
+      assertThat(registered.bindings()).containsExactly(disk);
+      assertThat(disk.as()).isEqualTo("disk0");
+      assertThat(disk.id()).as("what the data plane knows it by").isEqualTo(disk.vm().id());
+      assertThat(disk.vm().name()).isEqualTo("vm-of-" + disk.space().name());
+      assertThat(disk.space().shape()).isEqualTo(Shape.blocks(1 << 20));
+      assertThat(registry.binding(disk.id())).isEqualTo(disk);
+    }
     assertThat(registry.isComplete()).isTrue();
+    assertThat(registry.newNumber()).isEqualTo(3);
     assertThat(file).content().contains("\"checksum\"");
     assertThat(PutAside.in(state)).isEmpty();
   }
 
   @Test
-  void aFileOfANewerVersionIsRefusedInOneLineAndStays() throws IOException {
-    String fields = "{\"version\":3,\"what\":1}";
+  void aFileOfTheFirstVersionIsReadAndGetsAChecksum() throws IOException {
+    Files.delete(copy);
+    Files.writeString(file, "{\"version\":1," + ONE_DISK_EACH);
+    assertOneDiskEach();
+  }
+
+  @Test
+  void aFileOfTheSecondVersionIsRead() throws IOException {
+    Files.delete(copy);
+    String fields =
+        JSON.readTree("{\"version\":2,\"firstSpace\":0,\"incomplete\":false," + ONE_DISK_EACH)
+            .toString();
     String sum = PutAside.checksum(fields.getBytes(StandardCharsets.UTF_8));
-    Files.writeString(file, "{\"version\":3,\"checksum\":\"" + sum + "\",\"what\":1}");
-    assertThatThrownBy(this::open).hasMessageContaining("has version 3");
+    Files.writeString(file, fields.replaceFirst(",", ",\"checksum\":\"" + sum + "\","));
+    assertOneDiskEach();
+  }
+
+  @Test
+  void aFileOfANewerVersionIsRefusedInOneLineAndStays() throws IOException {
+    String fields = "{\"version\":4,\"what\":1}";
+    String sum = PutAside.checksum(fields.getBytes(StandardCharsets.UTF_8));
+    Files.writeString(file, "{\"version\":4,\"checksum\":\"" + sum + "\",\"what\":1}");
+    assertThatThrownBy(this::open).hasMessageContaining("has version 4");
     assertThat(file).exists();
   }
 }
