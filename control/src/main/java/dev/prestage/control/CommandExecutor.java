@@ -148,7 +148,7 @@ final class CommandExecutor {
       case Command.ExportModel(String program, String tenant) -> export(program, tenant);
       case Command.ImportModel(ByteBuffer model) -> importModel(model);
       case Command.ShowHealth _ -> views.health();
-      case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine).all());
+      case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine, models).all());
       case Command.RegisterVm _, Command.RemoveVm _, Command.PurgeImage _, Command.ShowHistory _ ->
           throw new IllegalArgumentException("not answered here: " + command);
     };

@@ -194,7 +194,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             models,
             link,
             notices,
-            health::outcome,
+            health::ended,
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
     registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));

@@ -1,8 +1,10 @@
 package dev.prestage.control;
 
 import dev.prestage.control.command.Reply.Counter;
+import dev.prestage.control.model.ModelStore;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.allocate.LeaseLedger;
+import dev.prestage.engine.predict.Expert;
 import dev.prestage.link.Frame;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,9 +27,11 @@ final class Counters {
 
   private final ControlPlane plane;
   private final Engine engine;
+  private final ModelStore models;
   private final List<Counter> all = new ArrayList<>();
 
-  Counters(ControlPlane plane, Engine engine) {
+  Counters(ControlPlane plane, Engine engine, ModelStore models) {
+    this.models = models;
     this.plane = plane;
     this.engine = engine;
   }
@@ -37,6 +41,7 @@ final class Counters {
     rises("units_granted", totals.granted());
     level("units_live", totals.live());
     totals.outcomes().forEach(this::outcome);
+    models.scores().forEach(this::score);
     level("units_in_flight", engine.inFlightUnits());
     level("ranges_waiting", engine.waitingRanges());
     level("staged_bytes", engine.stagedBytes());
@@ -46,13 +51,23 @@ final class Counters {
     for (Frame.Counter counter : plane.dataPlaneCounters()) {
       all.add(
           new Counter(
-              counter.name(),
-              counter.label().isEmpty() ? Map.of() : Map.of(labelOf(counter), counter.label()),
-              !LEVELS.contains(counter.name()),
-              counter.value()));
+              counter.name(), labels(counter), !LEVELS.contains(counter.name()), counter.value()));
     }
     all.addAll(plane.otherCounters());
     return all;
+  }
+
+  /// A number of one disk is its VM's; that of another than the first says which one.
+  private static Map<String, String> labels(Frame.Counter counter) {
+    if (counter.label().isEmpty()) {
+      return Map.of();
+    }
+    String label = labelOf(counter);
+    int slash = counter.label().indexOf('/');
+    return label.equals("vm") && slash >= 0
+        ? Map.of(
+            "vm", counter.label().substring(0, slash), "as", counter.label().substring(slash + 1))
+        : Map.of(label, counter.label());
   }
 
   /// What a label names follows from the number's subject.
@@ -65,6 +80,17 @@ final class Counters {
 
   private void outcome(String outcome, long units) {
     all.add(new Counter("units_ended", Map.of("outcome", outcome), true, units));
+  }
+
+  private void score(Expert expert, ModelStore.Score score) {
+    forecast(expert, "demanded", score.demanded());
+    forecast(expert, "unused", score.unused());
+  }
+
+  private void forecast(Expert expert, String outcome, long units) {
+    all.add(
+        new Counter(
+            "forecast_units", Map.of("expert", expert.text(), "outcome", outcome), true, units));
   }
 
   private void rises(String name, long value) {

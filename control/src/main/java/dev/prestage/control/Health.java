@@ -1,6 +1,7 @@
 package dev.prestage.control;
 
-import dev.prestage.engine.access.StagingOutcome;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
@@ -53,9 +54,9 @@ final class Health {
     return all;
   }
 
-  void outcome(StagingOutcome outcome) {
-    if (outcome instanceof StagingOutcome.Useful useful) {
-      leadNanos.addAndGet(useful.lead().toNanos() * useful.units());
+  void ended(Lease lease, long units, Outcome how, long leadNanosEach) {
+    if (how == Outcome.USEFUL) {
+      leadNanos.addAndGet(leadNanosEach * Long.bitCount(units));
     }
   }
 

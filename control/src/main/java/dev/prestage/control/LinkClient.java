@@ -4,7 +4,7 @@ import static java.lang.System.Logger.Level.DEBUG;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;

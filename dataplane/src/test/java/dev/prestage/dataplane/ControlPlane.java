@@ -1,6 +1,6 @@
 package dev.prestage.dataplane;
 
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;

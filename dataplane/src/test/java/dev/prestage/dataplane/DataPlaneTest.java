@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.prestage.dataplane.nbd.NbdClient;
 import dev.prestage.engine.access.Access;
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.link.Frame;

@@ -2,9 +2,10 @@ package dev.prestage.engine;
 
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.Cause;
-import dev.prestage.engine.access.StagingOutcome;
+import dev.prestage.engine.access.Feedback;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.allocate.Decisions;
-import dev.prestage.engine.allocate.Lease;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
@@ -31,7 +32,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// The loop, one step at a time: accesses and lease reports go in, stager calls and notices come
@@ -56,6 +56,10 @@ public final class Engine {
   private final Planner planner;
   private final Map<Integer, Copy> copies = new HashMap<>();
   private final Map<Integer, Binding> bindings = new HashMap<>();
+
+  /// Bindings that are gone, of which leases are live still.
+  private final Map<Integer, Binding> departed = new HashMap<>();
+
   private final Map<Long, Allocation> allocations = new HashMap<>();
   private final Set<Long> unconfirmed = new HashSet<>();
   private final Forecast forecast = new Forecast();
@@ -123,7 +127,7 @@ public final class Engine {
   public record AllocationState(
       long id, Vm vm, int planned, int ready, int leased, int waiting, boolean settled) {}
 
-  /// @param outcomes hears how each staged unit ended
+  /// @param feedback hears how each staged unit ended, as the forecasters do
   /// @param firstLease the first lease's id, and the first run's; it must be higher than any that
   ///   this host's data plane may still hold
   public Engine(
@@ -133,7 +137,7 @@ public final class Engine {
       Models models,
       Stager stager,
       Notices notices,
-      Consumer<StagingOutcome> outcomes,
+      Feedback feedback,
       long firstLease) {
     this.limits = limits;
     this.clock = clock;
@@ -141,7 +145,13 @@ public final class Engine {
     this.stager = stager;
     this.notices = notices;
     this.nextRun = firstLease;
-    this.planner = new Planner(thresholds, limits, new Execution(), outcomes, firstLease);
+    this.planner =
+        new Planner(
+            thresholds,
+            limits,
+            new Execution(),
+            ((Feedback) this::learn).and(feedback),
+            firstLease);
   }
 
   // ---- VMs and programs
@@ -172,9 +182,11 @@ public final class Engine {
     if (copy != null) {
       for (Binding binding : copy.bindings) {
         bindings.remove(binding.id());
+        departed.put(binding.id(), binding);
         planner.close(binding);
       }
     }
+    departed.keySet().retainAll(leases(null).stream().map(e -> e.lease().binding()).toList());
   }
 
   /// A copy of the VM's program starts now. A run that was not ended ends. What was allocated ahead
@@ -329,6 +341,15 @@ public final class Engine {
   public void reported(LeaseState state) {
     unconfirmed.remove(state.leaseId());
     tell(planner.book(state));
+  }
+
+  /// How units ended is heard by the forecaster that spoke for them, whether or not the VM is here
+  /// still.
+  private void learn(Lease lease, long units, Outcome how, long leadNanos) {
+    Binding binding = bindings.getOrDefault(lease.binding(), departed.get(lease.binding()));
+    if (binding != null) {
+      models.of(binding.vm().program(), binding.space().type()).ended(lease, units, how);
+    }
   }
 
   private void tell(LeaseLedger.@Nullable Progress progress) {

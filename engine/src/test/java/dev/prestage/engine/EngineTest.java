@@ -3,9 +3,11 @@ package dev.prestage.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.predict.Expert;
+import dev.prestage.engine.predict.ExpertScores;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
@@ -363,5 +365,29 @@ class EngineTest {
     assertThat(waits[1]).isLessThan(10);
     assertThat(host.staged).extracting(lease -> lease.binding()).contains(DISK.id(), second.id());
     assertAccount();
+  }
+
+  @Test
+  void howUnitsEndedReachesTheForecasterAndEveryListener() {
+    run(1);
+    host.forgetBytes();
+    run(2);
+    host.engine.allocate(VM.id());
+    host.pass(Limits.DEFAULT.reclaimAfter().plusSeconds(60));
+    host.engine.detached(VM.id());
+    LeaseLedger.Totals totals = host.engine.ledger().totals();
+    assertThat(host.outcomes.get(Outcome.USEFUL)).isEqualTo((int) totals.useful());
+    assertThat(host.outcomes.get(Outcome.UNUSED)).isEqualTo((int) totals.unused()).isPositive();
+    ExpertScores scores = host.of(WEB, ResourceType.FILE_BLOCK).scores();
+    long spoken = 0;
+    long inVain = 0;
+    for (Expert expert : Expert.values()) {
+      spoken += scores.demanded(expert);
+      inVain += scores.unused(expert);
+    }
+    assertThat(spoken).isGreaterThanOrEqualTo(totals.useful() + totals.late());
+    assertThat(inVain).isGreaterThanOrEqualTo(totals.unused());
+    assertThat(scores.demanded(Expert.RUN_SET)).isGreaterThan(250);
+    assertThat(scores.demanded(Expert.PEER)).isZero();
   }
 }

@@ -3,8 +3,8 @@ package dev.prestage.engine;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
-import dev.prestage.engine.access.StagingOutcome;
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -45,7 +46,7 @@ final class SimulatedHost implements Stager, Models {
   private final Map<Program, HybridForecaster> learnt = new HashMap<>();
   final Set<Long> resident = new HashSet<>();
   final Engine engine;
-  private final List<StagingOutcome> outcomes = new ArrayList<>();
+  final Map<Outcome, Integer> outcomes = new EnumMap<>(Outcome.class);
   private final Map<Long, Held> held = new TreeMap<>();
   private final Map<Long, Long> arrivals = new HashMap<>();
   private final PriorityQueue<Wanted> wanted =
@@ -96,9 +97,13 @@ final class SimulatedHost implements Stager, Models {
 
   SimulatedHost(Limits limits) {
     engine =
-        new Engine(Thresholds.all(0.25), limits, clock, this, this, notices::add, outcomes::add, 1);
+        new Engine(Thresholds.all(0.25), limits, clock, this, this, notices::add, this::ended, 1);
     at(TICK_NANOS, this::tick);
     connect(false);
+  }
+
+  private void ended(Lease lease, long units, Outcome how, long leadNanos) {
+    outcomes.merge(how, Long.bitCount(units), Integer::sum);
   }
 
   void connect(boolean sameStager) {

@@ -2,7 +2,7 @@ package dev.prestage.link;
 
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.link.Frame.AccessRecord;

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.fail;
 
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.Range;
 import java.nio.ByteBuffer;

@@ -20,6 +20,8 @@ final class MetricHelp {
           Map.entry("demand_waits", "Reads of guests that waited for an origin."),
           Map.entry("fetched_bytes", "Bytes read from origins."),
           Map.entry("fetches", "Reads from origins."),
+          Map.entry(
+              "forecast_units", "Staged units for which an expert spoke: demanded, or unused."),
           Map.entry("history_dropped", "Accesses that history had no room for or could not write."),
           Map.entry("history_expired_rows", "Rows of history dropped for age or size."),
           Map.entry("history_failures", "How often history failed to open or to write."),

@@ -2,6 +2,7 @@ package dev.prestage.control.model;
 
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
@@ -16,6 +17,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -39,6 +41,10 @@ public final class ModelStore implements Models, AutoCloseable {
   private final Function<HybridForecaster, Forecaster> serving;
   private final BiConsumer<String, String> troubles;
   private final Map<Learnt, HybridForecaster> learners = new HashMap<>();
+
+  /// The scores of forecasters that a model from elsewhere replaced.
+  private final Map<Expert, Score> replaced = new EnumMap<>(Expert.class);
+
   private final Map<Learnt, Forecaster> served = new HashMap<>();
   private final Map<Path, byte[]> unwritten = new ConcurrentHashMap<>();
   private final ExecutorService writer =
@@ -78,6 +84,31 @@ public final class ModelStore implements Models, AutoCloseable {
     return learners.computeIfAbsent(learnt, this::load);
   }
 
+  /// What became of the units for which an expert spoke.
+  ///
+  /// @param demanded that were demanded, in time or not
+  /// @param unused that were given back without demand
+  public record Score(long demanded, long unused) {}
+
+  /// What became of the units for which each expert spoke, over all programs since the start.
+  public Map<Expert, Score> scores() {
+    Map<Expert, Score> scores = new EnumMap<>(replaced);
+    learners.values().forEach(learner -> add(learner, scores));
+    return scores;
+  }
+
+  private static void add(HybridForecaster learner, Map<Expert, Score> to) {
+    for (Expert expert : Expert.values()) {
+      Score score = new Score(learner.scores().demanded(expert), learner.scores().unused(expert));
+      if (score.demanded() + score.unused() > 0) {
+        to.merge(
+            expert,
+            score,
+            (a, b) -> new Score(a.demanded() + b.demanded(), a.unused() + b.unused()));
+      }
+    }
+  }
+
   @Override
   public void learnt(Program program, ResourceType type) {
     Learnt learnt = new Learnt(program, type);
@@ -102,7 +133,10 @@ public final class ModelStore implements Models, AutoCloseable {
   /// until they stop.
   public void replace(Program program, HybridForecaster forecaster) {
     Learnt learnt = Learnt.blocks(program);
-    learners.put(learnt, forecaster);
+    HybridForecaster before = learners.put(learnt, forecaster);
+    if (before != null) {
+      add(before, replaced);
+    }
     served.remove(learnt);
     write(learnt, forecaster);
   }

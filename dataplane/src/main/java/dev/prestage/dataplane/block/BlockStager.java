@@ -1,6 +1,6 @@
 package dev.prestage.dataplane.block;
 
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.engine.time.Clock;

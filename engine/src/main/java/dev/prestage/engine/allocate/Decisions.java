@@ -1,5 +1,6 @@
 package dev.prestage.engine.allocate;
 
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Range;
 

@@ -1,13 +1,12 @@
 package dev.prestage.engine.allocate;
 
-import dev.prestage.engine.access.StagingOutcome;
-import java.time.Duration;
+import dev.prestage.engine.access.Feedback;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.function.Consumer;
-import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /// The account of every unit ever granted. Granted = ended + live holds after each call, and is
@@ -137,10 +136,10 @@ public final class LeaseLedger {
   }
 
   /// Books what a report says that is not known yet; a unit that ended stays as it ended, so a
-  /// repeated or an old report changes nothing. Outcomes go to `listener`, one event per kind.
+  /// repeated or an old report changes nothing. `feedback` hears it, once per outcome.
   ///
   /// @return what is new, or null if the lease is not live
-  @Nullable Progress book(LeaseState next, Consumer<StagingOutcome> listener) {
+  @Nullable Progress book(LeaseState next, Feedback feedback) {
     Entry entry = live.get(next.leaseId());
     if (entry == null) {
       return null;
@@ -163,27 +162,26 @@ public final class LeaseLedger {
       live.remove(next.leaseId());
     }
     check();
-    tellAll(news, Math.max(0, next.leadNanos() - last.leadNanos()), listener);
+    tellAll(entry.lease, news, Math.max(0, next.leadNanos() - last.leadNanos()), feedback);
     return new Progress(
         entry, inFlight - count(entry.inFlight()), news.ready() & ~last.ready(), news);
   }
 
-  private static void tellAll(LeaseState news, long leadNanos, Consumer<StagingOutcome> listener) {
-    long id = news.leaseId();
-    tell(
-        news.useful(),
-        n -> new StagingOutcome.Useful(id, n, Duration.ofNanos(leadNanos / n)),
-        listener);
-    tell(news.late(), n -> new StagingOutcome.Late(id, n), listener);
-    tell(news.unused(), n -> new StagingOutcome.Unused(id, n), listener);
-    tell(news.redundant(), n -> new StagingOutcome.Redundant(id, n), listener);
-    tell(news.failed(), n -> new StagingOutcome.Failed(id, n), listener);
-    tell(news.cancelled(), n -> new StagingOutcome.Cancelled(id, n), listener);
+  private static void tellAll(Lease lease, LeaseState news, long leadNanos, Feedback feedback) {
+    if (news.useful() != 0) {
+      long lead = leadNanos / count(news.useful());
+      feedback.ended(lease, news.useful(), Outcome.USEFUL, lead);
+    }
+    tell(lease, news.late(), Outcome.LATE, feedback);
+    tell(lease, news.unused(), Outcome.UNUSED, feedback);
+    tell(lease, news.redundant(), Outcome.REDUNDANT, feedback);
+    tell(lease, news.failed(), Outcome.FAILED, feedback);
+    tell(lease, news.cancelled(), Outcome.CANCELLED, feedback);
   }
 
   /// Ends a lease whose stager no longer knows it. What was never ready ends as cancelled; what was
   /// ready ends as unobserved, because nobody will see its use.
-  Progress abandon(Entry entry, Consumer<StagingOutcome> listener) {
+  Progress abandon(Entry entry, Feedback feedback) {
     long id = entry.lease.id();
     long inFlight = entry.inFlight();
     long ready = entry.live() & ~inFlight;
@@ -192,8 +190,8 @@ public final class LeaseLedger {
     unobserved += count(ready);
     liveUnits -= count(inFlight | ready);
     check();
-    tell(inFlight, n -> new StagingOutcome.Cancelled(id, n), listener);
-    tell(ready, n -> new StagingOutcome.Unobserved(id, n), listener);
+    tell(entry.lease, inFlight, Outcome.CANCELLED, feedback);
+    tell(entry.lease, ready, Outcome.UNOBSERVED, feedback);
     return new Progress(entry, count(inFlight), 0, LeaseState.granted(id), inFlight | ready);
   }
 
@@ -244,10 +242,9 @@ public final class LeaseLedger {
     return Long.bitCount(bits);
   }
 
-  private static void tell(
-      long bits, IntFunction<StagingOutcome> event, Consumer<StagingOutcome> listener) {
-    if (bits != 0) {
-      listener.accept(event.apply(count(bits)));
+  private static void tell(Lease lease, long units, Outcome how, Feedback feedback) {
+    if (units != 0) {
+      feedback.ended(lease, units, how, 0);
     }
   }
 }

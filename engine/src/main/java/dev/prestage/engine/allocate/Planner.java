@@ -1,6 +1,7 @@
 package dev.prestage.engine.allocate;
 
-import dev.prestage.engine.access.StagingOutcome;
+import dev.prestage.engine.access.Feedback;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Range;
@@ -14,7 +15,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -40,7 +40,7 @@ public final class Planner {
   private final Thresholds thresholds;
   private final Limits limits;
   private final Decisions decisions;
-  private final Consumer<StagingOutcome> outcomes;
+  private final Feedback feedback;
   private final LeaseLedger ledger = new LeaseLedger();
   private final Pool pool;
   private final Map<Integer, Residency> spaces = new HashMap<>();
@@ -84,12 +84,12 @@ public final class Planner {
       Thresholds thresholds,
       Limits limits,
       Decisions decisions,
-      Consumer<StagingOutcome> outcomes,
+      Feedback feedback,
       long firstLease) {
     this.thresholds = thresholds;
     this.limits = limits;
     this.decisions = decisions;
-    this.outcomes = outcomes;
+    this.feedback = feedback;
     this.pool = new Pool(limits.stagedBytes());
     this.nextLease = firstLease;
   }
@@ -281,7 +281,7 @@ public final class Planner {
   ///
   /// @return what changed, or null for a lease that is not live
   public LeaseLedger.@Nullable Progress book(LeaseState state) {
-    LeaseLedger.Progress progress = ledger.book(state, outcomes);
+    LeaseLedger.Progress progress = ledger.book(state, feedback);
     if (progress != null) {
       settle(progress);
     }
@@ -320,7 +320,7 @@ public final class Planner {
     for (long id : leaseIds) {
       LeaseLedger.Entry entry = ledger.find(id);
       if (entry != null) {
-        settle(ledger.abandon(entry, outcomes));
+        settle(ledger.abandon(entry, feedback));
       }
     }
   }

@@ -1,6 +1,8 @@
 package dev.prestage.engine.predict;
 
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 
 /// Predicts one program's accesses of one resource type. Statistics are shared by all copies of the
 /// program; what belongs to a running copy is in its [Cursor].
@@ -10,6 +12,12 @@ public interface Forecaster {
   /// @param vm the VM that runs it
   /// @param nowNanos the start, nanoseconds since the epoch
   Cursor start(int vm, long nowNanos);
+
+  /// Units that were staged because this forecaster spoke for them ended. By default nobody
+  /// listens.
+  ///
+  /// @param units which ones: bit `i` is unit `first + i` of the lease's range
+  default void ended(Lease lease, long units, Outcome how) {}
 
   /// Where one copy stands in its run, with all of its bindings of the type.
   interface Cursor {

@@ -1,6 +1,8 @@
 package dev.prestage.engine.predict;
 
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.Spaces;
 import java.io.DataInput;
@@ -28,6 +30,7 @@ public final class HybridForecaster implements Forecaster {
   private final RunSet runSet;
   private final MarkovChain markov;
   private final SequentialRuns sequential;
+  private final ExpertScores scores = new ExpertScores();
 
   /// A forecaster that knows nothing yet.
   public HybridForecaster() {
@@ -60,6 +63,16 @@ public final class HybridForecaster implements Forecaster {
   /// What the last complete run touched, in order of first touch.
   public List<Long> lastRun() {
     return runSet.lastRun();
+  }
+
+  /// What became of what the experts spoke for, since this forecaster was made or read.
+  public ExpertScores scores() {
+    return scores;
+  }
+
+  @Override
+  public void ended(Lease lease, long units, Outcome how) {
+    scores.ended(lease.experts(), Long.bitCount(units), how);
   }
 
   @Override

@@ -1,6 +1,6 @@
 package dev.prestage.engine.stage;
 
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 
 /// Moves leased units to this host, one implementation per resource type. Demand always goes first.
 ///

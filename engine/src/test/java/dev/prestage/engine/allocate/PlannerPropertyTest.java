@@ -2,7 +2,8 @@ package dev.prestage.engine.allocate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.prestage.engine.access.StagingOutcome;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
@@ -77,6 +78,7 @@ class PlannerPropertyTest {
     private boolean linked = true;
     private boolean breaking;
     private long lastDue = Long.MIN_VALUE;
+    private final Map<Long, Long> told = new HashMap<>();
     private long counted;
     private long demanded;
     private long grantedSinceStart;
@@ -106,6 +108,7 @@ class PlannerPropertyTest {
 
     private Planner restarted(long firstLease) {
       counted = 0;
+      told.clear();
       demanded = 0;
       grantedSinceStart = 0;
       askedBack.clear();
@@ -394,12 +397,14 @@ class PlannerPropertyTest {
       assertThat(depth).isBetween(1, limits.waitingRanges());
     }
 
-    private void ended(StagingOutcome outcome) {
-      assertThat(outcome.units()).isPositive();
-      if (outcome instanceof StagingOutcome.Useful useful) {
-        assertThat(useful.lead()).isPositive();
-      }
-      counted += outcome.units();
+    private void ended(Lease lease, long units, Outcome how, long leadNanos) {
+      assertThat(units).isNotZero();
+      assertThat(units & ~lease.mask()).as("units of its range").isZero();
+      assertThat(leadNanos > 0).isEqualTo(how == Outcome.USEFUL);
+      long before = told.getOrDefault(lease.id(), 0L);
+      assertThat(before & units).as("each unit is told once").isZero();
+      told.put(lease.id(), before | units);
+      counted += Long.bitCount(units);
     }
 
     // ---- what must hold

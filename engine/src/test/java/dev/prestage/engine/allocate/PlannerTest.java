@@ -3,6 +3,7 @@ package dev.prestage.engine.allocate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
@@ -80,7 +81,7 @@ class PlannerTest {
             Duration.ofMinutes(1),
             waiting,
             uselessPerDemand);
-    Planner planner = new Planner(thresholds, limits, decided, _ -> {}, 100);
+    Planner planner = new Planner(thresholds, limits, decided, (_, _, _, _) -> {}, 100);
     planner.open(DISK);
     return planner;
   }

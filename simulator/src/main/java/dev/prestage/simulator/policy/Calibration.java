@@ -1,6 +1,8 @@
 package dev.prestage.simulator.policy;
 
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import it.unimi.dsi.fastutil.floats.FloatArrayList;
@@ -50,7 +52,17 @@ public final class Calibration {
 
   /// The same forecaster, watched.
   Forecaster watch(Forecaster forecaster) {
-    return (vm, nowNanos) -> new Watched(forecaster.start(vm, nowNanos));
+    return new Forecaster() {
+      @Override
+      public Cursor start(int vm, long nowNanos) {
+        return new Watched(forecaster.start(vm, nowNanos));
+      }
+
+      @Override
+      public void ended(Lease lease, long units, Outcome how) {
+        forecaster.ended(lease, units, how);
+      }
+    };
   }
 
   /// The judgement of all candidates so far; all zero if there were none.

@@ -1,6 +1,6 @@
 package dev.prestage.simulator.policy;
 
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 
 /// How the pages of one lease stand on a simulated host, as a data plane would keep it.

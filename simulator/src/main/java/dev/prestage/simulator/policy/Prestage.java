@@ -4,7 +4,7 @@ import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.Forecast;
@@ -135,7 +135,15 @@ public final class Prestage implements Policy {
     private Host() {
       leaseOf.defaultReturnValue(-1);
       engine =
-          new Engine(thresholds, limits, () -> nowNanos, models, new Edge(), _ -> {}, _ -> {}, 1);
+          new Engine(
+              thresholds,
+              limits,
+              () -> nowNanos,
+              models,
+              new Edge(),
+              _ -> {},
+              (_, _, _, _) -> {},
+              1);
       engine.confirmed();
     }
 

@@ -2,7 +2,7 @@ package dev.prestage.simulator.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.prestage.engine.allocate.Lease;
+import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;

@@ -1,11 +1,12 @@
-package dev.prestage.engine.allocate;
+package dev.prestage.engine.access;
 
 import dev.prestage.engine.resource.Range;
 
 /// A bounded right to hold capacity for a range of units, granted for one binding of a VM.
 ///
 /// A range has at most [#MAX_UNITS] units, so that the state of all of them fits the bits of a
-/// `long` per outcome ([LeaseState]): exact per unit, and no object per page.
+/// `long` per outcome ([dev.prestage.engine.allocate.LeaseState]): exact per unit, and no object
+/// per page.
 ///
 /// @param id unique in the life of a control plane, and never reused on a host
 /// @param binding for which it was granted, by [dev.prestage.engine.resource.Binding#id]
@@ -54,7 +55,8 @@ public record Lease(
     return range.units();
   }
 
-  /// The bits of a [LeaseState] that belong to this lease: one per unit, the first unit lowest.
+  /// The bits of a [dev.prestage.engine.allocate.LeaseState] that belong to this lease: one per
+  /// unit, the first unit lowest.
   public long mask() {
     return units() == MAX_UNITS ? -1L : (1L << units()) - 1;
   }

@@ -1,0 +1,33 @@
+package dev.prestage.engine.predict;
+
+import dev.prestage.engine.access.Outcome;
+
+/// What became of the units for which each expert spoke: how many were demanded, and how many were
+/// given back without demand. What ended in another way says nothing about a forecast.
+///
+/// A unit for which several experts spoke counts for each of them.
+public final class ExpertScores {
+  private final long[] demanded = new long[Expert.values().length];
+  private final long[] unused = new long[Expert.values().length];
+
+  /// @param experts who spoke for the units, a mask of [Expert#bit]
+  void ended(int experts, int units, Outcome how) {
+    if (!how.isDemanded() && how != Outcome.UNUSED) {
+      return;
+    }
+    long[] counts = how.isDemanded() ? demanded : unused;
+    for (Expert expert : Expert.of(experts)) {
+      counts[expert.ordinal()] += units;
+    }
+  }
+
+  /// Units that were demanded, in time or not.
+  public long demanded(Expert expert) {
+    return demanded[expert.ordinal()];
+  }
+
+  /// Units that were given back without demand.
+  public long unused(Expert expert) {
+    return unused[expert.ordinal()];
+  }
+}
