@@ -592,7 +592,7 @@ public final class Engine {
     List<LeaseLedger.Entry> leases = new ArrayList<>();
     for (LeaseLedger.Entry entry : planner.ledger().live()) {
       Binding binding = bindings.get(entry.lease().binding());
-      if (vm == null || binding != null && binding.vm().id() == vm) {
+      if (vm == null || (binding != null && binding.vm().id() == vm)) {
         leases.add(entry);
       }
     }
