@@ -125,7 +125,7 @@ class CommandsTest {
 
   @Test
   void leasesAddUp() throws IOException {
-    assertThat(prestage("leases").out()).containsPattern("granted [0-9]+ extents = [0-9]+ live");
+    assertThat(prestage("leases").out()).containsPattern("granted [0-9]+ units = [0-9]+ live");
   }
 
   @Test

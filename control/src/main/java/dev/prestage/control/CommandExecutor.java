@@ -14,8 +14,8 @@ import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
-import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
+import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
@@ -55,7 +55,7 @@ final class CommandExecutor {
     final Registry.Mark before;
     final Registry.Mark after;
     final List<CompletableFuture<Reply>> replies = new ArrayList<>();
-    final Map<Integer, Long> amounts = new HashMap<>();
+    final Map<Integer, Binding> bound = new HashMap<>();
     int unanswered;
     @Nullable Refusal refusal;
 
@@ -204,11 +204,6 @@ final class CommandExecutor {
         throw new Refusal(
             Reason.INVALID, "two resources are called '" + resource.as() + "'; each needs its own");
       }
-      if (resource.type() != ResourceType.FILE_BLOCK) {
-        throw new Refusal(
-            Reason.INVALID,
-            "this host serves no " + resource.type().text() + " yet; only file-block");
-      }
       named("image", resource.source());
     }
   }
@@ -271,10 +266,18 @@ final class CommandExecutor {
   }
 
   /// The data plane has answered for one binding; when it has for all, they are kept or all undone.
+  /// The engine learns of each at once, because what is ready of its space is said next.
   private void answered(Registration registration, Binding binding, ControlPlane.Outcome outcome) {
-    registration.amounts.put(binding.id(), outcome.amount());
-    if (registration.refusal == null) {
-      registration.refusal = outcome.refusal();
+    Shape shape = outcome.shape();
+    if (shape != null) {
+      Space space = registry.space(binding.space().id(), shape);
+      Binding bound = new Binding(binding.id(), binding.vm(), binding.as(), space);
+      registration.bound.put(binding.id(), bound);
+      engine.bound(bound);
+    } else if (registration.refusal == null) {
+      Refusal refusal = outcome.refusal();
+      registration.refusal =
+          refusal == null ? new Refusal(Reason.UNAVAILABLE, "the data plane did not say") : refusal;
     }
     registration.unanswered--;
     if (registration.unanswered == 0) {
@@ -294,6 +297,7 @@ final class CommandExecutor {
         return;
       }
     }
+    engine.detached(asked.vm().id());
     // The data plane would go on trying.
     asked.bindings().forEach(binding -> plane.unbind(binding, _ -> {}));
     if (refusal.reason() == Reason.INVALID && registry.isUntouchedSince(registration.after)) {
@@ -304,15 +308,13 @@ final class CommandExecutor {
     }
   }
 
-  private Registered withShapes(Registration registration) {
-    Vm vm = registration.asked.vm();
-    List<Binding> bindings = new ArrayList<>();
-    for (Binding asked : registration.asked.bindings()) {
-      Shape shape = Shape.blocks(registration.amounts.getOrDefault(asked.id(), 1L));
-      bindings.add(
-          new Binding(asked.id(), vm, asked.as(), registry.space(asked.space().id(), shape)));
-    }
-    return new Registered(vm, bindings);
+  private static Registered withShapes(Registration registration) {
+    Registered asked = registration.asked;
+    return new Registered(
+        asked.vm(),
+        asked.bindings().stream()
+            .map(binding -> registration.bound.getOrDefault(binding.id(), binding))
+            .toList());
   }
 
   /// The data plane refused, so it knows no number of this registration, and neither does anybody
@@ -340,7 +342,6 @@ final class CommandExecutor {
       registry.remove(registered);
       return new Refusal(Reason.UNAVAILABLE, e.getMessage() + "");
     }
-    registered.bindings().forEach(engine::bound);
     return null;
   }
 

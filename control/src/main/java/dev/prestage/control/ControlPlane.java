@@ -418,10 +418,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// What became of a question to the data plane.
   ///
   /// @param amount the size of what was bound; what was given back by a purge
-  record Outcome(long amount, @Nullable Refusal refusal) {}
+  /// @param shape the shape of what was bound
+  record Outcome(long amount, @Nullable Shape shape, @Nullable Refusal refusal) {}
 
   private static Outcome unreachable(String why) {
-    return new Outcome(0, new Refusal(Reason.UNAVAILABLE, why));
+    return new Outcome(0, null, new Refusal(Reason.UNAVAILABLE, why));
   }
 
   /// Asks the data plane to serve a binding. The answer comes on the engine thread, as this call
@@ -436,6 +437,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             binding.id(),
             Registered.address(binding),
             space.id(),
+            space.type(),
             space.tenant(),
             space.name()),
         outcome -> {
@@ -480,7 +482,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (then != null) {
       Refusal refusal =
           answer.error().isEmpty() ? null : new Refusal(Reason.INVALID, answer.error());
-      then.accept(new Outcome(answer.amount(), refusal));
+      then.accept(new Outcome(answer.amount(), answer.shape(), refusal));
     }
   }
 

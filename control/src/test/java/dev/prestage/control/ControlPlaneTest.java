@@ -19,6 +19,7 @@ import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
 import dev.prestage.link.Frame;
@@ -346,7 +347,7 @@ class ControlPlaneTest {
             null,
             List.of(new Command.RequestedResource("m", ResourceType.MEMORY_PAGE, "snapshot"))),
         Reason.INVALID,
-        "serves no memory-page yet");
+        "serves no memory-page");
   }
 
   @Test
@@ -433,7 +434,7 @@ class ControlPlaneTest {
     data.silent = true;
     assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "no answer");
     Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
-    data.send(new Frame.Answer(attach.requestId(), 4096, ""));
+    data.send(new Frame.Answer(attach.requestId(), 4096, Shape.blocks(4096), ""));
     await("undone", () -> !data.received(Frame.Unbind.class).isEmpty());
     assertThat(vms(plane)).isEmpty();
   }
@@ -464,7 +465,7 @@ class ControlPlaneTest {
     CompletableFuture<Reply> second = later(plane, register("vm1", "web", "debian"));
     assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "vm1");
     Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
-    data.send(new Frame.Answer(attach.requestId(), 65536, ""));
+    data.send(new Frame.Answer(attach.requestId(), 65536, Shape.blocks(65536), ""));
     assertThat(first.join()).isEqualTo(second.join());
     assertThat(data.received(Frame.Bind.class)).hasSize(1);
     assertThat(vms(plane)).hasSize(1);

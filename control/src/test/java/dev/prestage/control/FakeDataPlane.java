@@ -2,6 +2,8 @@ package dev.prestage.control;
 
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;
 import dev.prestage.link.Link;
@@ -63,11 +65,17 @@ final class FakeDataPlane implements AutoCloseable {
     switch (frame) {
       case Frame.Bind bind when !silent -> {
         String refusal = bind.source().equals(missing) ? "no image '" + missing + "'" : error;
+        if (refusal.isEmpty() && bind.type() != ResourceType.FILE_BLOCK) {
+          refusal = "this host serves no " + bind.type().text();
+        }
         connection.send(
-            new Frame.Answer(bind.requestId(), refusal.isEmpty() ? IMAGE_BYTES : 0, refusal));
+            refusal.isEmpty()
+                ? new Frame.Answer(
+                    bind.requestId(), IMAGE_BYTES, Shape.blocks(IMAGE_BYTES), refusal)
+                : new Frame.Answer(bind.requestId(), 0, null, refusal));
       }
       case Frame.Unbind detach when !silent ->
-          connection.send(new Frame.Answer(detach.requestId(), 0, error));
+          connection.send(new Frame.Answer(detach.requestId(), 0, null, error));
       case Frame.BoundAll _ ->
           connection.send(
               new Frame.Status(

@@ -1,11 +1,12 @@
 package dev.prestage.dataplane;
 
 import dev.prestage.dataplane.Attachments.Attachment;
-import dev.prestage.dataplane.block.AccessRing;
 import dev.prestage.dataplane.block.BlockSpace;
 import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.Disk;
 import dev.prestage.dataplane.block.Image;
+import dev.prestage.dataplane.edge.AccessRing;
+import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.dataplane.nbd.Exports;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
@@ -52,7 +53,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
   private final BlockStager stager;
   private final AccessRing ring;
   private final Clock clock;
-  private final Troubles troubles;
+  private final Trouble troubles;
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile Consumer<Disk> disconnect = _ -> {};
 
@@ -68,7 +69,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
   private final Map<String, Attachment> opening = new HashMap<>();
 
   AttachedDisks(
-      Attachments file, BlockStager stager, AccessRing ring, Clock clock, Troubles troubles) {
+      Attachments file, BlockStager stager, AccessRing ring, Clock clock, Trouble troubles) {
     this.file = file;
     this.stager = stager;
     this.ring = ring;

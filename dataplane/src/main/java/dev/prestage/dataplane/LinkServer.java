@@ -1,11 +1,10 @@
 package dev.prestage.dataplane;
 
-import dev.prestage.dataplane.block.AccessRing;
-import dev.prestage.dataplane.block.BlockStager;
-import dev.prestage.dataplane.block.Doorbell;
-import dev.prestage.engine.access.AccessType;
-import dev.prestage.engine.access.Cause;
+import dev.prestage.dataplane.edge.AccessRing;
+import dev.prestage.dataplane.edge.Doorbell;
+import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;
@@ -67,8 +66,7 @@ final class LinkServer implements AutoCloseable {
   private static final int NO_VM = -1;
 
   private final Path socket;
-  private final Orders orders;
-  private final BlockStager stager;
+  private final Edges edges;
   private final AccessRing ring;
   private final Doorbell doorbell;
   private final Troubles troubles;
@@ -83,44 +81,11 @@ final class LinkServer implements AutoCloseable {
   private volatile @Nullable Session session;
   private volatile boolean closed;
 
-  /// What a control plane can have done. Called by one thread at a time per control plane.
-  interface Orders {
-    /// Attaches; returns the image's size.
-    ///
-    /// @throws IOException with one line for whoever asked
-    long attach(Frame.Bind attach) throws IOException;
-
-    /// Removes what the tier holds of an image; returns the bytes that were given back.
-    long purge(String tenant, String image) throws IOException;
-
-    /// Detaches, if it is attached.
-    void detach(int vm) throws IOException;
-
-    /// Detaches all others.
-    void keepOnly(Set<String> vmNames) throws IOException;
-
-    /// The numbers of the spaces that are attached.
-    Set<Integer> spaces();
-
-    /// Which of a space's extents are here.
-    Frame.Resident resident(int space);
-
-    /// The numbers of this moment.
-    Frame.Status status();
-  }
-
   LinkServer(
-      Path socket,
-      Orders orders,
-      BlockStager stager,
-      AccessRing ring,
-      Doorbell doorbell,
-      Troubles troubles,
-      Clock clock)
+      Path socket, Edges edges, AccessRing ring, Doorbell doorbell, Troubles troubles, Clock clock)
       throws IOException {
     this.socket = socket;
-    this.orders = orders;
-    this.stager = stager;
+    this.edges = edges;
     this.ring = ring;
     this.doorbell = doorbell;
     this.troubles = troubles;
@@ -193,13 +158,14 @@ final class LinkServer implements AutoCloseable {
     while (!closed) {
       Session current = session;
       if (current == null) {
+        giveBackExpired();
         LockSupport.parkNanos(this, STATUS_NANOS);
         continue;
       }
       try {
         boolean sent = current.sendNews();
         if (clock.nanos() >= statusNanos) {
-          current.send(orders.status());
+          current.send(edges.status());
           statusNanos = clock.nanos() + STATUS_NANOS;
         }
         if (sent) {
@@ -216,6 +182,15 @@ final class LinkServer implements AutoCloseable {
         LOG.log(Level.ERROR, "sending to the control plane failed", e);
         current.close();
       }
+    }
+  }
+
+  /// Nobody else does it while there is no control plane.
+  private void giveBackExpired() {
+    try {
+      edges.giveBackExpired(clock.nanos());
+    } catch (RuntimeException e) {
+      LOG.log(Level.ERROR, "giving back what was not used failed", e);
     }
   }
 
@@ -245,11 +220,16 @@ final class LinkServer implements AutoCloseable {
   }
 
   /// A space has become readable without anybody asking just now.
-  void tellResident(int space) {
+  void tellReady(int space) {
     Session current = session;
     if (current != null) {
-      current.tellResident(space);
+      current.tellReady(space);
     }
+  }
+
+  /// The numbers of this moment.
+  Frame.Status status() {
+    return edges.status();
   }
 
   /// Whether a control plane is connected.
@@ -272,7 +252,7 @@ final class LinkServer implements AutoCloseable {
   /// One control plane.
   private final class Session {
     private final Link link;
-    private final Queue<Supplier<? extends Frame>> outbox = new ConcurrentLinkedQueue<>();
+    private final Queue<Supplier<? extends @Nullable Frame>> outbox = new ConcurrentLinkedQueue<>();
     private final Set<String> attached = new HashSet<>();
 
     // Of the receiving thread.
@@ -281,12 +261,10 @@ final class LinkServer implements AutoCloseable {
 
     Session(Link link) {
       this.link = link;
-      for (BlockStager.Held held : stager.takeHeld()) {
+      for (Edge.Held held : edges.takeHeld()) {
         outbox.add(() -> new Frame.HeldLease(held.lease(), held.state()));
       }
-      for (int space : orders.spaces()) {
-        outbox.add(() -> orders.resident(space));
-      }
+      edges.spaces().forEach(this::tellReady);
     }
 
     void receive() throws IOException {
@@ -306,8 +284,8 @@ final class LinkServer implements AutoCloseable {
           inTurn(
               bind.binding(),
               () -> {
-                answer(bind.requestId(), () -> orders.attach(bind));
-                tellResident(bind.space());
+                bound(bind);
+                tellReady(bind.space());
               });
         }
         case Frame.Unbind(long requestId, int binding) ->
@@ -317,20 +295,25 @@ final class LinkServer implements AutoCloseable {
                     answer(
                         requestId,
                         () -> {
-                          orders.detach(binding);
-                          return 0;
+                          edges.close(binding);
+                          return new Frame.Answer(requestId, 0, null, "");
                         }));
         case Frame.Purge(long requestId, String tenant, String source) ->
-            inTurn(NO_VM, () -> answer(requestId, () -> orders.purge(tenant, source)));
+            inTurn(
+                NO_VM,
+                () ->
+                    answer(
+                        requestId,
+                        () -> new Frame.Answer(requestId, edges.purge(tenant, source), null, "")));
         case Frame.BoundAll() -> {
           // One that has been replaced no longer decides who is gone.
           if (session == this) {
-            orders.keepOnly(attached);
+            edges.keepOnly(attached);
           }
         }
-        case Frame.Stage(var lease) -> stager.stage(lease);
-        case Frame.Cancel(long leaseId) -> stager.cancel(leaseId);
-        case Frame.Reclaim(long leaseId) -> stager.reclaim(leaseId);
+        case Frame.Stage(var lease) -> edges.stage(lease);
+        case Frame.Cancel(long leaseId) -> edges.cancel(leaseId);
+        case Frame.Reclaim(long leaseId) -> edges.reclaim(leaseId);
         case Frame.Hello _,
             Frame.Answer _,
             Frame.Accesses _,
@@ -357,66 +340,64 @@ final class LinkServer implements AutoCloseable {
       turns.values().removeIf(CompletableFuture::isDone);
     }
 
-    private void tellResident(int space) {
-      if (orders.spaces().contains(space)) {
-        outbox.add(() -> orders.resident(space));
-      }
+    private void tellReady(int space) {
+      outbox.add(() -> edges.ready(space));
       doorbell.ring();
+    }
+
+    private void bound(Frame.Bind bind) {
+      answer(
+          bind.requestId(),
+          () -> {
+            Shape shape = edges.open(bind);
+            return new Frame.Answer(bind.requestId(), shape.amount(), shape, "");
+          });
     }
 
     private void answer(long requestId, Order order) {
       Frame.Answer answer;
       try {
-        answer = new Frame.Answer(requestId, order.run(), "");
+        answer = order.run();
       } catch (IOException e) {
-        answer = new Frame.Answer(requestId, 0, IoProblem.explain(e));
+        answer = new Frame.Answer(requestId, 0, null, IoProblem.explain(e));
       } catch (RuntimeException e) {
         LOG.log(Level.ERROR, "an order of the control plane failed", e);
-        answer = new Frame.Answer(requestId, 0, "a defect: " + e);
+        answer = new Frame.Answer(requestId, 0, null, "a defect: " + e);
       }
       Frame.Answer said = answer;
       outbox.add(() -> said);
     }
 
     boolean hasNews() {
-      return !outbox.isEmpty() || !ring.isEmpty() || stager.hasNews();
+      return !outbox.isEmpty() || !ring.isEmpty() || edges.hasNews();
     }
 
     /// Sends what has happened since the last call; tells whether there was any.
     boolean sendNews() throws IOException {
       boolean any = false;
       for (var next = outbox.poll(); next != null; next = outbox.poll()) {
-        send(next.get());
+        Frame frame = next.get();
+        if (frame != null) {
+          send(frame);
+        }
         any = true;
       }
       List<Frame.AccessRecord> accesses = new ArrayList<>();
       int count =
           ring.drain(
-              (vm, space, offset, size, time, waited, latency) ->
+              (binding, space, offset, amount, time, type, cause, waited, latency) ->
                   accesses.add(
                       new Frame.AccessRecord(
-                          vm,
-                          space,
-                          offset,
-                          size,
-                          time,
-                          AccessType.READ,
-                          Cause.DEMAND,
-                          waited,
-                          latency)),
+                          binding, space, offset, amount, time, type, cause, waited, latency)),
               ACCESSES_PER_FRAME);
       if (count > 0) {
         send(new Frame.Accesses(accesses));
         any = true;
       }
-      if (stager.hasNews()) {
-        List<LeaseState> states = stager.takeChanged();
-        if (!states.isEmpty()) {
-          send(new Frame.Leases(states));
-        }
-        List<Frame.Evicted> evicted = new ArrayList<>();
-        stager.takeEvicted((space, first, n) -> evicted.add(new Frame.Evicted(space, first, n)));
-        for (Frame.Evicted frame : evicted) {
+      if (edges.hasNews()) {
+        List<Frame> news = new ArrayList<>();
+        edges.takeNews(new NewsFrames(news));
+        for (Frame frame : news) {
           send(frame);
         }
         any = true;
@@ -452,8 +433,23 @@ final class LinkServer implements AutoCloseable {
     }
   }
 
+  /// News of the edges as frames.
+  private record NewsFrames(List<Frame> frames) implements Edge.News {
+    @Override
+    public void changed(List<LeaseState> states) {
+      if (!states.isEmpty()) {
+        frames.add(new Frame.Leases(states));
+      }
+    }
+
+    @Override
+    public void gone(int space, long first, int units) {
+      frames.add(new Frame.Evicted(space, first, units));
+    }
+  }
+
   @FunctionalInterface
   private interface Order {
-    long run() throws IOException;
+    Frame.Answer run() throws IOException;
   }
 }

@@ -1,6 +1,6 @@
 package dev.prestage.dataplane;
 
-import dev.prestage.dataplane.block.Trouble;
+import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
 import dev.prestage.link.host.Thinning;

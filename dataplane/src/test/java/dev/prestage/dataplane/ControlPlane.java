@@ -2,6 +2,7 @@ package dev.prestage.dataplane;
 
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;
 import dev.prestage.link.Link;
@@ -70,7 +71,7 @@ final class ControlPlane implements AutoCloseable {
   /// Attaches and waits for the answer.
   Frame.Answer attach(int vm, String vmName, int space, String image) throws Exception {
     long id = ++requests;
-    link.send(new Frame.Bind(id, vm, vmName, space, "default", image));
+    link.send(new Frame.Bind(id, vm, vmName, space, ResourceType.FILE_BLOCK, "default", image));
     return await(Frame.Answer.class, answer -> answer.requestId() == id);
   }
 

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;
 import dev.prestage.link.Link;
@@ -19,7 +20,15 @@ final class DeafControlPlane implements AutoCloseable {
   void ask() {
     try {
       for (int i = 0; i < 100; i++) {
-        link.send(new Frame.Bind(++requests, 1, "vm1", 5, "default", "no such image".repeat(10)));
+        link.send(
+            new Frame.Bind(
+                ++requests,
+                1,
+                "vm1",
+                5,
+                ResourceType.FILE_BLOCK,
+                "default",
+                "no such image".repeat(10)));
       }
     } catch (IOException _) {
       // It was cut off.

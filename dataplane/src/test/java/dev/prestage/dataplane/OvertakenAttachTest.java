@@ -4,16 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.tuple;
 
-import dev.prestage.dataplane.block.AccessRing;
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.DirectoryOrigin;
 import dev.prestage.dataplane.block.Disk;
-import dev.prestage.dataplane.block.Doorbell;
 import dev.prestage.dataplane.block.FileStorage;
 import dev.prestage.dataplane.block.Image;
 import dev.prestage.dataplane.block.Origin;
 import dev.prestage.dataplane.block.Tier;
+import dev.prestage.dataplane.edge.AccessRing;
+import dev.prestage.dataplane.edge.Doorbell;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import dev.prestage.link.host.HostClock;
 import java.io.IOException;
@@ -110,7 +111,8 @@ final class OvertakenAttachTest {
 
   /// Attaches `vm1` under this number.
   private long attach(int number, String image) throws IOException {
-    return disks.attach(new Frame.Bind(number, number, "vm1", number, "default", image));
+    return disks.attach(
+        new Frame.Bind(number, number, "vm1", number, ResourceType.FILE_BLOCK, "default", image));
   }
 
   /// An attach whose origin has been asked and does not answer yet.

@@ -4,8 +4,11 @@ import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import java.util.BitSet;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// Everything that one plane can say to the other.
 public sealed interface Frame {
@@ -25,9 +28,17 @@ public sealed interface Frame {
   /// @param binding the number of the VM's use of the space, in access records and leases
   /// @param name the name under which it is served
   /// @param space the space's number in access records and leases
+  /// @param type what its units are
   /// @param tenant whose it is
   /// @param source what it is at the origin, such as an image's name
-  record Bind(long requestId, int binding, String name, int space, String tenant, String source)
+  record Bind(
+      long requestId,
+      int binding,
+      String name,
+      int space,
+      ResourceType type,
+      String tenant,
+      String source)
       implements Frame {}
 
   /// Stop serving a binding and close its connections. Its leases end.
@@ -53,9 +64,11 @@ public sealed interface Frame {
 
   /// What became of a [Bind], an [Unbind] or a [Purge].
   ///
-  /// @param amount the size of what was bound, what was given back by a purge, else 0
+  /// @param amount what was given back by a purge, the size of what was bound, else 0
+  /// @param shape the shape of what was bound, else null
   /// @param error one line for the person who asked, or empty
-  record Answer(long requestId, long amount, String error) implements Frame {}
+  record Answer(long requestId, long amount, @Nullable Shape shape, String error)
+      implements Frame {}
 
   /// A batch of accesses, in the order in which the edge saw them.
   record Accesses(List<AccessRecord> records) implements Frame {}

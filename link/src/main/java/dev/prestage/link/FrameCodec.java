@@ -4,7 +4,10 @@ import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Range;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame.AccessRecord;
 import dev.prestage.link.Frame.Accesses;
 import dev.prestage.link.Frame.Answer;
@@ -34,6 +37,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// Frames to bytes and back. A frame's kind is its number below; numbers are never reused.
 public final class FrameCodec {
@@ -63,6 +67,14 @@ public final class FrameCodec {
   // The place in the list is the number on the wire; new ones go to the end.
   private static final List<AccessType> TYPES =
       List.of(AccessType.READ, AccessType.WRITE, AccessType.EXECUTE, AccessType.UNKNOWN);
+  private static final List<ResourceType> RESOURCES =
+      List.of(
+          ResourceType.FILE_BLOCK,
+          ResourceType.MEMORY_PAGE,
+          ResourceType.NETWORK_CONNECTION,
+          ResourceType.IO_BANDWIDTH);
+  private static final List<Measure> MEASURES =
+      List.of(Measure.BYTES, Measure.CONNECTIONS, Measure.BYTES_PER_SECOND);
   private static final List<Cause> CAUSES =
       List.of(Cause.DEMAND, Cause.PREFETCH, Cause.READAHEAD, Cause.MAINTENANCE);
 
@@ -107,6 +119,7 @@ public final class FrameCodec {
               int binding,
               String name,
               int space,
+              ResourceType type,
               String tenant,
               String source) -> {
         out.writeByte(BIND);
@@ -114,6 +127,7 @@ public final class FrameCodec {
         out.writeInt(binding);
         writeText(name, out);
         out.writeInt(space);
+        out.writeByte(RESOURCES.indexOf(type));
         writeText(tenant, out);
         writeText(source, out);
       }
@@ -141,10 +155,11 @@ public final class FrameCodec {
         out.writeByte(RECLAIM);
         out.writeLong(leaseId);
       }
-      case Answer(long requestId, long amount, String error) -> {
+      case Answer(long requestId, long amount, Shape shape, String error) -> {
         out.writeByte(ANSWER);
         out.writeLong(requestId);
         out.writeLong(amount);
+        writeShape(shape, out);
         writeText(error, out);
       }
       case Accesses(List<AccessRecord> records) -> {
@@ -202,14 +217,20 @@ public final class FrameCodec {
       case HELLO -> new Hello(in.getInt(), in.getLong(), in.getLong());
       case BIND ->
           new Bind(
-              in.getLong(), in.getInt(), readText(in), in.getInt(), readText(in), readText(in));
+              in.getLong(),
+              in.getInt(),
+              readText(in),
+              in.getInt(),
+              RESOURCES.get(in.get()),
+              readText(in),
+              readText(in));
       case UNBIND -> new Unbind(in.getLong(), in.getInt());
       case PURGE -> new Purge(in.getLong(), readText(in), readText(in));
       case BOUND_ALL -> new BoundAll();
       case STAGE -> new Stage(readLease(in));
       case CANCEL -> new Cancel(in.getLong());
       case RECLAIM -> new Reclaim(in.getLong());
-      case ANSWER -> new Answer(in.getLong(), in.getLong(), readText(in));
+      case ANSWER -> new Answer(in.getLong(), in.getLong(), readShape(in), readText(in));
       case ACCESSES -> new Accesses(readList(in, () -> readAccess(in)));
       case LEASES -> new Leases(readList(in, () -> readState(in)));
       case HELD_LEASE -> new HeldLease(readLease(in), readState(in));
@@ -225,6 +246,22 @@ public final class FrameCodec {
       case TROUBLE -> new Trouble(readText(in), readText(in));
       default -> throw new ProtocolException("unknown frame kind " + kind);
     };
+  }
+
+  private static void writeShape(@Nullable Shape shape, DataOutputStream out) throws IOException {
+    out.writeBoolean(shape != null);
+    if (shape != null) {
+      out.writeLong(shape.amount());
+      out.writeLong(shape.unitAmount());
+      out.writeByte(MEASURES.indexOf(shape.measure()));
+      out.writeInt(shape.depth());
+    }
+  }
+
+  private static @Nullable Shape readShape(ByteBuffer in) {
+    return in.get() == 0
+        ? null
+        : new Shape(in.getLong(), in.getLong(), MEASURES.get(in.get()), in.getInt());
   }
 
   private static void writeLease(Lease lease, DataOutputStream out) throws IOException {

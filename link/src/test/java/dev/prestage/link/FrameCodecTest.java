@@ -8,7 +8,10 @@ import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Range;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -30,7 +33,7 @@ class FrameCodecTest {
     units.set(100_000);
     return List.of(
         new Frame.Hello(FrameCodec.VERSION, 4711, -5),
-        new Frame.Bind(1, 2, "vm-ü", 3, "default", "debian 12.raw"),
+        new Frame.Bind(1, 2, "vm-ü", 3, ResourceType.MEMORY_PAGE, "default", "debian 12.raw"),
         new Frame.Unbind(9, 2),
         new Frame.Purge(10, "default", "debian 12.raw"),
         new Frame.BoundAll(),
@@ -39,7 +42,8 @@ class FrameCodecTest {
                 Long.MAX_VALUE, 1, new Range(2, 1L << 39, 64), 3, 0.7f, 6, -1, Long.MAX_VALUE)),
         new Frame.Cancel(8),
         new Frame.Reclaim(9),
-        new Frame.Answer(1, 1L << 40, ""),
+        new Frame.Answer(1, 1L << 40, null, "no"),
+        new Frame.Answer(2, 9, new Shape(9, 3, Measure.CONNECTIONS, 3), ""),
         new Frame.Accesses(
             List.of(
                 new Frame.AccessRecord(1, 2, 3, 4, 5, AccessType.WRITE, Cause.READAHEAD, true, -1),

@@ -6,6 +6,7 @@ import dev.prestage.dataplane.Options.OriginOptions;
 import dev.prestage.dataplane.Options.TierOptions;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.fault.Faults;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import dev.prestage.link.Frame.AccessRecord;
 import dev.prestage.link.FrameCodec;
@@ -59,7 +60,15 @@ public final class BootRecorder implements AutoCloseable {
     Link link =
         Link.connect(
             linkSocket, new Frame.Hello(FrameCodec.VERSION, ProcessHandle.current().pid(), 1));
-    link.send(new Frame.Bind(1, 1, "guest", 1, "default", absolute.getFileName().toString()));
+    link.send(
+        new Frame.Bind(
+            1,
+            1,
+            "guest",
+            1,
+            ResourceType.FILE_BLOCK,
+            "default",
+            absolute.getFileName().toString()));
     awaitAttached(link);
     PrintWriter out = new PrintWriter(Files.newBufferedWriter(log, StandardCharsets.UTF_8));
     out.println("start_epoch_us,end_epoch_us,offset,length");

@@ -9,6 +9,7 @@ import dev.prestage.dataplane.Options;
 import dev.prestage.dataplane.Options.OriginOptions;
 import dev.prestage.dataplane.Options.TierOptions;
 import dev.prestage.engine.fault.Faults;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;
 import dev.prestage.link.Link;
@@ -51,7 +52,7 @@ class BootReplayTest {
                 new TierOptions("tier", folder.resolve("tier"), 64 << 20, "ssd")),
             new HostClock());
     link = Link.connect(folder.resolve("link.sock"), new Frame.Hello(FrameCodec.VERSION, 1, 1));
-    link.send(new Frame.Bind(1, 1, "vm", 1, "default", "image"));
+    link.send(new Frame.Bind(1, 1, "vm", 1, ResourceType.FILE_BLOCK, "default", "image"));
     while (!(link.receive() instanceof Frame.Answer)) {
       // Until the export is there.
     }

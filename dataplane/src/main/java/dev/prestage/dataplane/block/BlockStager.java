@@ -1,5 +1,8 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.edge.Doorbell;
+import dev.prestage.dataplane.edge.Edge;
+import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.stage.Stager;
@@ -42,9 +45,6 @@ public final class BlockStager implements Stager, AutoCloseable {
   private final ImageWatch watch;
   // Guarded by `lock`.
   private final Map<Integer, BlockSpace> spaces = new HashMap<>();
-
-  /// A lease with its state, for a new control plane.
-  public record Held(Lease lease, LeaseState state) {}
 
   /// Hears of extents that are not on this host, in runs.
   @FunctionalInterface
@@ -541,7 +541,7 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   /// All leases that a new control plane must know of: live ones, and those that ended while nobody
   /// listened.
-  public List<Held> takeHeld() {
+  public List<Edge.Held> takeHeld() {
     lock.enter();
     try {
       return lock.book().takeHeld();
@@ -563,6 +563,18 @@ public final class BlockStager implements Stager, AutoCloseable {
       sink.origin(
           queue.origin.name(), queue.fetches.sum(), queue.fetchedBytes.sum(), queue.errors.sum());
     }
+  }
+
+  /// Gives back what is ready and was not demanded, of leases whose time is over.
+  public void giveBackExpired(long nowNanos) {
+    List<Long> expired;
+    lock.enter();
+    try {
+      expired = lock.book().expired(nowNanos);
+    } finally {
+      lock.leave();
+    }
+    expired.forEach(this::reclaim);
   }
 
   /// How many reads wait for an origin.

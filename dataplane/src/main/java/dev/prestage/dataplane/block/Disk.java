@@ -1,6 +1,9 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.edge.AccessRing;
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.time.Clock;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
@@ -150,7 +153,8 @@ public final class Disk {
   }
 
   private void record(long offset, int length, long arrived, boolean waited, long latency) {
-    if (!ring.offer(vm, space.id(), offset, length, arrived, waited, latency)) {
+    if (!ring.offer(
+        vm, space.id(), offset, length, arrived, AccessType.READ, Cause.DEMAND, waited, latency)) {
       dropped.increment();
     }
   }

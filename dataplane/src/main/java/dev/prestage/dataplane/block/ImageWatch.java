@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.edge.Trouble;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.time.Clock;
@@ -224,6 +225,14 @@ final class LeaseBook {
     }
   }
 
+  /// The leases whose time is over.
+  List<Long> expired(long nowNanos) {
+    return leases.values().stream()
+        .filter(live -> live.lease.untilNanos() < nowNanos)
+        .map(live -> live.lease.id())
+        .toList();
+  }
+
   boolean hasChanges() {
     return !changed.isEmpty();
   }
@@ -236,10 +245,10 @@ final class LeaseBook {
   }
 
   /// All leases that are live, or have ended since the last [#takeChanged].
-  List<BlockStager.Held> takeHeld() {
+  List<Edge.Held> takeHeld() {
     var held = new LinkedHashSet<>(changed);
     held.addAll(leases.values());
     changed.clear();
-    return held.stream().map(lease -> new BlockStager.Held(lease.lease, lease.state())).toList();
+    return held.stream().map(lease -> new Edge.Held(lease.lease, lease.state())).toList();
   }
 }

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;

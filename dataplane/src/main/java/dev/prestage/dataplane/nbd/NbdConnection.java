@@ -2,8 +2,8 @@ package dev.prestage.dataplane.nbd;
 
 import dev.prestage.dataplane.block.Disk;
 import dev.prestage.dataplane.block.PendingRead;
-import dev.prestage.dataplane.block.Trouble;
 import dev.prestage.dataplane.block.VerifiedReader;
+import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.engine.time.Clock;
 import java.io.EOFException;
 import java.io.IOException;

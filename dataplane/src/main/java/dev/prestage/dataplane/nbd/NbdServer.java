@@ -1,7 +1,7 @@
 package dev.prestage.dataplane.nbd;
 
 import dev.prestage.dataplane.block.Disk;
-import dev.prestage.dataplane.block.Trouble;
+import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.UnixSockets;
 import java.io.IOException;

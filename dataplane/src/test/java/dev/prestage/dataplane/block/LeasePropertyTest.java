@@ -3,6 +3,8 @@ package dev.prestage.dataplane.block;
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.prestage.dataplane.edge.AccessRing;
+import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.Range;

@@ -3,6 +3,7 @@ package dev.prestage.dataplane.block;
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.resource.Range;
 import java.io.IOException;

@@ -2,6 +2,7 @@ package dev.prestage.dataplane.block;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.link.host.HostClock;
 import java.io.IOException;
 import java.time.Duration;

@@ -1,4 +1,4 @@
-package dev.prestage.dataplane.block;
+package dev.prestage.dataplane.edge;
 
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;

@@ -1,7 +1,10 @@
-package dev.prestage.dataplane.block;
+package dev.prestage.dataplane.edge;
 
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.List;
 
 /// The accesses on their way to the control plane: a bounded queue that many threads fill and one
 /// empties. Nothing here blocks or allocates; what does not fit is the caller's to count.
@@ -18,11 +21,13 @@ public final class AccessRing {
   public interface Sink {
     /// Takes one access.
     void accept(
-        int vm,
+        int binding,
         int space,
         long offset,
-        int sizeBytes,
+        int amount,
         long timeNanos,
+        AccessType type,
+        Cause cause,
         boolean waited,
         long latencyNanos);
   }
@@ -40,6 +45,10 @@ public final class AccessRing {
 
   private static final int WORDS = 5;
   private static final long WAITED = 1L << 32;
+  private static final int TYPE_SHIFT = 33;
+  private static final int CAUSE_SHIFT = 35;
+  private static final List<AccessType> TYPES = List.of(AccessType.values());
+  private static final List<Cause> CAUSES = List.of(Cause.values());
 
   private final int mask;
   private final long[] sequences;
@@ -69,13 +78,21 @@ public final class AccessRing {
     }
   }
 
+  private static long kind(AccessType type, Cause cause, boolean waited) {
+    return ((long) TYPES.indexOf(type) << TYPE_SHIFT)
+        | ((long) CAUSES.indexOf(cause) << CAUSE_SHIFT)
+        | (waited ? WAITED : 0);
+  }
+
   /// Adds an access; false if the ring is full.
   public boolean offer(
-      int vm,
+      int binding,
       int space,
       long offset,
-      int sizeBytes,
+      int amount,
       long timeNanos,
+      AccessType type,
+      Cause cause,
       boolean waited,
       long latencyNanos) {
     long position = (long) TAIL.getVolatile(this);
@@ -87,9 +104,9 @@ public final class AccessRing {
       }
       if (turn == 0 && TAIL.compareAndSet(this, position, position + 1)) {
         int at = slot * WORDS;
-        words[at] = ((long) vm << 32) | (space & 0xffffffffL);
+        words[at] = ((long) binding << 32) | (space & 0xffffffffL);
         words[at + 1] = offset;
-        words[at + 2] = (sizeBytes & 0xffffffffL) | (waited ? WAITED : 0);
+        words[at + 2] = (amount & 0xffffffffL) | kind(type, cause, waited);
         words[at + 3] = timeNanos;
         words[at + 4] = latencyNanos;
         SEQUENCE.setVolatile(sequences, slot, position + 1);
@@ -116,6 +133,8 @@ public final class AccessRing {
           words[at + 1],
           (int) words[at + 2],
           words[at + 3],
+          TYPES.get((int) (words[at + 2] >> TYPE_SHIFT) & 3),
+          CAUSES.get((int) (words[at + 2] >> CAUSE_SHIFT) & 3),
           (words[at + 2] & WAITED) != 0,
           words[at + 4]);
       SEQUENCE.setRelease(sequences, slot, head + mask + 1);

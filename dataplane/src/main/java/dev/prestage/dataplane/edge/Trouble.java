@@ -1,4 +1,4 @@
-package dev.prestage.dataplane.block;
+package dev.prestage.dataplane.edge;
 
 /// Where things go that a person should know: full disk, dead origin, corrupt extent. Any thread
 /// may report, at any rate; the receiver thins repetitions out.

@@ -1,7 +1,9 @@
-package dev.prestage.dataplane.block;
+package dev.prestage.dataplane.edge;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -18,32 +20,51 @@ final class AccessRingTest {
     var ring = new AccessRing(4, doorbell);
     List<String> out = new ArrayList<>();
     AccessRing.Sink sink =
-        (vm, space, offset, size, time, waited, latency) ->
-            out.add(vm + "/" + space + "@" + offset + "+" + size + " " + time + waited + latency);
+        (vm, space, offset, size, time, type, cause, waited, latency) ->
+            out.add(
+                vm + "/" + space + "@" + offset + "+" + size + " " + time + type + cause + waited
+                    + latency);
     for (int round = 0; round < 3; round++) {
       assertThat(ring.isEmpty()).isTrue();
-      assertThat(ring.offer(-1, 1 << 22, 1L << 50, 32 << 20, 9, true, -1)).isTrue();
-      assertThat(ring.offer(2, 3, 4, 5, 6, false, 7)).isTrue();
+      assertThat(
+              ring.offer(
+                  -1,
+                  1 << 22,
+                  1L << 50,
+                  32 << 20,
+                  9,
+                  AccessType.UNKNOWN,
+                  Cause.MAINTENANCE,
+                  true,
+                  -1))
+          .isTrue();
+      assertThat(ring.offer(2, 3, 4, 5, 6, AccessType.WRITE, Cause.DEMAND, false, 7)).isTrue();
       assertThat(ring.isEmpty()).isFalse();
       assertThat(ring.drain(sink, 1)).isEqualTo(1);
       assertThat(ring.drain(sink, 9)).isEqualTo(1);
       assertThat(out)
-          .containsExactly("-1/4194304@1125899906842624+33554432 9true-1", "2/3@4+5 6false7");
+          .containsExactly(
+              "-1/4194304@1125899906842624+33554432 9UNKNOWNMAINTENANCEtrue-1",
+              "2/3@4+5 6WRITEDEMANDfalse7");
       out.clear();
     }
+  }
+
+  private static boolean offer(AccessRing ring, long offset) {
+    return ring.offer(0, 0, offset, 1, 0, AccessType.READ, Cause.DEMAND, false, 0);
   }
 
   @Test
   void aFullRingRefusesAndTakesAgainOnceDrained() {
     var ring = new AccessRing(4, doorbell);
     for (int i = 0; i < 4; i++) {
-      assertThat(ring.offer(0, 0, i, 1, 0, false, 0)).isTrue();
+      assertThat(offer(ring, i)).isTrue();
     }
-    assertThat(ring.offer(0, 0, 4, 1, 0, false, 0)).isFalse();
-    assertThat(ring.drain((_, _, _, _, _, _, _) -> {}, 2)).isEqualTo(2);
-    assertThat(ring.offer(0, 0, 5, 1, 0, false, 0)).isTrue();
-    assertThat(ring.offer(0, 0, 6, 1, 0, false, 0)).isTrue();
-    assertThat(ring.offer(0, 0, 7, 1, 0, false, 0)).isFalse();
+    assertThat(offer(ring, 4)).isFalse();
+    assertThat(ring.drain((_, _, _, _, _, _, _, _, _) -> {}, 2)).isEqualTo(2);
+    assertThat(offer(ring, 5)).isTrue();
+    assertThat(offer(ring, 6)).isTrue();
+    assertThat(offer(ring, 7)).isFalse();
   }
 
   @Test
@@ -60,7 +81,7 @@ final class AccessRingTest {
           Thread.ofPlatform()
               .start(() -> {
                 for (int i = 0; i < each; i++) {
-                  if (ring.offer(vm, vm, i, i, i, true, i)) {
+                  if (ring.offer(vm, vm, i, i, i, AccessType.READ, Cause.DEMAND, true, i)) {
                     accepted.incrementAndGet();
                   }
                 }
@@ -73,7 +94,7 @@ final class AccessRingTest {
     while (running.get() > 0 || !ring.isEmpty()) {
       int count =
           ring.drain(
-              (vm, space, offset, size, time, waited, latency) -> {
+              (vm, space, offset, size, time, _, _, _, latency) -> {
                 assertThat(space).isEqualTo(vm);
                 assertThat(offset).isEqualTo(time).isEqualTo(size).isEqualTo(latency);
                 assertThat(offset).as("in order").isGreaterThan(last[vm]);

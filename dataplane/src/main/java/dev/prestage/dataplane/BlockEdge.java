@@ -1,0 +1,178 @@
+package dev.prestage.dataplane;
+
+import dev.prestage.dataplane.block.BlockSpace;
+import dev.prestage.dataplane.block.BlockStager;
+import dev.prestage.dataplane.block.DirectoryOrigin;
+import dev.prestage.dataplane.block.Disk;
+import dev.prestage.dataplane.block.FaultyOrigin;
+import dev.prestage.dataplane.block.FileStorage;
+import dev.prestage.dataplane.block.Origin;
+import dev.prestage.dataplane.block.Tier;
+import dev.prestage.dataplane.edge.Edge;
+import dev.prestage.dataplane.edge.Host;
+import dev.prestage.dataplane.nbd.NbdServer;
+import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
+import dev.prestage.engine.stage.Stager;
+import dev.prestage.link.Frame;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/// Disks of VMs, read over NBD. Its parts are wired here and nowhere else:
+///
+/// ```
+///   NbdServer ─▶ Disk ─▶ Tier ◀── BlockStager ◀── Origins
+///                 │                   ▲
+///                 ▼                   │
+///             AccessRing            leases
+/// ```
+final class BlockEdge implements Edge {
+  private final Parts parts = new Parts();
+  private final AttachedDisks disks;
+  private final Tier tier;
+  private final BlockStager stager;
+  private final NbdServer nbd;
+  private final @Nullable InetSocketAddress nbdAddress;
+
+  BlockEdge(Options options, Host host) throws IOException {
+    try {
+      this.tier =
+          new Tier(
+              options.tier().name(),
+              options.tier().capacityBytes(),
+              new FileStorage(options.tier().directory()),
+              host.clock(),
+              host.trouble());
+      List<Origin> origins = new ArrayList<>();
+      for (Options.OriginOptions origin : options.origins()) {
+        origins.add(
+            FaultyOrigin.of(
+                new DirectoryOrigin(origin.name(), origin.directory(), origin.anyFormat()),
+                origin.faults()));
+      }
+      this.stager =
+          parts.own(
+              new BlockStager(
+                  origins, tier, options.block(), host.clock(), host.trouble(), host.doorbell()));
+      this.disks =
+          parts.own(
+              new AttachedDisks(
+                  new Attachments(options.stateDirectory()),
+                  stager,
+                  host.ring(),
+                  host.clock(),
+                  host.trouble()));
+      disks.restore();
+      this.nbd =
+          parts.own(
+              new NbdServer(
+                  disks, options.limits(), host.clock(), host.trouble(), options.nbdSocket()));
+      this.nbdAddress = options.nbdAddress() == null ? null : nbd.listenOn(options.nbdAddress());
+      disks.onChange(nbd::disconnect, space -> host.ready().accept(space.id()));
+    } catch (IOException | RuntimeException e) {
+      parts.closeAfter(e);
+      throw e;
+    }
+  }
+
+  /// Where disks are read over TCP, or null.
+  @Nullable InetSocketAddress nbdAddress() {
+    return nbdAddress;
+  }
+
+  @Override
+  public ResourceType type() {
+    return ResourceType.FILE_BLOCK;
+  }
+
+  @Override
+  public Shape open(Frame.Bind bind) throws IOException {
+    return Shape.blocks(disks.attach(bind));
+  }
+
+  @Override
+  public void close(int binding) throws IOException {
+    disks.detach(binding);
+  }
+
+  @Override
+  public void keepOnly(Set<String> names) throws IOException {
+    disks.keepOnly(names);
+  }
+
+  @Override
+  public long purge(String tenant, String source) throws IOException {
+    return tier.purge(tenant, source);
+  }
+
+  @Override
+  public Stager stager() {
+    return stager;
+  }
+
+  @Override
+  public Set<Integer> spaces() {
+    return disks.all().stream().map(disk -> disk.space().id()).collect(Collectors.toSet());
+  }
+
+  @Override
+  public BitSet ready(int id) {
+    BlockSpace space = stager.space(id);
+    return space == null ? new BitSet() : space.resident();
+  }
+
+  @Override
+  public List<Held> takeHeld() {
+    return stager.takeHeld();
+  }
+
+  @Override
+  public boolean hasNews() {
+    return stager.hasNews();
+  }
+
+  @Override
+  public void takeNews(News to) {
+    to.changed(stager.takeChanged());
+    stager.takeEvicted(to::gone);
+  }
+
+  @Override
+  public void giveBackExpired(long nowNanos) {
+    stager.giveBackExpired(nowNanos);
+  }
+
+  @Override
+  public void count(List<Frame.Counter> into) {
+    for (Disk disk : disks.all()) {
+      into.add(new Frame.Counter("demand_reads", disk.name(), disk.reads()));
+      into.add(new Frame.Counter("demand_waits", disk.name(), disk.waits()));
+      into.add(new Frame.Counter("demand_bytes", disk.name(), disk.bytes()));
+      into.add(new Frame.Counter("accesses_dropped", disk.name(), disk.dropped()));
+      into.add(new Frame.Counter("disk_connections", disk.name(), nbd.connections(disk)));
+      into.add(new Frame.Counter("disk_served", disk.name(), disk.isRefused() ? 0 : 1));
+    }
+    disks.waiting().forEach(name -> into.add(new Frame.Counter("disk_served", name, 0)));
+    stager.count((name, fetches, bytes, errors) -> {
+      into.add(new Frame.Counter("fetches", name, fetches));
+      into.add(new Frame.Counter("fetched_bytes", name, bytes));
+      into.add(new Frame.Counter("origin_errors", name, errors));
+    });
+    into.add(new Frame.Counter("tier_used_bytes", tier.name(), tier.usedBytes()));
+    into.add(new Frame.Counter("tier_capacity_bytes", tier.name(), tier.capacityBytes()));
+    into.add(new Frame.Counter("tier_corrupt_extents", tier.name(), tier.corruptExtents()));
+    into.add(new Frame.Counter("connections", "", nbd.connections()));
+  }
+
+  /// Stops serving. The tier keeps what it has for the next start.
+  @Override
+  public void close() throws IOException {
+    parts.close();
+  }
+}

@@ -1,0 +1,6 @@
+/// An edge of levels, as a broker of connections would be one: for tests of what is the same for
+/// all edges.
+@NullMarked
+package dev.prestage.dataplane.levels;
+
+import org.jspecify.annotations.NullMarked;
