@@ -256,7 +256,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     boolean answered = record.latencyNanos() != Access.PENDING;
     boolean seenBefore = record.waited() && answered;
     Shape shape = binding.space().shape();
-    long run = engine.runOf(binding.id(), record.timeNanos());
+    long run = engine.runOf(binding.id(), record.type(), record.timeNanos());
     long end = Math.min(shape.amount(), record.offset() + record.amount());
     for (long at = Math.max(0, record.offset()); at < end; ) {
       long index = at / shape.unitAmount();

@@ -1,6 +1,7 @@
 package dev.prestage.engine;
 
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.access.Feedback;
 import dev.prestage.engine.access.Lease;
@@ -259,32 +260,44 @@ public final class Engine {
   /// a start begins a run: a VM manager that says nothing is served too. Touches just after a stop
   /// are the tail of the run that ended.
   ///
+  /// @param type what was done; giving something up begins no run
   /// @param timeNanos when it was asked for
-  public long runOf(int binding, long timeNanos) {
+  public long runOf(int binding, AccessType type, long timeNanos) {
     Binding bound = bindings.get(binding);
     Copy copy = bound == null ? null : copies.get(bound.vm().id());
     if (copy == null) {
       return Access.NO_RUN;
     }
-    if (copy.run == null && timeNanos > copy.stoppedNanos + TAIL_NANOS) {
+    if (copy.run == null
+        && type != AccessType.RELEASE
+        && timeNanos > copy.stoppedNanos + TAIL_NANOS) {
       begin(copy, timeNanos);
     }
     return copy.run == null ? Access.NO_RUN : copy.run.id;
   }
 
-  /// A VM touched something, in a run that [#runOf] named.
+  /// A VM touched something or gave it up, in a run that [#runOf] named.
   public void accessed(Access access) {
     Binding binding = bindings.get(access.binding());
     Copy copy = binding == null ? null : copies.get(binding.vm().id());
     if (binding == null || copy == null || access.cause() != Cause.DEMAND) {
       return;
     }
-    planner.demanded(access.resource());
+    boolean released = access.type() == AccessType.RELEASE;
+    if (released) {
+      planner.released(access.resource());
+    } else {
+      planner.demanded(access.resource());
+    }
     Run run = copy.run;
     if (run != null && run.id == access.run()) {
       Forecaster.Cursor cursor = cursor(run, binding, access.timeNanos());
-      cursor.observe(access);
-      run.last = cursor;
+      if (released) {
+        cursor.released(access);
+      } else {
+        cursor.observe(access);
+        run.last = cursor;
+      }
       copy.touched = true;
     }
   }

@@ -155,7 +155,7 @@ final class SimulatedHost implements Stager, Models {
       engine.accessed(
           new Access(
               disk.id(),
-              engine.runOf(disk.id(), clock.nanos()),
+              engine.runOf(disk.id(), AccessType.READ, clock.nanos()),
               resource,
               clock.nanos(),
               AccessType.READ,
@@ -174,6 +174,24 @@ final class SimulatedHost implements Stager, Models {
       }
     }
     return waits;
+  }
+
+  /// A guest gives a level up, and its host does not keep it.
+  void release(Binding binding, long unit) {
+    long resource = Resource.of(binding.space().id(), unit);
+    resident.remove(resource);
+    engine.accessed(
+        new Access(
+            binding.id(),
+            engine.runOf(binding.id(), AccessType.RELEASE, clock.nanos()),
+            resource,
+            clock.nanos(),
+            AccessType.RELEASE,
+            1,
+            Cause.DEMAND,
+            false,
+            0));
+    engine.planTouched();
   }
 
   private void demand(long resource) {

@@ -66,7 +66,12 @@ public final class FrameCodec {
 
   // The place in the list is the number on the wire; new ones go to the end.
   private static final List<AccessType> TYPES =
-      List.of(AccessType.READ, AccessType.WRITE, AccessType.EXECUTE, AccessType.UNKNOWN);
+      List.of(
+          AccessType.READ,
+          AccessType.WRITE,
+          AccessType.EXECUTE,
+          AccessType.UNKNOWN,
+          AccessType.RELEASE);
   private static final List<ResourceType> RESOURCES =
       List.of(
           ResourceType.FILE_BLOCK,

@@ -46,7 +46,7 @@ public final class AccessRing {
   private static final int WORDS = 5;
   private static final long WAITED = 1L << 32;
   private static final int TYPE_SHIFT = 33;
-  private static final int CAUSE_SHIFT = 35;
+  private static final int CAUSE_SHIFT = 36;
   private static final List<AccessType> TYPES = List.of(AccessType.values());
   private static final List<Cause> CAUSES = List.of(Cause.values());
 
@@ -133,7 +133,7 @@ public final class AccessRing {
           words[at + 1],
           (int) words[at + 2],
           words[at + 3],
-          TYPES.get((int) (words[at + 2] >> TYPE_SHIFT) & 3),
+          TYPES.get((int) (words[at + 2] >> TYPE_SHIFT) & 7),
           CAUSES.get((int) (words[at + 2] >> CAUSE_SHIFT) & 3),
           (words[at + 2] & WAITED) != 0,
           words[at + 4]);

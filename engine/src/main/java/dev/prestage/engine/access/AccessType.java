@@ -5,5 +5,9 @@ public enum AccessType {
   READ,
   WRITE,
   EXECUTE,
+
+  /// A level was given up again: it is no touch, and begins no run.
+  RELEASE,
+
   UNKNOWN
 }

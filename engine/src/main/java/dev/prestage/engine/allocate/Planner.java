@@ -215,12 +215,13 @@ public final class Planner {
     long latest = seed.dueNanos() + COALESCED_NANOS;
     long first = seed.index();
     long end = first + 1;
-    while (end - first < room && joins(end, latest, forecast, seed.threshold(), residency)) {
+    while (end - first < room
+        && joins(seed.index(), end, latest, forecast, seed.threshold(), residency)) {
       end++;
     }
     while (end - first < room
         && first > 0
-        && joins(first - 1, latest, forecast, seed.threshold(), residency)) {
+        && joins(seed.index(), first - 1, latest, forecast, seed.threshold(), residency)) {
       first--;
     }
     return new Wanted(
@@ -232,8 +233,13 @@ public final class Planner {
   }
 
   private static boolean joins(
-      long index, long latestNanos, Forecast forecast, double threshold, Residency residency) {
-    if (!residency.isOpen(index)) {
+      long seed,
+      long index,
+      long latestNanos,
+      Forecast forecast,
+      double threshold,
+      Residency residency) {
+    if (!residency.isOpen(index) || !residency.space().shape().belongTogether(seed, index)) {
       return false;
     }
     int row = forecast.row(Resource.of(residency.space().id(), index));
@@ -367,6 +373,14 @@ public final class Planner {
     // A guest may ask beyond the end; it is answered with an error, and nothing came.
     if (residency != null && Resource.index(resource) < residency.space().units()) {
       residency.resident(Resource.index(resource), 1, true);
+    }
+  }
+
+  /// A guest gave a level up: whoever wants it again may have it staged again.
+  public void released(long resource) {
+    Residency residency = spaces.get(Resource.space(resource));
+    if (residency != null && Resource.index(resource) < residency.space().units()) {
+      residency.resident(Resource.index(resource), 1, false);
     }
   }
 

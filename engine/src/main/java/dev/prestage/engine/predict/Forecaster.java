@@ -24,6 +24,9 @@ public interface Forecaster {
     /// The copy touched something. Called for demand only, in the order of demand.
     void observe(Access access);
 
+    /// The copy gave up what it had touched, and may touch it again.
+    default void released(Access access) {}
+
     /// Adds what the copy is expected to touch within the horizon. Asking changes nothing.
     ///
     /// @param nowNanos the time of the question

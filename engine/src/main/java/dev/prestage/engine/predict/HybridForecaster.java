@@ -129,6 +129,11 @@ public final class HybridForecaster implements Forecaster {
     }
 
     @Override
+    public void released(Access access) {
+      run.released(access.resource());
+    }
+
+    @Override
     public void forecast(long nowNanos, long horizonNanos, Forecast into) {
       long gap = Math.max(1, (long) gapNanos);
       run.forecast(nowNanos, horizonNanos, into);

@@ -8,8 +8,10 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedSet;
 import java.util.Set;
 
 /// The launch profile of a program: for each resource the share of runs that touched it, and its
@@ -223,8 +225,13 @@ final class RunSet {
   /// One copy's progress through the set.
   final class Run {
     private final long startNanos;
+
+    /// What is touched now, and so not expected.
     private final Set<Long> seen = new HashSet<>();
-    private final List<Long> touched = new ArrayList<>();
+
+    /// What was ever touched, in order of first touch.
+    private final SequencedSet<Long> touched = new LinkedHashSet<>();
+
     private final List<Long> offsets = new ArrayList<>();
 
     private Run(long startNanos) {
@@ -237,10 +244,14 @@ final class RunSet {
     }
 
     void observe(Access access) {
-      if (touched.size() < MAX_RESOURCES && seen.add(access.resource())) {
-        touched.add(access.resource());
+      seen.add(access.resource());
+      if (touched.size() < MAX_RESOURCES && touched.add(access.resource())) {
         offsets.add(Math.clamp(access.timeNanos() - startNanos, 0, MAX_OFFSET_NANOS));
       }
+    }
+
+    void released(long resource) {
+      seen.remove(resource);
     }
 
     void forecast(long nowNanos, long horizonNanos, Forecast into) {
@@ -256,7 +267,7 @@ final class RunSet {
     }
 
     void stop() {
-      learn(touched, offsets.stream().mapToLong(Long::longValue).toArray());
+      learn(List.copyOf(touched), offsets.stream().mapToLong(Long::longValue).toArray());
     }
   }
 }

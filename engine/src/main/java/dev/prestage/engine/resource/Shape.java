@@ -32,6 +32,11 @@ public record Shape(long amount, long unitAmount, Measure measure, int depth) {
     return (amount - 1) / unitAmount + 1;
   }
 
+  /// Whether two units may stand in one lease: levels of one meter, or any of a set.
+  public boolean belongTogether(long one, long other) {
+    return depth == 1 || one / depth == other / depth;
+  }
+
   /// The amount of `count` units from `first` on; the end cuts it short.
   public long amount(long first, int count) {
     return Math.min(count * unitAmount, amount - first * unitAmount);

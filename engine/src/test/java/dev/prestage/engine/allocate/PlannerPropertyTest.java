@@ -93,7 +93,7 @@ class PlannerPropertyTest {
               Duration.ofSeconds(20),
               random.nextInt(8),
               seed % 2 == 0 ? Double.POSITIVE_INFINITY : 0.25 * (1 + random.nextInt(40)));
-      for (int vm = 0; vm < 4; vm++) {
+      for (int vm = 0; vm < 5; vm++) {
         disks.add(
             new Binding(
                 vm, new Vm(vm, "vm" + vm, program), "disk0", spaces.get(vm % spaces.size())));
@@ -133,7 +133,13 @@ class PlannerPropertyTest {
         case 4, 5, 6, 7, 8, 9 -> stagerWorks();
         case 10, 11, 12 -> report();
         case 13 -> repeatOldReports();
-        case 14 -> demand();
+        case 14 -> {
+          if (random.nextInt(3) == 0) {
+            release();
+          } else {
+            demand();
+          }
+        }
         case 15 -> evict();
         case 16 -> tick();
         case 17 -> stop();
@@ -267,6 +273,14 @@ class PlannerPropertyTest {
       }
     }
 
+    /// A guest gives a level up; its host keeps it ready or does not.
+    private void release() {
+      Space levels = spaces.getLast();
+      int index = random.nextInt((int) levels.units());
+      tier(levels.id()).set(index, random.nextBoolean());
+      planner.released(Resource.of(levels.id(), index));
+    }
+
     private void evict() {
       Binding disk = disks.get(random.nextInt(disks.size()));
       int first = random.nextInt((int) disk.space().units());
@@ -350,6 +364,9 @@ class PlannerPropertyTest {
       }
       Space space = spaces.get(lease.space());
       assertThat(lease.first() + lease.units()).isLessThanOrEqualTo(space.units());
+      assertThat(space.shape().belongTogether(lease.first(), lease.range().end() - 1))
+          .as("levels of one meter")
+          .isTrue();
       assertThat(lease.dueNanos()).as("due-time order").isGreaterThanOrEqualTo(lastDue);
       lastDue = lease.dueNanos();
       grantedSinceStart += lease.units();
@@ -435,7 +452,7 @@ class PlannerPropertyTest {
       for (LeaseLedger.Entry entry : planner.ledger().live()) {
         Lease lease = entry.lease();
         inFlight += Long.bitCount(entry.inFlight());
-        bytes += (long) Long.bitCount(entry.live()) * Shape.BLOCK_BYTES;
+        bytes += Long.bitCount(entry.live()) * spaces.get(lease.space()).shape().unitAmount();
         forEach(
             lease,
             entry.live(),

@@ -167,7 +167,7 @@ public final class Prestage implements Policy {
         engine.accessed(
             new Access(
                 binding.id(),
-                engine.runOf(binding.id(), nowNanos),
+                engine.runOf(binding.id(), type, nowNanos),
                 Resource.of(SPACE, page),
                 nowNanos,
                 type,
