@@ -150,6 +150,11 @@ final class LeaseBook {
           lease.redundant |= bit;
         }
         touched(lease);
+      } else if (kept && (lease.idle() & bit) != 0) {
+        // It had the extent ready and nobody had used it: that copy was lost, or this fetch would
+        // not have been. Who is told of the loss later must not find two leases.
+        lease.failed |= bit;
+        touched(lease);
       } else if (kept && lease == begunFor && (lease.late & bit) != 0) {
         lease.ready |= bit;
         touched(lease);

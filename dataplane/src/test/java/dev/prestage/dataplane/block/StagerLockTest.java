@@ -40,7 +40,9 @@ final class StagerLockTest {
                       new Lease(1, 8, new Range(1, EXTENT, 1), 0, 1, 0, 0, Long.MAX_VALUE), space));
       queue.stage(lease);
       Fetch fetch = requireNonNull(queue.next(0));
+      space.flights.remove(EXTENT, fetch);
       assertThat(lock.book().land(space, EXTENT, fetch.lease, true)).isTrue();
+      queue.over(fetch);
     } finally {
       lock.leave();
     }
@@ -66,5 +68,29 @@ final class StagerLockTest {
     assertThat(lease.useful).isEqualTo(1);
     assertThat(lease.leadNanos).isEqualTo(DEMANDED_NANOS - READY_NANOS);
     assertThat(lock.hasNews()).isTrue();
+  }
+
+  /// The copy leaves the tier, and before its loss is told another lease has the extent fetched.
+  @Test
+  void anExtentThatIsStagedAgainEndsForWhoeverHadItReadyBefore() {
+    space.file.pinned.set(EXTENT);
+    lock.enter();
+    try {
+      LiveLease next =
+          requireNonNull(
+              lock.book()
+                  .add(
+                      new Lease(2, 8, new Range(1, EXTENT, 1), 0, 1, 0, 0, Long.MAX_VALUE), space));
+      assertThat(next.queued).isEqualTo(1);
+      space.queue.stage(next);
+      Fetch fetch = requireNonNull(space.queue.next(0));
+      assertThat(lock.book().land(space, EXTENT, fetch.lease, true)).isTrue();
+      assertThat(lease.failed).as("its copy was lost").isEqualTo(1);
+      assertThat(lock.book().giveBack(lease)).isEmpty();
+      assertThat(lock.book().giveBack(next)).containsExactly(EXTENT);
+      assertThat(next.hasEnded()).isTrue();
+    } finally {
+      lock.leave();
+    }
   }
 }
