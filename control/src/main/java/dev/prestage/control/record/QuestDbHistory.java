@@ -21,6 +21,7 @@ import io.questdb.griffin.SqlCompiler;
 import io.questdb.griffin.SqlException;
 import io.questdb.griffin.SqlExecutionContextImpl;
 import io.questdb.griffin.engine.functions.bind.BindVariableServiceImpl;
+import io.questdb.std.Numbers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -57,7 +58,7 @@ import org.jspecify.annotations.Nullable;
 /// under way.
 public final class QuestDbHistory implements AccessHistory {
   /// The version of the schema. A folder of an older one is read, of a newer one refused.
-  static final int VERSION = 1;
+  static final int VERSION = 2;
 
   private static final String VERSION_FILE = "version";
   private static final String VERSION_WORD = "prestage-history ";
@@ -87,19 +88,25 @@ public final class QuestDbHistory implements AccessHistory {
   private static final int CAUSE = 9;
   private static final int WAITED = 10;
   private static final int LATENCY = 11;
+  private static final int RUN = 12;
 
   private static final String CREATE =
       """
       CREATE TABLE IF NOT EXISTS access (
         time TIMESTAMP_NS, tenant SYMBOL, program SYMBOL, vm SYMBOL, type SYMBOL, space SYMBOL,
-        resource LONG, access SYMBOL, size INT, cause SYMBOL, waited BOOLEAN, latency LONG
+        resource LONG, access SYMBOL, size INT, cause SYMBOL, waited BOOLEAN, latency LONG,
+        run LONG
       ) TIMESTAMP(time) PARTITION BY HOUR BYPASS WAL\
       """;
+
+  /// What a table of version 1 lacks.
+  private static final String FROM_VERSION_1 =
+      "ALTER TABLE access ADD COLUMN IF NOT EXISTS run LONG";
 
   // Newest first, so that a limit stops the scan; the answer is turned round afterwards.
   private static final String SELECT =
       "SELECT time, tenant, program, vm, type, space, resource, access, size, cause, waited,"
-          + " latency FROM access WHERE time >= $1 AND time < $2";
+          + " latency, run FROM access WHERE time >= $1 AND time < $2";
   private static final String NEWEST_FIRST = " ORDER BY time DESC LIMIT $3";
   private static final String ALL = SELECT + NEWEST_FIRST;
   private static final String OF_PROGRAM = SELECT + " AND program = $4" + NEWEST_FIRST;
@@ -125,11 +132,15 @@ public final class QuestDbHistory implements AccessHistory {
     try {
       QuestDbLog.install();
       Path database = folder.resolve("db");
-      checkVersion(folder, database);
+      int found = version(folder, database);
       Files.createDirectories(database);
       this.configuration = new Configuration(folder, database);
       opened = new CairoEngine(configuration);
       opened.execute(CREATE, context(opened, configuration));
+      if (found < VERSION) {
+        opened.execute(FROM_VERSION_1, context(opened, configuration));
+        writeVersion(folder);
+      }
       this.writer = opened.getWriter(opened.verifyTableName(TABLE), "history");
       checkColumns(writer);
       this.engine = opened;
@@ -247,6 +258,9 @@ public final class QuestDbHistory implements AccessHistory {
     row.putSym(CAUSE, access.cause().name());
     row.putBool(WAITED, access.waited());
     row.putLong(LATENCY, access.latencyNanos());
+    if (access.run() != Access.NO_RUN) {
+      row.putLong(RUN, access.run());
+    }
     row.append();
   }
 
@@ -339,10 +353,16 @@ public final class QuestDbHistory implements AccessHistory {
                 record.getInt(SIZE),
                 Cause.valueOf(symbol(record, CAUSE)),
                 record.getBool(WAITED),
-                record.getLong(LATENCY)));
+                record.getLong(LATENCY),
+                run(record)));
       }
     }
     return List.copyOf(rows.reversed());
+  }
+
+  private static long run(Record record) {
+    long run = record.getLong(RUN);
+    return run == Numbers.LONG_NULL ? Access.NO_RUN : run;
   }
 
   private static String symbol(Record record, int column) {
@@ -387,7 +407,8 @@ public final class QuestDbHistory implements AccessHistory {
     }
   }
 
-  private static void checkVersion(Path folder, Path database) throws IOException {
+  /// The version of what is in the folder; an empty one gets this version.
+  private static int version(Path folder, Path database) throws IOException {
     Path file = folder.resolve(VERSION_FILE);
     if (!Files.exists(file)) {
       try (Stream<Path> content = Files.exists(database) ? Files.list(database) : Stream.empty()) {
@@ -401,10 +422,8 @@ public final class QuestDbHistory implements AccessHistory {
               true);
         }
       }
-      Path fresh = folder.resolve(VERSION_FILE + ".new");
-      Files.writeString(fresh, VERSION_WORD + VERSION + "\n");
-      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
-      return;
+      writeVersion(folder);
+      return VERSION;
     }
     String text = new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1).strip();
     int version = -1;
@@ -435,11 +454,18 @@ public final class QuestDbHistory implements AccessHistory {
               + "); upgrade, or move the folder away: a new history begins",
           null);
     }
+    return version;
+  }
+
+  private static void writeVersion(Path folder) throws IOException {
+    Path fresh = folder.resolve(VERSION_FILE + ".new");
+    Files.writeString(fresh, VERSION_WORD + VERSION + "\n");
+    Files.move(fresh, folder.resolve(VERSION_FILE), StandardCopyOption.ATOMIC_MOVE);
   }
 
   private static void checkColumns(TableWriter writer) {
-    if (writer.getMetadata().getColumnCount() != LATENCY + 1
-        || writer.getMetadata().getColumnIndexQuiet("latency") != LATENCY) {
+    if (writer.getMetadata().getColumnCount() != RUN + 1
+        || writer.getMetadata().getColumnIndexQuiet("run") != RUN) {
       throw new IllegalStateException("table access has other columns than schema " + VERSION);
     }
   }

@@ -99,7 +99,8 @@ final class FakeCommands implements Commands {
                       4096,
                       Cause.DEMAND,
                       true,
-                      5)));
+                      5,
+                      7)));
       case Command.ExportModel _ -> new Reply.Model(ByteBuffer.wrap(model));
       case Command.ImportModel _ -> new Reply.Imported("default", "web", 4, 3253);
       case Command.ShowHealth _ ->

@@ -14,6 +14,11 @@ import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import io.questdb.cairo.CairoEngine;
+import io.questdb.cairo.DefaultCairoConfiguration;
+import io.questdb.cairo.security.AllowAllSecurityContext;
+import io.questdb.griffin.SqlExecutionContextImpl;
+import io.questdb.griffin.engine.functions.bind.BindVariableServiceImpl;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -62,7 +67,8 @@ final class QuestDbHistoryTest {
                   65_536,
                   Cause.PREFETCH,
                   true,
-                  987_654_321));
+                  987_654_321,
+                  1));
     }
   }
 
@@ -226,6 +232,62 @@ final class QuestDbHistoryTest {
         .hasMessageContaining(file.toString())
         .hasMessageContaining("cannot be written")
         .hasMessageContaining("writable");
+  }
+
+  /// As version 1 made it, whose rows knew no run.
+  private void makeVersion1() throws Exception {
+    Files.createDirectories(folder.resolve("db"));
+    Files.writeString(folder.resolve("version"), "prestage-history 1\n");
+    var configuration = new DefaultCairoConfiguration(folder.resolve("db").toString());
+    try (var engine = new CairoEngine(configuration);
+        var context =
+            new SqlExecutionContextImpl(engine, 0)
+                .with(
+                    AllowAllSecurityContext.INSTANCE, new BindVariableServiceImpl(configuration))) {
+      engine.execute(
+          """
+          CREATE TABLE access (
+            time TIMESTAMP_NS, tenant SYMBOL, program SYMBOL, vm SYMBOL, type SYMBOL, space SYMBOL,
+            resource LONG, access SYMBOL, size INT, cause SYMBOL, waited BOOLEAN, latency LONG
+          ) TIMESTAMP(time) PARTITION BY HOUR BYPASS WAL\
+          """,
+          context);
+      engine.execute(
+          "INSERT INTO access VALUES ("
+              + START
+              + "::TIMESTAMP_NS, 'default', 'web', 'vm1', 'file-block', 'debian12', 5, 'READ', 4096,"
+              + " 'DEMAND', true, 77)",
+          context);
+    }
+  }
+
+  @Test
+  void aHistoryOfTheFirstVersionIsReadAndGoesOn() throws Exception {
+    makeVersion1();
+    for (int opened = 0; opened < 2; opened++) {
+      try (var history = new QuestDbHistory(folder)) {
+        history.append(at(START + 1 + opened, 6), WEB);
+        history.commit();
+        assertThat(history.find(query(null, null, 10)).getFirst())
+            .isEqualTo(
+                new AccessHistory.Row(
+                    START,
+                    "default",
+                    "web",
+                    "vm1",
+                    ResourceType.FILE_BLOCK,
+                    "debian12",
+                    5,
+                    AccessType.READ,
+                    4096,
+                    Cause.DEMAND,
+                    true,
+                    77,
+                    Access.NO_RUN));
+        assertThat(history.find(query(null, null, 10)).getLast().run()).isEqualTo(1);
+      }
+    }
+    assertThat(folder.resolve("version")).hasContent("prestage-history 2\n");
   }
 
   @Test

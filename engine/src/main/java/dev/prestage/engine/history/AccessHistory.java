@@ -35,6 +35,8 @@ public interface AccessHistory extends AutoCloseable {
   /// @param timeNanos nanoseconds since the epoch
   /// @param resource the index in its space
   /// @param latencyNanos from request to reply
+  /// @param run the run of the program to which it belongs, or
+  ///   [dev.prestage.engine.access.Access#NO_RUN]
   record Row(
       long timeNanos,
       String tenant,
@@ -47,7 +49,8 @@ public interface AccessHistory extends AutoCloseable {
       int sizeBytes,
       Cause cause,
       boolean waited,
-      long latencyNanos) {}
+      long latencyNanos,
+      long run) {}
 
   /// What to look for.
   ///
