@@ -149,7 +149,7 @@ public final class Demo {
       }
       default -> {
         for (byte[] model : models.values()) {
-          host.importModel(model);
+          int _ = host.importModel(model);
         }
       }
     }

@@ -2,6 +2,8 @@ package dev.prestage.benchmarks.demo;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -84,6 +86,21 @@ final class Host implements AutoCloseable {
     client.post("/v1/vms", request);
   }
 
+  /// Registers a VM with several disks.
+  void register(String vm, String tenant, String program, List<String> images) throws IOException {
+    ObjectNode request =
+        JSON.createObjectNode().put("vm", vm).put("tenant", tenant).put("program", program);
+    ArrayNode resources = request.putArray("resources");
+    for (String image : images) {
+      resources
+          .addObject()
+          .put("as", "disk" + (resources.size() - 1))
+          .put("type", "file-block")
+          .put("source", image);
+    }
+    client.post("/v1/vms", request.toString());
+  }
+
   void remove(String vm) throws IOException {
     client.delete("/v1/vms/" + vm);
   }
@@ -100,8 +117,9 @@ final class Host implements AutoCloseable {
     return client.getBytes("/v1/models/" + program + "?tenant=" + tenant);
   }
 
-  void importModel(byte[] model) throws IOException {
-    client.postBytes("/v1/models", model);
+  /// Takes a model over; returns how many runs it knows.
+  int importModel(byte[] model) throws IOException {
+    return JSON.readTree(client.postBytes("/v1/models", model).text()).path("runs").asInt();
   }
 
   void predicting(boolean on) throws IOException {
@@ -114,15 +132,20 @@ final class Host implements AutoCloseable {
 
   /// The host's numbers once it has reported all reads of a VM.
   Numbers numbers(String vm, long reads) throws IOException {
+    return awaitNumbers("prestage_demand_reads_total{vm=\"" + vm + "\"}", reads);
+  }
+
+  /// The host's numbers once one of them has come to a value.
+  Numbers awaitNumbers(String name, long least) throws IOException {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SETTLE_SECONDS);
     while (true) {
       Numbers numbers = Numbers.parse(client.get("/metrics").text());
-      if (numbers.of("prestage_demand_reads_total{vm=\"" + vm + "\"}") >= reads) {
+      if (numbers.of(name) >= least) {
         return numbers;
       }
       if (System.nanoTime() > end) {
         throw new IOException(
-            "the host reports fewer reads of " + vm + " than the " + reads + " it answered");
+            "the host reports less than " + least + " of " + name + ", which it answered");
       }
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
     }

@@ -4,7 +4,9 @@ import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.simulator.SimulatorGate;
+import dev.prestage.cli.process.SelfCommand;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -43,6 +45,17 @@ public final class BenchCommand {
       checks.addAll(DemoGate.checkStall(reports));
     }
     System.out.printf("%nmedian of %d:%n", reports.size());
+    checks.forEach(System.out::println);
+    return gate && !checks.stream().allMatch(DemoGate.Check::holds) ? 1 : 0;
+  }
+
+  @Command(description = "Recorded boots of a VM with two disks on two images, far away.")
+  int disks(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    List<DemoGate.Check> checks =
+        TwoDisks.run(
+            SelfCommand.line(), DemoCommand.folder(), System.err, DemoCommand.isTerminal());
     checks.forEach(System.out::println);
     return gate && !checks.stream().allMatch(DemoGate.Check::holds) ? 1 : 0;
   }

@@ -33,13 +33,16 @@ public final class DemoCommand implements Callable<Integer> {
   /// Runs a demo with its progress on standard error. The image is kept between demos beside what
   /// the build made.
   static DemoReport run(Demo.Scope scope) throws IOException, InterruptedException {
-    Path folder = Path.of(System.getProperty("prestage.home", "."), "build", "demo");
-    return Demo.run(SelfCommand.line(), scope, folder, System.err, isTerminal());
+    return Demo.run(SelfCommand.line(), scope, folder(), System.err, isTerminal());
+  }
+
+  static Path folder() {
+    return Path.of(System.getProperty("prestage.home", "."), "build", "demo");
   }
 
   // From JDK 25 on the default console is null again where nobody sits before it.
   @SuppressWarnings("SystemConsoleNull")
-  private static boolean isTerminal() {
+  static boolean isTerminal() {
     Console console = System.console();
     return console != null && console.isTerminal();
   }
