@@ -70,6 +70,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// A batch is up to a millisecond of accesses: four seconds of work may wait before some is shed.
   private static final int QUEUED_EVENTS = 4096;
 
+  /// From so many waiting events on nothing is planned until the engine has caught up: a plan costs
+  /// some fifty times what learning from an access does, and what is not learnt is lost.
+  private static final int MANY_EVENTS = QUEUED_EVENTS / 4;
+
   /// What is taken at once between two plans: at most some milliseconds of work.
   private static final int EVENTS_PER_STEP = 64;
 
@@ -95,6 +99,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
+  private final AtomicLong shedPlans = new AtomicLong();
   private final Map<Long, Consumer<Outcome>> unanswered = new HashMap<>();
   private final List<Step> awaitingReport = new ArrayList<>();
   private final CompletableFuture<Reply> stopped = new CompletableFuture<>();
@@ -214,7 +219,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
           events.drainTo(batch, EVENTS_PER_STEP - 1);
         }
         batch.forEach(this::guarded);
-        guarded(engine::planTouched);
+        if (events.size() < MANY_EVENTS) {
+          guarded(engine::planTouched);
+        } else {
+          // What was touched meanwhile is planned for when the engine has caught up.
+          shedPlans.incrementAndGet();
+        }
         long now = clock.nanos();
         if (now >= nextTick) {
           nextTick = now + TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
@@ -591,6 +601,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   long shedAccesses() {
     return shedAccesses.get();
+  }
+
+  long shedPlans() {
+    return shedPlans.get();
   }
 
   /// Numbers of parts around this plane join its own.

@@ -47,6 +47,7 @@ final class Counters {
     level("staged_bytes", engine.stagedBytes());
     level("predicting", engine.isPredicting() ? 1 : 0);
     rises("accesses_shed", plane.shedAccesses());
+    rises("plans_shed", plane.shedPlans());
     all.add(new Counter("lead_seconds", Map.of(), true, plane.health().leadSeconds()));
     for (Frame.Counter counter : plane.dataPlaneCounters()) {
       all.add(

@@ -886,6 +886,7 @@ class ControlPlaneTest {
         "every access is kept or counted",
         () -> history.accesses.size() + counter(plane, "accesses_shed") == 2.0 * frames);
     assertThat(counter(plane, "accesses_shed")).isPositive();
+    assertThat(counter(plane, "plans_shed")).as("while 4,096 batches waited").isPositive();
   }
 
   // ---- models

@@ -35,6 +35,7 @@ final class MetricHelp {
           Map.entry("notices_listeners_cut_off", "Clients that fell too far behind the events."),
           Map.entry("notices_published", "Events."),
           Map.entry("origin_errors", "Reads from origins that failed."),
+          Map.entry("plans_shed", "Plans left out so that all accesses could be learnt from."),
           Map.entry("predicting", "Whether anything is predicted and staged."),
           Map.entry("ranges_waiting", "Ranges that wait for capacity."),
           Map.entry("staged_bytes", "Bytes of live leases."),
