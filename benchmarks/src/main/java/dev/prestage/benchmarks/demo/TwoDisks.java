@@ -63,12 +63,13 @@ public final class TwoDisks {
 
   private List<Check> run() throws IOException, InterruptedException {
     progress.begin("making the images");
-    IMAGE.write(folder.resolve("images").resolve("debian12.raw"));
-    Path images = Files.createDirectories(work.resolve("images"));
+    Path image = folder.resolve("images").resolve("debian12.raw");
+    IMAGE.write(image);
+    Path images = Files.createDirectories(folder.resolve("disks"));
     for (String disk : DISKS) {
-      Files.createSymbolicLink(
-          images.resolve(disk + ".raw"),
-          folder.resolve("images").resolve("debian12.raw").toAbsolutePath());
+      Path linked = images.resolve(disk + ".raw");
+      Files.deleteIfExists(linked);
+      Files.createLink(linked, image);
     }
     byte[] model;
     int runs;
@@ -128,7 +129,7 @@ public final class TwoDisks {
             %s
         tier: {capacity: 4GiB}
         """
-            .formatted(work.resolve("images"), faults));
+            .formatted(folder.resolve("disks").toAbsolutePath(), faults));
   }
 
   /// One boot of both disks.
