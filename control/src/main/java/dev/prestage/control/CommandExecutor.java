@@ -21,6 +21,7 @@ import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.Clock;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -347,6 +348,16 @@ final class CommandExecutor {
 
   private void remove(Command.RemoveVm command, CompletableFuture<Reply> reply) throws Refusal {
     Registered registered = known(command.vm());
+    Duration mayReconnect = plane.mayReconnectFor(registered.vm());
+    if (!command.force() && !mayReconnect.isZero() && plane.connections(registered.vm()) == 0) {
+      throw new Refusal(
+          Reason.CONFLICT,
+          "the data plane was started a short while ago, and a guest of VM "
+              + command.vm()
+              + " may come back to its disk within "
+              + (mayReconnect.toSeconds() + 1)
+              + " s; ask again then, or remove the VM with --force (force=true in the API)");
+    }
     if (command.force() || (plane.hasReport() && plane.connections(registered.vm()) == 0)) {
       remove(registered, reply);
     } else {
@@ -391,7 +402,7 @@ final class CommandExecutor {
       throw e;
     }
     engine.detached(vm.id());
-    plane.forget(vm);
+    plane.forget(registered);
     // One that cannot be reached learns of it with the next connection.
     AtomicInteger unanswered = new AtomicInteger(registered.bindings().size());
     for (Binding binding : registered.bindings()) {

@@ -36,8 +36,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -83,6 +85,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// is not there.
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
+  /// What the manuals' recipes give guests to connect again.
+  private static final Duration RECONNECT = Duration.ofSeconds(60);
+
   private static final String STOPPING = "this control plane is stopping";
 
   private final Options options;
@@ -107,6 +112,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
+  private final Set<String> awaited = new HashSet<>();
+  private long awaitedUntilNanos;
   private boolean confirmed;
   private volatile boolean closing;
 
@@ -296,6 +303,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
     link.use(connection);
     long instance = connection.peer().instance();
     engine.reconnected(instance == dataPlaneInstance);
+    if (instance != dataPlaneInstance) {
+      awaitGuests();
+    }
     dataPlaneInstance = instance;
     confirmed = false;
     for (Registered registered : registry.vms()) {
@@ -315,6 +325,26 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
   }
 
+  /// A data plane has taken the place of another one: guests whose connections ended with that come
+  /// back within their reconnect delays. Whose those were is known from its last report, or, where
+  /// this control plane is new too, not at all.
+  private void awaitGuests() {
+    awaited.clear();
+    for (Registered registered : registry.vms()) {
+      if (dataPlaneInstance == 0 || connections(registered.vm()) > 0) {
+        awaited.add(registered.vm().name());
+      }
+    }
+    awaitedUntilNanos = clock.nanos() + RECONNECT.toNanos();
+  }
+
+  /// How long a guest of a VM may take yet to come back to its disks, whose server was restarted;
+  /// zero if none is expected to.
+  Duration mayReconnectFor(Vm vm) {
+    long left = awaited.contains(vm.name()) ? awaitedUntilNanos - clock.nanos() : 0;
+    return left <= 0 ? Duration.ZERO : Duration.ofNanos(left);
+  }
+
   private void disconnected() {
     link.use(null);
     engine.disconnected();
@@ -326,6 +356,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   private void status(List<Frame.Counter> counters) {
     dataPlaneCounters = counters;
+    for (Frame.Counter counter : counters) {
+      if (counter.name().equals(DISK_CONNECTIONS) && counter.value() > 0) {
+        awaited.remove(vmOf(counter.label()));
+      }
+    }
     boolean allServed = true;
     for (Frame.Counter counter : counters) {
       if (counter.name().equals(DISK_SERVED)) {
@@ -595,8 +630,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return dataPlaneCounters;
   }
 
-  void forget(Vm vm) {
-    history.forget(vm);
+  /// A VM was removed: what is kept or said of it goes.
+  void forget(Registered registered) {
+    history.forget(registered.vm());
+    awaited.remove(registered.vm().name());
+    registered.bindings().forEach(b -> health.over("vm:" + Registered.address(b)));
   }
 
   long shedAccesses() {

@@ -146,12 +146,13 @@ final class Views {
     return new Reply.ForecastView(vm.name(), vm.program().name(), expected);
   }
 
-  /// A sequence is continued beyond the end of its space by who does not know where that is.
+  /// Other VMs of the program may have other disks, and a sequence is continued beyond the end of
+  /// its space by who does not know where that is.
   private static boolean exists(long resource, Registered registered) {
     return registered.bindings().stream()
         .map(Binding::space)
-        .filter(space -> space.id() == Resource.space(resource))
-        .allMatch(space -> Resource.index(resource) < space.units());
+        .anyMatch(space ->
+            space.id() == Resource.space(resource) && Resource.index(resource) < space.units());
   }
 
   Reply tiers() {

@@ -625,6 +625,27 @@ class ControlPlaneTest {
     return new Frame.Status(List.of(new Frame.Counter("disk_connections", "vm1", count)));
   }
 
+  @Test
+  void aGuestThatMayComeBackAfterARestartOfTheDataPlaneKeepsItsDisk() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    ask(plane, register("vm2", "web", "debian"));
+    reportConnections(data, plane, 1);
+    data.instance = 2;
+    data.hangUp();
+    await("bound again", () -> data.received(Frame.Bind.class).size() == 4);
+    await("reported", () -> counter(plane, "demand_reads") == 3);
+    assertRefused(
+        plane, new Command.RemoveVm("vm1", false), Reason.CONFLICT, "may come back to its disk");
+    ask(plane, new Command.RemoveVm("vm2", false));
+    reportConnections(data, plane, 1);
+    reportConnections(data, plane, 0);
+    ask(plane, new Command.RemoveVm("vm1", false));
+    assertThat(vms(plane)).isEmpty();
+  }
+
   private static void reportConnections(FakeDataPlane data, ControlPlane plane, long count)
       throws IOException {
     data.send(connections(count));

@@ -17,6 +17,7 @@ import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -51,6 +52,16 @@ final class BlockEdge implements Edge {
               host.trouble());
       List<Origin> origins = new ArrayList<>();
       for (Options.OriginOptions origin : options.origins()) {
+        if (!Files.isDirectory(origin.directory())) {
+          host.trouble()
+              .report(
+                  "origin-missing",
+                  "origin '"
+                      + origin.name()
+                      + "' has no folder "
+                      + origin.directory()
+                      + " now; VMs with its images are served once it is there");
+        }
         origins.add(
             FaultyOrigin.of(
                 new DirectoryOrigin(origin.name(), origin.directory(), origin.anyFormat()),

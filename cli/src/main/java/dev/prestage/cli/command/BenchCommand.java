@@ -15,10 +15,15 @@ import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ScopeType;
 
 /// `prestage bench`: measurements that compare side by side in one run, and the gates that hold
 /// them.
-@Command(name = "bench", description = "Measure, and hold what was reached.")
+@Command(
+    name = "bench",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    description = "Measure, and hold what was reached.")
 public final class BenchCommand {
   @Command(description = "The demo's boots: prediction against the other modes.")
   int demo(

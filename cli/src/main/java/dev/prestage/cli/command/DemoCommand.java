@@ -14,6 +14,7 @@ import picocli.CommandLine.Option;
 /// `prestage demo`: the main job, shown.
 @Command(
     name = "demo",
+    mixinStandardHelpOptions = true,
     description =
         "Learn from boots of a VM on one host, and run a boot that was never seen on hosts without its bytes.")
 public final class DemoCommand implements Callable<Integer> {

@@ -14,7 +14,9 @@ import picocli.CommandLine.Parameters;
 /// What a running Prestage can be asked about its host, a command each.
 @Command(addMethodSubcommands = false)
 abstract class HostCommands {
-  @Command(description = "Whether all parts work. Exit code 1 when one does not.")
+  @Command(
+      mixinStandardHelpOptions = true,
+      description = "Whether all parts work. Exit code 1 when one does not.")
   int health(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
       String text = client.get("/health").text();
@@ -31,7 +33,9 @@ abstract class HostCommands {
     }
   }
 
-  @Command(description = "Predict and stage (on), or only serve (off).")
+  @Command(
+      mixinStandardHelpOptions = true,
+      description = "Predict and stage (on), or only serve (off).")
   int predict(
       @Parameters(paramLabel = "on|off", description = "The new state.") String state,
       @Mixin ApiOptions api)
@@ -47,6 +51,7 @@ abstract class HostCommands {
   }
 
   @Command(
+      mixinStandardHelpOptions = true,
       description = "Stage what the start of a VM's program is expected to touch, ahead of it.")
   int allocate(@Parameters(paramLabel = "VM") String vm, @Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
@@ -64,7 +69,9 @@ abstract class HostCommands {
     return 0;
   }
 
-  @Command(description = "Live leases, newest first, and the account of every staged unit.")
+  @Command(
+      mixinStandardHelpOptions = true,
+      description = "Live leases, newest first, and the account of every staged unit.")
   int leases(
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
       @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
@@ -111,7 +118,9 @@ abstract class HostCommands {
     return 0;
   }
 
-  @Command(description = "What a VM is expected to touch next, soonest first.")
+  @Command(
+      mixinStandardHelpOptions = true,
+      description = "What a VM is expected to touch next, soonest first.")
   int forecast(
       @Parameters(paramLabel = "VM") String vm,
       @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
@@ -147,7 +156,7 @@ abstract class HostCommands {
     return words.toString();
   }
 
-  @Command(description = "This host's tiers.")
+  @Command(mixinStandardHelpOptions = true, description = "This host's tiers.")
   int tiers(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
       JsonNode answer = api.parsed(client.get("/v1/tiers").text());
@@ -165,7 +174,9 @@ abstract class HostCommands {
     return 0;
   }
 
-  @Command(description = "Accesses, oldest first; of more than the limit, the newest.")
+  @Command(
+      mixinStandardHelpOptions = true,
+      description = "Accesses, oldest first; of more than the limit, the newest.")
   int history(
       @Option(names = "--program", description = "Only this program's.") @Nullable String program,
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
@@ -219,6 +230,7 @@ abstract class HostCommands {
   }
 
   @Command(
+      mixinStandardHelpOptions = true,
       description =
           "Follow the notices: staged, available, unavailable, queued, reclaimed, degraded.")
   int events(@Mixin ApiOptions api) throws IOException {
@@ -234,7 +246,9 @@ abstract class HostCommands {
     return 0;
   }
 
-  @Command(description = "Every counter and level, in Prometheus' text format.")
+  @Command(
+      mixinStandardHelpOptions = true,
+      description = "Every counter and level, in Prometheus' text format.")
   int metrics(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
       String text = client.get("/metrics").text();

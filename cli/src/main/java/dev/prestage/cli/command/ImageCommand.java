@@ -8,9 +8,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ScopeType;
 
 /// What this host holds of images.
-@Command(name = "image", description = "What this host holds of images.")
+@Command(
+    name = "image",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    description = "What this host holds of images.")
 public final class ImageCommand {
   @Command(
       description =

@@ -10,9 +10,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ScopeType;
 
 /// What was learnt, carried from host to host.
-@Command(name = "model", description = "Carry what was learnt about a program to another host.")
+@Command(
+    name = "model",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    description = "Carry what was learnt about a program to another host.")
 public final class ModelCommand {
   @Command(name = "export", description = "Write a program's model to a file.")
   int exportModel(

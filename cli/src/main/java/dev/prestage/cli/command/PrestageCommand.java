@@ -8,14 +8,12 @@ import java.util.TreeMap;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
-import picocli.CommandLine.ScopeType;
 
 /// The `prestage` command and its parts.
 @Command(
     name = "prestage",
     description = "Has ready on a VM host what the programs in its VMs will touch next.",
     mixinStandardHelpOptions = true,
-    scope = ScopeType.INHERIT,
     version = "prestage 0.1.0",
     addMethodSubcommands = false)
 public final class PrestageCommand extends HostCommands {
@@ -32,7 +30,15 @@ public final class PrestageCommand extends HostCommands {
     } else {
       command.addSubcommand(words[0], named);
     }
+    giveVersion(command);
     return command;
+  }
+
+  private static void giveVersion(CommandLine command) {
+    for (CommandLine part : command.getSubcommands().values()) {
+      part.getCommandSpec().version(command.getCommandSpec().version());
+      giveVersion(part);
+    }
   }
 
   /// By name in the order of the help, a class or a method each.

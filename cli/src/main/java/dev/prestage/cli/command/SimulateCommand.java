@@ -31,6 +31,7 @@ import picocli.CommandLine.Parameters;
 /// minutes.
 @Command(
     name = "simulate",
+    mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
       "Compare prefetching policies on recorded accesses.",

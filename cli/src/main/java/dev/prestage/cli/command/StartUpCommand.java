@@ -23,7 +23,11 @@ import picocli.CommandLine.Parameters;
 /// Does once, in one JVM, what every start of `prestage` and of its planes does, so that the build
 /// can keep the classes that they load in the JDK's ahead-of-time cache (JEP 514). The build runs
 /// it; users never need it.
-@Command(name = "start-up", hidden = true, description = "Load what starts load; for the build.")
+@Command(
+    name = "start-up",
+    mixinStandardHelpOptions = true,
+    hidden = true,
+    description = "Load what starts load; for the build.")
 public final class StartUpCommand implements Callable<Integer> {
   private static final int EXTENT = 64 * 1024;
   private static final int EXTENTS = 16;

@@ -13,10 +13,13 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ScopeType;
 
 /// The VMs of a host.
 @Command(
     name = "vm",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
     description = "Register, list and remove VMs, and say when their programs start and stop.")
 public final class VmCommand {
   private static final Pattern RESOURCE = Pattern.compile("([^=]+)=([^:]+):(.+)");
@@ -90,7 +93,8 @@ public final class VmCommand {
     try (PrestageClient client = api.client()) {
       JsonNode answer = api.parsed(client.get("/v1/vms").text());
       if (answer != null) {
-        Table table = new Table("VM", "TENANT", "PROGRAM", "AS", "SOURCE", "SIZE", "RUNS", "URI");
+        Table table =
+            new Table("VM", "TENANT", "PROGRAM", "AS", "SOURCE", "SIZE", "RUNS", "SERVED", "URI");
         for (JsonNode vm : answer.path("vms")) {
           for (JsonNode resource : vm.path("resources")) {
             table.row(
@@ -101,6 +105,7 @@ public final class VmCommand {
                 resource.path("source").asText(),
                 Table.size(resource.path("amount").asLong()),
                 vm.path("running").asBoolean() ? "yes" : "no",
+                resource.path("served").asBoolean() ? "yes" : "no",
                 resource.path("uri").asText());
           }
         }

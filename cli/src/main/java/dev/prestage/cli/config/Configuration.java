@@ -5,6 +5,7 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -145,7 +146,7 @@ public record Configuration(
     try {
       text = Files.readString(file);
     } catch (IOException e) {
-      throw new ConfigurationException(name + " cannot be read: " + e);
+      throw new ConfigurationException(name + " cannot be read: " + IoProblem.explain(e));
     }
     try {
       Compose compose = new Compose(LoadSettings.builder().setLabel(name).build());

@@ -12,7 +12,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /// `prestage run`: both planes, supervised.
-@Command(name = "run", description = "Serve and stage on this host until stopped.")
+@Command(
+    name = "run",
+    mixinStandardHelpOptions = true,
+    description = "Serve and stage on this host until stopped.")
 public final class RunCommand implements java.util.concurrent.Callable<Integer> {
   @Option(
       names = "--config",
