@@ -52,16 +52,11 @@ final class BlockEdge implements Edge {
               host.trouble());
       List<Origin> origins = new ArrayList<>();
       for (Options.OriginOptions origin : options.origins()) {
-        if (!Files.isDirectory(origin.directory())) {
-          host.trouble()
-              .report(
-                  "origin-missing",
-                  "origin '"
-                      + origin.name()
-                      + "' has no folder "
-                      + origin.directory()
-                      + " now; VMs with its images are served once it is there");
-        }
+        // A share that hangs would hang this, and must not hang the start.
+        Thread.ofPlatform()
+            .daemon()
+            .name("look-for-" + origin.name())
+            .start(() -> look(origin, host));
         origins.add(
             FaultyOrigin.of(
                 new DirectoryOrigin(origin.name(), origin.directory(), origin.anyFormat()),
@@ -89,6 +84,19 @@ final class BlockEdge implements Edge {
     } catch (IOException | RuntimeException e) {
       parts.closeAfter(e);
       throw e;
+    }
+  }
+
+  private static void look(Options.OriginOptions origin, Host host) {
+    if (!Files.isDirectory(origin.directory())) {
+      host.trouble()
+          .report(
+              "origin-missing",
+              "origin '"
+                  + origin.name()
+                  + "' has no folder "
+                  + origin.directory()
+                  + " now; VMs with its images are served once it is there");
     }
   }
 
