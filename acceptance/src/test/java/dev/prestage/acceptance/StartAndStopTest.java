@@ -47,7 +47,10 @@ class StartAndStopTest {
       }
     }
     assertThat(host.exitValue()).isZero();
-    assertThat(host.log()).containsOnlyOnce("prestage: ready").doesNotContain("WARNING");
+    assertThat(host.log())
+        .containsOnlyOnce("prestage: ready")
+        .doesNotContain("WARNING")
+        .endsWith("prestage: stopped\n");
   }
 
   private static boolean says(RunningHost host, String text) {

@@ -119,6 +119,7 @@ final class Supervisor {
                   join(watcherOfControl);
                   join(watcherOfData);
                   if (told) {
+                    System.err.println("prestage: stopped");
                     // A signal asked for this, and all is done: not the signal's exit code.
                     Runtime.getRuntime().halt(0);
                   }
