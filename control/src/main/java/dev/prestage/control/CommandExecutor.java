@@ -358,10 +358,10 @@ final class CommandExecutor {
               + (mayReconnect.toSeconds() + 1)
               + " s; ask again then, or remove the VM with --force (force=true in the API)");
     }
-    if (command.force() || (plane.hasReport() && plane.connections(registered.vm()) == 0)) {
+    if (command.force()) {
       remove(registered, reply);
     } else {
-      // The last report may be a second old, and the guest may have ended since.
+      // The last report may be a second old: a guest may have ended since, or connected.
       plane.afterNextReport(() -> attempt(() -> removeUnread(command.vm(), reply), reply));
     }
   }

@@ -112,6 +112,13 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
+
+  /// The addresses of disks that cannot be read, by the last report.
+  private final Set<String> unserved = new HashSet<>();
+
+  /// The addresses of disks whose images are others than those that were registered.
+  private final Set<String> others = new HashSet<>();
+
   private final Set<String> awaited = new HashSet<>();
   private long awaitedUntilNanos;
   private boolean confirmed;
@@ -307,21 +314,37 @@ public final class ControlPlane implements Commands, AutoCloseable {
       awaitGuests();
     }
     dataPlaneInstance = instance;
+    others.clear();
     confirmed = false;
     for (Registered registered : registry.vms()) {
       for (Binding binding : registered.bindings()) {
-        bind(
-            binding,
-            outcome -> {
-              if (outcome.refusal() != null) {
-                health.trouble(
-                    "vm:" + Registered.address(binding), outcome.refusal().getMessage() + "");
-              }
-            });
+        bind(binding, outcome -> boundAgain(binding, outcome));
       }
     }
     if (registry.isComplete()) {
       link.send(new Frame.BoundAll());
+    }
+  }
+
+  /// What is bound must be what was registered; a data plane that lost what it knew cannot tell.
+  private void boundAgain(Binding binding, Outcome outcome) {
+    String kind = "vm:" + Registered.address(binding);
+    Shape shape = outcome.shape();
+    if (outcome.refusal() != null) {
+      health.trouble(kind, outcome.refusal().getMessage() + "");
+    } else if (shape != null && !shape.equals(binding.space().shape())) {
+      health.trouble(
+          kind,
+          "'"
+              + binding.space().name()
+              + "' has "
+              + shape.amount()
+              + " bytes and was registered with "
+              + binding.space().shape().amount()
+              + ", so it is another one than this VM began to read: put the earlier one back, or"
+              + " remove and add the VM");
+      unbind(binding, _ -> {});
+      others.add(Registered.address(binding));
     }
   }
 
@@ -356,6 +379,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   private void status(List<Frame.Counter> counters) {
     dataPlaneCounters = counters;
+    unserved.clear();
     for (Frame.Counter counter : counters) {
       if (counter.name().equals(DISK_CONNECTIONS) && counter.value() > 0) {
         awaited.remove(vmOf(counter.label()));
@@ -368,6 +392,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
         allServed &= served;
         if (served) {
           health.over("vm:" + counter.label());
+        } else {
+          unserved.add(counter.label());
         }
       }
     }
@@ -404,11 +430,6 @@ public final class ControlPlane implements Commands, AutoCloseable {
     } else {
       step.run();
     }
-  }
-
-  /// Whether the data plane has reported over the present link.
-  boolean hasReport() {
-    return confirmed;
   }
 
   /// The VM of an address, as [Registered#address] makes it.
@@ -451,13 +472,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// Whether the data plane says of a disk that it cannot be read.
   boolean isUnserved(Binding binding) {
-    return dataPlaneCounters.stream()
-        .anyMatch(counter -> isDiskOf(counter, binding) && counter.value() == 0);
-  }
-
-  private static boolean isDiskOf(Frame.Counter counter, Binding binding) {
-    return counter.name().equals(DISK_SERVED)
-        && counter.label().equals(Registered.address(binding));
+    String address = Registered.address(binding);
+    return unserved.contains(address) || others.contains(address);
   }
 
   /// What became of a question to the data plane.
@@ -488,8 +504,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
         outcome -> {
           if (outcome.refusal() == null) {
             // What the data plane said of its disk before is no longer so.
-            dataPlaneCounters =
-                dataPlaneCounters.stream().filter(counter -> !isDiskOf(counter, binding)).toList();
+            unserved.remove(Registered.address(binding));
           }
           then.accept(outcome);
         });
@@ -634,7 +649,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   void forget(Registered registered) {
     history.forget(registered.vm());
     awaited.remove(registered.vm().name());
-    registered.bindings().forEach(b -> health.over("vm:" + Registered.address(b)));
+    for (Binding binding : registered.bindings()) {
+      others.remove(Registered.address(binding));
+      health.over("vm:" + Registered.address(binding));
+    }
   }
 
   long shedAccesses() {

@@ -510,7 +510,7 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
-    ask(plane, new Command.RemoveVm("vm1", false));
+    ask(plane, new Command.RemoveVm("vm1", true));
     assertThat(data.received(Frame.Unbind.class)).hasSize(1);
     for (Command command :
         List.of(
@@ -536,7 +536,7 @@ class ControlPlaneTest {
     assertRefused(
         plane, register("vm2", "web", "debian"), Reason.UNAVAILABLE, "cannot keep registrations");
     assertRefused(
-        plane, new Command.RemoveVm("vm1", false), Reason.UNAVAILABLE, "cannot keep registrations");
+        plane, new Command.RemoveVm("vm1", true), Reason.UNAVAILABLE, "cannot keep registrations");
     assertThat(vms(plane)).extracting(Reply.VmView::vm).containsExactly("vm1");
     assertThat(data.received(Frame.Bind.class)).hasSize(1);
     assertThat(data.received(Frame.Unbind.class)).isEmpty();
@@ -631,19 +631,34 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
-    ask(plane, register("vm2", "web", "debian"));
     reportConnections(data, plane, 1);
     data.instance = 2;
     data.hangUp();
-    await("bound again", () -> data.received(Frame.Bind.class).size() == 4);
+    await("bound again", () -> data.received(Frame.Bind.class).size() == 2);
     await("reported", () -> counter(plane, "demand_reads") == 3);
     assertRefused(
         plane, new Command.RemoveVm("vm1", false), Reason.CONFLICT, "may come back to its disk");
-    ask(plane, new Command.RemoveVm("vm2", false));
     reportConnections(data, plane, 1);
     reportConnections(data, plane, 0);
-    ask(plane, new Command.RemoveVm("vm1", false));
+    CompletableFuture<Reply> removal = waitingRemoval(plane);
+    data.send(connections(0));
+    assertThat(removal.get(20, TimeUnit.SECONDS)).isEqualTo(new Reply.Done());
     assertThat(vms(plane)).isEmpty();
+  }
+
+  @Test
+  void aDiskThatIsAnotherOneAfterARestartIsNotServed() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    data.imageBytes = FakeDataPlane.IMAGE_BYTES + 65536;
+    data.instance = 2;
+    data.hangUp();
+    await("it is taken away", () -> data.received(Frame.Unbind.class).size() == 1);
+    assertThat(vms(plane)).singleElement().satisfies(vm -> assertThat(vm.served()).isFalse());
+    assertThat(health(plane).parts().get("vm:vm1")).contains("is another one than this VM began");
+    assertRefused(plane, new Command.StartProgram("vm1"), Reason.UNAVAILABLE, "has no disk now");
   }
 
   private static void reportConnections(FakeDataPlane data, ControlPlane plane, long count)

@@ -28,6 +28,7 @@ final class FakeDataPlane implements AutoCloseable {
   private final Map<Long, Lease> held = new ConcurrentHashMap<>();
   final List<Frame> received = new CopyOnWriteArrayList<>();
   volatile String error = "";
+  volatile long imageBytes = IMAGE_BYTES;
 
   /// An image that cannot be opened.
   volatile String missing = "";
@@ -70,8 +71,7 @@ final class FakeDataPlane implements AutoCloseable {
         }
         connection.send(
             refusal.isEmpty()
-                ? new Frame.Answer(
-                    bind.requestId(), IMAGE_BYTES, Shape.blocks(IMAGE_BYTES), refusal)
+                ? new Frame.Answer(bind.requestId(), imageBytes, Shape.blocks(imageBytes), refusal)
                 : new Frame.Answer(bind.requestId(), 0, null, refusal));
       }
       case Frame.Unbind detach when !silent ->

@@ -18,7 +18,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -60,9 +59,10 @@ final class AttachedDisks implements Exports, AutoCloseable {
   /// Hears that the VMs of a space are served, which nobody waited for any more.
   private volatile Consumer<BlockSpace> served = _ -> {};
 
-  // The maps are changed under this lock; disks are looked up without it.
+  // The maps are changed under this lock, which is held while what is wanted is written down; they
+  // are looked at without it, so that a slow disk keeps nobody from saying how things are.
   private final ReentrantLock registry = new ReentrantLock();
-  private final Map<String, Attachment> wanted = new LinkedHashMap<>();
+  private final Map<String, Attachment> wanted = new ConcurrentSkipListMap<>();
   private final SortedMap<String, Disk> disks = new ConcurrentSkipListMap<>();
 
   /// What is being attached, by the VM's name, until another order for that VM comes.
@@ -100,12 +100,7 @@ final class AttachedDisks implements Exports, AutoCloseable {
 
   /// The names of VMs that are attached and not served, because their images cannot be opened.
   List<String> waiting() {
-    registry.lock();
-    try {
-      return wanted.keySet().stream().filter(name -> !disks.containsKey(name)).toList();
-    } finally {
-      registry.unlock();
-    }
+    return wanted.keySet().stream().filter(name -> !disks.containsKey(name)).toList();
   }
 
   /// Attaches what was attached when the last data plane ended, and goes on trying.
@@ -203,8 +198,11 @@ final class AttachedDisks implements Exports, AutoCloseable {
         if (attachment.equals(wanted.get(attachment.vmName()))
             && !disks.containsKey(attachment.vmName())) {
           put(attachment, space);
-          wanted.put(attachment.vmName(), attachment.of(space.identity()));
-          save();
+          Attachment opened = attachment.of(space.identity());
+          wanted.put(attachment.vmName(), opened);
+          if (!opened.equals(attachment)) {
+            save();
+          }
           LOG.log(Level.INFO, "VM {0} is served", attachment.vmName());
         } else {
           stager.detach(space, attachment.vm());

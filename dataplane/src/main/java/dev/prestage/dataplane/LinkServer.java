@@ -135,7 +135,7 @@ final class LinkServer implements AutoCloseable {
         LOG.log(Level.INFO, "a new control plane takes the place of the one before");
         before.close();
       }
-      LOG.log(Level.INFO, "control plane {0} is connected", link.peer().pid());
+      LOG.log(Level.INFO, "control plane {0} is connected", Long.toString(link.peer().pid()));
       LockSupport.unpark(sender);
       mine.receive();
     } catch (EOFException | ClosedChannelException _) {

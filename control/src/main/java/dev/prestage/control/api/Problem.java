@@ -3,6 +3,7 @@ package dev.prestage.control.api;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import dev.prestage.control.command.Refusal;
 import io.helidon.http.Status;
+import java.util.regex.Pattern;
 
 /// An error as RFC 9457 describes it.
 ///
@@ -13,6 +14,16 @@ import io.helidon.http.Status;
 @JsonPropertyOrder({"type", "title", "status", "detail"})
 record Problem(String type, String title, int status, String detail) {
   static final String MEDIA_TYPE = "application/problem+json";
+
+  /// A detail may hold what somebody sent: it stays one line, and says nothing to a terminal.
+  Problem {
+    detail =
+        CONTROL
+            .matcher(detail)
+            .replaceAll(c -> "\\\\u{" + Integer.toHexString(c.group().codePointAt(0)) + "}");
+  }
+
+  private static final Pattern CONTROL = Pattern.compile("\\p{Cntrl}");
 
   static Problem of(Refusal refusal) {
     String detail = String.valueOf(refusal.getMessage());

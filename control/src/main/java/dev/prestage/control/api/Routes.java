@@ -7,6 +7,7 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.time.Clock;
+import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
@@ -430,6 +431,7 @@ final class Routes {
       } catch (IllegalArgumentException
           | IllegalStateException
           | UncheckedIOException
+          | DataReader.InsufficientDataAvailableException
           | ServerConnectionException e) {
         // Helidon's words for a chunk whose size is no number, or that ends too early, and for a
         // connection that ended. It cannot answer such a request: before it flushes an answer it

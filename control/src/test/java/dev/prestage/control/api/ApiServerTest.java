@@ -115,6 +115,13 @@ final class ApiServerTest {
   }
 
   @Test
+  void aDetailIsOneLineAndSaysNothingToATerminal() {
+    commands.refusal = new Refusal(Refusal.Reason.INVALID, "vm 'a\n\u001b[31mb' is no name");
+    assertThatThrownBy(() -> client.get("/v1/vms"))
+        .hasMessageContaining("vm 'a\\u{a}\\u{1b}[31mb' is no name");
+  }
+
+  @Test
   void eachRouteIsOneCommand() throws IOException {
     ApiResponse registered =
         client.post("/v1/vms", "{\"vm\":\"vm1\",\"program\":\"web\",\"image\":\"debian12.img\"}");
