@@ -18,7 +18,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -160,6 +165,39 @@ final class MistreatedApiTest {
             onSocket(counted + "\r\nabc"),
             onTcp(chunked + authorized + HALF_A_CHUNK),
             onTcp(counted + authorized + "abc")));
+    assertThat(commands.asked).isEmpty();
+  }
+
+  /// A client that hangs up within its body is no defect of ours, and no line in the log.
+  @Test
+  void aClientThatHangsUpWithinItsBodyIsNotLogged() throws IOException {
+    List<LogRecord> said = new CopyOnWriteArrayList<>();
+    Handler listener =
+        new Handler() {
+          @Override
+          public void publish(LogRecord record) {
+            said.add(record);
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    Logger root = Logger.getLogger("");
+    root.addHandler(listener);
+    try (SocketChannel channel =
+        onSocket("POST /v1/vms HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")) {
+      channel.shutdownOutput();
+      untilItEnds(channel);
+    } finally {
+      root.removeHandler(listener);
+    }
+    assertThat(said)
+        .filteredOn(record -> record.getLevel().intValue() >= Level.WARNING.intValue())
+        .extracting(LogRecord::getMessage)
+        .isEmpty();
     assertThat(commands.asked).isEmpty();
   }
 
