@@ -1,6 +1,9 @@
 /// The data plane: serves what guests demand, and executes the plans of a control plane if there is
 /// one. [dev.prestage.dataplane.DataPlane] wires it.
 ///
+/// Each type of resource has an [dev.prestage.dataplane.edge.Edge]; the only one so far is
+/// [dev.prestage.dataplane.BlockEdge], disks over NBD.
+///
 /// Alone, it serves for ever: it remembers its attachments, and nothing in it waits for the control
 /// plane. Plans and registrations come over the link; accesses, lease states and counters go back
 /// from a bounded ring, and what does not fit is dropped and counted.
