@@ -16,6 +16,8 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.util.ArrayList;
@@ -34,6 +36,8 @@ import org.jspecify.annotations.Nullable;
 ///             AccessRing            leases
 /// ```
 final class BlockEdge implements Edge {
+  private static final Logger LOG = System.getLogger(BlockEdge.class.getName());
+
   private final Parts parts = new Parts();
   private final AttachedDisks disks;
   private final Tier tier;
@@ -53,10 +57,7 @@ final class BlockEdge implements Edge {
       List<Origin> origins = new ArrayList<>();
       for (Options.OriginOptions origin : options.origins()) {
         // A share that hangs would hang this, and must not hang the start.
-        Thread.ofPlatform()
-            .daemon()
-            .name("look-for-" + origin.name())
-            .start(() -> look(origin, host));
+        Thread.ofPlatform().daemon().name("look-for-" + origin.name()).start(() -> look(origin));
         origins.add(
             FaultyOrigin.of(
                 new DirectoryOrigin(origin.name(), origin.directory(), origin.anyFormat()),
@@ -87,16 +88,14 @@ final class BlockEdge implements Edge {
     }
   }
 
-  private static void look(Options.OriginOptions origin, Host host) {
+  /// Said in the log only: health says it for each VM that cannot be served, until it can.
+  private static void look(Options.OriginOptions origin) {
     if (!Files.isDirectory(origin.directory())) {
-      host.trouble()
-          .report(
-              "origin-missing",
-              "origin '"
-                  + origin.name()
-                  + "' has no folder "
-                  + origin.directory()
-                  + " now; VMs with its images are served once it is there");
+      LOG.log(
+          Level.WARNING,
+          "origin ''{0}'' has no folder {1} now; VMs with its images are served once it is there",
+          origin.name(),
+          origin.directory());
     }
   }
 

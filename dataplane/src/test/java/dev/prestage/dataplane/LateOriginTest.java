@@ -58,11 +58,6 @@ final class LateOriginTest {
           Frame.Trouble.class,
           trouble ->
               trouble.kind().equals("attach") && trouble.text().contains("is the share mounted?"));
-      control.await(
-          Frame.Trouble.class,
-          trouble ->
-              trouble.kind().equals("origin-missing")
-                  && trouble.text().contains(site.origin().toString()));
       assertThat(Site.counter(plane, "disk_served", "vm1")).isZero();
       assertThatThrownBy(() -> site.client("vm1")).isInstanceOf(IOException.class);
       Files.move(away, site.origin());
