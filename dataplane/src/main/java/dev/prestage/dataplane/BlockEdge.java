@@ -140,6 +140,11 @@ final class BlockEdge implements Edge {
   }
 
   @Override
+  public boolean serves(int id) {
+    return stager.space(id) != null;
+  }
+
+  @Override
   public BitSet ready(int id) {
     BlockSpace space = stager.space(id);
     return space == null ? new BitSet() : space.resident();

@@ -68,7 +68,7 @@ final class Edges implements Stager {
 
   private @Nullable Edge edgeOf(int space) {
     for (Edge edge : edges) {
-      if (edge.spaces().contains(space)) {
+      if (edge.serves(space)) {
         return edge;
       }
     }

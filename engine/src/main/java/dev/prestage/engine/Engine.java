@@ -33,6 +33,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// The loop, one step at a time: accesses and lease reports go in, stager calls and notices come
@@ -187,7 +188,9 @@ public final class Engine {
         planner.close(binding);
       }
     }
-    departed.keySet().retainAll(leases(null).stream().map(e -> e.lease().binding()).toList());
+    Set<Integer> leased =
+        leases(null).stream().map(entry -> entry.lease().binding()).collect(Collectors.toSet());
+    departed.keySet().retainAll(leased);
   }
 
   /// A copy of the VM's program starts now. A run that was not ended ends. What was allocated ahead

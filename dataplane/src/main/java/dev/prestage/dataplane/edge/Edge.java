@@ -45,6 +45,9 @@ public interface Edge extends AutoCloseable {
   /// The numbers of the spaces that it serves.
   Set<Integer> spaces();
 
+  /// Whether it serves a space; asked for each lease.
+  boolean serves(int space);
+
   /// Which units of a space stand ready, whoever had them staged.
   BitSet ready(int space);
 

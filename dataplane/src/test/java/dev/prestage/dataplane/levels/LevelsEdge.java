@@ -138,6 +138,11 @@ public final class LevelsEdge implements Edge, Stager {
   }
 
   @Override
+  public synchronized boolean serves(int space) {
+    return bound.values().stream().anyMatch(bind -> bind.space() == space);
+  }
+
+  @Override
   public synchronized BitSet ready(int space) {
     BitSet ready = new BitSet();
     for (Lease lease : leases.values()) {
