@@ -4,17 +4,13 @@ import io.helidon.common.socket.SocketOptions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.Socket;
-import java.net.SocketOption;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.UserPrincipal;
-import java.time.Duration;
 import java.util.HashSet;
-import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.LongAdder;
 import jdk.net.ExtendedSocketOptions;
@@ -27,13 +23,13 @@ import jdk.net.ExtendedSocketOptions;
 /// [SocketOptions] before it reads from it, and closes the connection when that throws. Its own
 /// implementation is built, not meant to be extended; so this one answers every question from a
 /// built one.
-final class PeerCheck implements SocketOptions {
-  private final SocketOptions rest = SocketOptions.create();
+final class PeerCheck extends OtherOptions {
   private final Set<UserPrincipal> allowed;
   private final byte[] answer;
   private final LongAdder refused = new LongAdder();
 
   PeerCheck(Set<UserPrincipal> allowed) {
+    super(SocketOptions.create());
     this.allowed = allowed;
     Problem problem = Problem.peerRefused();
     byte[] body = Json.write(problem);
@@ -84,45 +80,5 @@ final class PeerCheck implements SocketOptions {
   @Override
   public void configureSocket(Socket socket) {
     throw new UnsupportedOperationException("not a unix socket");
-  }
-
-  @Override
-  public Map<SocketOption<?>, Object> socketOptions() {
-    return rest.socketOptions();
-  }
-
-  @Override
-  public Duration connectTimeout() {
-    return rest.connectTimeout();
-  }
-
-  @Override
-  public Duration readTimeout() {
-    return rest.readTimeout();
-  }
-
-  @Override
-  public Optional<Integer> socketReceiveBufferSize() {
-    return rest.socketReceiveBufferSize();
-  }
-
-  @Override
-  public Optional<Integer> socketSendBufferSize() {
-    return rest.socketSendBufferSize();
-  }
-
-  @Override
-  public boolean socketReuseAddress() {
-    return rest.socketReuseAddress();
-  }
-
-  @Override
-  public boolean socketKeepAlive() {
-    return rest.socketKeepAlive();
-  }
-
-  @Override
-  public boolean tcpNoDelay() {
-    return rest.tcpNoDelay();
   }
 }

@@ -7,12 +7,10 @@ import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import java.io.IOException;
 import java.net.Socket;
-import java.net.SocketOption;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 
@@ -27,7 +25,7 @@ import java.util.concurrent.atomic.LongAdder;
 ///
 /// Helidon tells of each accepted connection through its [SocketOptions], as in [PeerCheck], and
 /// names the connection of a request by the identity of its channel.
-final class SilentClients implements SocketOptions {
+final class SilentClients extends OtherOptions {
   /// How long a client may take.
   ///
   /// @param head for the head of the first request
@@ -41,7 +39,6 @@ final class SilentClients implements SocketOptions {
   /// Half of what the difference of two clocks can say.
   private static final Duration EVER = Duration.ofNanos(Long.MAX_VALUE / 2);
 
-  private final SocketOptions rest;
   private final Limits limits;
   private final Map<String, Connection> open = new ConcurrentHashMap<>();
   private final LongAdder closed = new LongAdder();
@@ -64,7 +61,7 @@ final class SilentClients implements SocketOptions {
 
   /// @param rest configures the connections otherwise; what it refuses is not watched
   SilentClients(SocketOptions rest, Limits limits) {
-    this.rest = rest;
+    super(rest);
     this.limits = limits;
   }
 
@@ -137,45 +134,5 @@ final class SilentClients implements SocketOptions {
   @Override
   public void configureSocket(Socket socket) {
     rest.configureSocket(socket);
-  }
-
-  @Override
-  public Map<SocketOption<?>, Object> socketOptions() {
-    return rest.socketOptions();
-  }
-
-  @Override
-  public Duration connectTimeout() {
-    return rest.connectTimeout();
-  }
-
-  @Override
-  public Duration readTimeout() {
-    return rest.readTimeout();
-  }
-
-  @Override
-  public Optional<Integer> socketReceiveBufferSize() {
-    return rest.socketReceiveBufferSize();
-  }
-
-  @Override
-  public Optional<Integer> socketSendBufferSize() {
-    return rest.socketSendBufferSize();
-  }
-
-  @Override
-  public boolean socketReuseAddress() {
-    return rest.socketReuseAddress();
-  }
-
-  @Override
-  public boolean socketKeepAlive() {
-    return rest.socketKeepAlive();
-  }
-
-  @Override
-  public boolean tcpNoDelay() {
-    return rest.tcpNoDelay();
   }
 }
