@@ -14,6 +14,7 @@ import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
@@ -30,6 +31,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +43,12 @@ final class CommandExecutor {
 
   /// Names become export names, file names and labels.
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
+
+  /// The source of connections, which becomes a label too: a host's name, an IPv4 address or an
+  /// IPv6 address in brackets, and a port. Names have up to 253 characters (RFC 1035, 2.3.4).
+  private static final Pattern UPSTREAM =
+      Pattern.compile(
+          "(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\\[[0-9A-Fa-f:.]{2,45}\\]):([0-9]{1,5})");
 
   private final ControlPlane plane;
   private final Registry registry;
@@ -205,8 +213,28 @@ final class CommandExecutor {
         throw new Refusal(
             Reason.INVALID, "two resources are called '" + resource.as() + "'; each needs its own");
       }
-      named("image", resource.source());
+      if (resource.type() == ResourceType.NETWORK_CONNECTION) {
+        checkUpstream(resource.source());
+      } else {
+        named("image", resource.source());
+      }
     }
+  }
+
+  private static void checkUpstream(String source) throws Refusal {
+    Matcher parts = UPSTREAM.matcher(source);
+    if (!parts.matches() || !isPort(parts.group(1))) {
+      throw new Refusal(
+          Reason.INVALID,
+          "upstream '"
+              + source
+              + "' is not host:port, such as db.example.org:5432 or [2001:db8::1]:5432");
+    }
+  }
+
+  private static boolean isPort(String digits) {
+    int port = Integer.parseInt(digits);
+    return port >= 1 && port <= 65535;
   }
 
   /// The VM with numbers for it and all that it is bound to; how large that is the edge will say.

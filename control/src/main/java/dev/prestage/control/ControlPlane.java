@@ -119,6 +119,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The addresses of disks whose images are others than those that were registered.
   private final Set<String> others = new HashSet<>();
 
+  /// Where bindings are used whose addresses only the data plane knows, by their numbers.
+  private final Map<Integer, String> addresses = new HashMap<>();
+
   private final Set<String> awaited = new HashSet<>();
   private long awaitedUntilNanos;
   private boolean confirmed;
@@ -480,10 +483,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
   ///
   /// @param amount the size of what was bound; what was given back by a purge
   /// @param shape the shape of what was bound
-  record Outcome(long amount, @Nullable Shape shape, @Nullable Refusal refusal) {}
+  /// @param address where what was bound is used, if the data plane says so, or empty
+  record Outcome(long amount, @Nullable Shape shape, String address, @Nullable Refusal refusal) {}
 
   private static Outcome unreachable(String why) {
-    return new Outcome(0, null, new Refusal(Reason.UNAVAILABLE, why));
+    return new Outcome(0, null, "", new Refusal(Reason.UNAVAILABLE, why));
   }
 
   /// Asks the data plane to serve a binding. The answer comes on the engine thread, as this call
@@ -505,9 +509,16 @@ public final class ControlPlane implements Commands, AutoCloseable {
           if (outcome.refusal() == null) {
             // What the data plane said of its disk before is no longer so.
             unserved.remove(Registered.address(binding));
+            addresses.put(binding.id(), outcome.address());
           }
           then.accept(outcome);
         });
+  }
+
+  /// Where the guest uses a binding, as the data plane said last; empty if that follows from the
+  /// binding's name or is not known yet.
+  String address(Binding binding) {
+    return addresses.getOrDefault(binding.id(), "");
   }
 
   /// Whether the data plane would hear a question now.
@@ -542,7 +553,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (then != null) {
       Refusal refusal =
           answer.error().isEmpty() ? null : new Refusal(Reason.INVALID, answer.error());
-      then.accept(new Outcome(answer.amount(), answer.shape(), refusal));
+      then.accept(new Outcome(answer.amount(), answer.shape(), answer.address(), refusal));
     }
   }
 
@@ -651,6 +662,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     awaited.remove(registered.vm().name());
     for (Binding binding : registered.bindings()) {
       others.remove(Registered.address(binding));
+      addresses.remove(binding.id());
       health.over("vm:" + Registered.address(binding));
     }
   }

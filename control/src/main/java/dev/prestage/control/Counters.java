@@ -20,10 +20,13 @@ final class Counters {
           "tier_used_bytes",
           "connections",
           "disk_connections",
-          "disk_served");
+          "disk_served",
+          "network_in_use",
+          "network_ready");
 
   /// How the names of numbers of one VM begin.
-  private static final List<String> VM_SUBJECTS = List.of("demand_", "accesses_", "disk_");
+  private static final List<String> VM_SUBJECTS =
+      List.of("demand_", "accesses_", "disk_", "network_");
 
   private final ControlPlane plane;
   private final Engine engine;

@@ -9,6 +9,7 @@ import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
@@ -62,6 +63,8 @@ final class Views {
     ControlPlane.Options options = plane.options();
     String address = Registered.address(binding);
     Shape shape = binding.space().shape();
+    boolean disk = binding.space().type() == ResourceType.FILE_BLOCK;
+    String told = plane.address(binding);
     return new Reply.ResourceView(
         binding.as(),
         binding.space().type().text(),
@@ -69,9 +72,9 @@ final class Views {
         shape.amount(),
         shape.unitAmount(),
         shape.measure().text(),
-        "nbd+unix:///" + address + "?socket=" + options.nbdSocket(),
-        options.nbdTcp().isEmpty() ? null : "nbd://" + options.nbdTcp() + "/" + address,
-        !plane.isUnserved(binding));
+        disk ? "nbd+unix:///" + address + "?socket=" + options.nbdSocket() : told,
+        disk && !options.nbdTcp().isEmpty() ? "nbd://" + options.nbdTcp() + "/" + address : null,
+        !plane.isUnserved(binding) && (disk || !told.isEmpty()));
   }
 
   static Reply.Allocation of(Engine.AllocationState state) {

@@ -434,7 +434,7 @@ class ControlPlaneTest {
     data.silent = true;
     assertRefused(plane, register("vm1", "web", "debian"), Reason.UNAVAILABLE, "no answer");
     Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
-    data.send(new Frame.Answer(attach.requestId(), 4096, Shape.blocks(4096), ""));
+    data.send(new Frame.Answer(attach.requestId(), 4096, Shape.blocks(4096), "", ""));
     await("undone", () -> !data.received(Frame.Unbind.class).isEmpty());
     assertThat(vms(plane)).isEmpty();
   }
@@ -465,7 +465,7 @@ class ControlPlaneTest {
     CompletableFuture<Reply> second = later(plane, register("vm1", "web", "debian"));
     assertRefused(plane, register("vm1", "db", "debian"), Reason.CONFLICT, "vm1");
     Frame.Bind attach = data.received(Frame.Bind.class).getFirst();
-    data.send(new Frame.Answer(attach.requestId(), 65536, Shape.blocks(65536), ""));
+    data.send(new Frame.Answer(attach.requestId(), 65536, Shape.blocks(65536), "", ""));
     assertThat(first.join()).isEqualTo(second.join());
     assertThat(data.received(Frame.Bind.class)).hasSize(1);
     assertThat(vms(plane)).hasSize(1);

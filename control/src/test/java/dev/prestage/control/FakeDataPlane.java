@@ -2,6 +2,7 @@ package dev.prestage.control;
 
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
@@ -32,6 +33,9 @@ final class FakeDataPlane implements AutoCloseable {
 
   /// An image that cannot be opened.
   volatile String missing = "";
+
+  /// Where connections are served.
+  volatile String networkAddress = "127.0.0.1:40123";
 
   volatile boolean silent;
   volatile long instance;
@@ -66,16 +70,16 @@ final class FakeDataPlane implements AutoCloseable {
     switch (frame) {
       case Frame.Bind bind when !silent -> {
         String refusal = bind.source().equals(missing) ? "no image '" + missing + "'" : error;
-        if (refusal.isEmpty() && bind.type() != ResourceType.FILE_BLOCK) {
+        if (refusal.isEmpty() && bind.type() == ResourceType.MEMORY_PAGE) {
           refusal = "this host serves no " + bind.type().text();
         }
         connection.send(
             refusal.isEmpty()
-                ? new Frame.Answer(bind.requestId(), imageBytes, Shape.blocks(imageBytes), refusal)
-                : new Frame.Answer(bind.requestId(), 0, null, refusal));
+                ? served(bind)
+                : new Frame.Answer(bind.requestId(), 0, null, "", refusal));
       }
       case Frame.Unbind detach when !silent ->
-          connection.send(new Frame.Answer(detach.requestId(), 0, null, error));
+          connection.send(new Frame.Answer(detach.requestId(), 0, null, "", error));
       case Frame.BoundAll _ ->
           connection.send(
               new Frame.Status(
@@ -89,6 +93,13 @@ final class FakeDataPlane implements AutoCloseable {
       }
       default -> {}
     }
+  }
+
+  private Frame.Answer served(Frame.Bind bind) {
+    return bind.type() == ResourceType.NETWORK_CONNECTION
+        ? new Frame.Answer(
+            bind.requestId(), 8, new Shape(8, 1, Measure.CONNECTIONS, 8), networkAddress, "")
+        : new Frame.Answer(bind.requestId(), imageBytes, Shape.blocks(imageBytes), "", "");
   }
 
   static LeaseState ready(Lease lease) {

@@ -8,6 +8,7 @@ import dev.prestage.dataplane.block.FaultyOrigin;
 import dev.prestage.dataplane.block.FileStorage;
 import dev.prestage.dataplane.block.Origin;
 import dev.prestage.dataplane.block.Tier;
+import dev.prestage.dataplane.edge.Bound;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.dataplane.edge.Host;
 import dev.prestage.dataplane.nbd.NbdServer;
@@ -110,8 +111,8 @@ final class BlockEdge implements Edge {
   }
 
   @Override
-  public Shape open(Frame.Bind bind) throws IOException {
-    return Shape.blocks(disks.attach(bind));
+  public Bound open(Frame.Bind bind) throws IOException {
+    return new Bound(Shape.blocks(disks.attach(bind)), "");
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.dataplane.edge.Bound;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.engine.access.Lease;
-import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
 import java.io.IOException;
@@ -23,7 +23,7 @@ final class Edges implements Stager {
   /// Begins to serve a binding at the edge of its type.
   ///
   /// @throws IOException with one line for whoever asked
-  Shape open(Frame.Bind bind) throws IOException {
+  Bound open(Frame.Bind bind) throws IOException {
     for (Edge edge : edges) {
       if (edge.type() == bind.type()) {
         return edge.open(bind);

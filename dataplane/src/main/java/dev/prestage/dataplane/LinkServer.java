@@ -1,10 +1,10 @@
 package dev.prestage.dataplane;
 
 import dev.prestage.dataplane.edge.AccessRing;
+import dev.prestage.dataplane.edge.Bound;
 import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.engine.allocate.LeaseState;
-import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
 import dev.prestage.link.FrameCodec;
@@ -296,7 +296,7 @@ final class LinkServer implements AutoCloseable {
                         requestId,
                         () -> {
                           edges.close(binding);
-                          return new Frame.Answer(requestId, 0, null, "");
+                          return new Frame.Answer(requestId, 0, null, "", "");
                         }));
         case Frame.Purge(long requestId, String tenant, String source) ->
             inTurn(
@@ -304,7 +304,9 @@ final class LinkServer implements AutoCloseable {
                 () ->
                     answer(
                         requestId,
-                        () -> new Frame.Answer(requestId, edges.purge(tenant, source), null, "")));
+                        () ->
+                            new Frame.Answer(
+                                requestId, edges.purge(tenant, source), null, "", "")));
         case Frame.BoundAll() -> {
           // One that has been replaced no longer decides who is gone.
           if (session == this) {
@@ -349,8 +351,9 @@ final class LinkServer implements AutoCloseable {
       answer(
           bind.requestId(),
           () -> {
-            Shape shape = edges.open(bind);
-            return new Frame.Answer(bind.requestId(), shape.amount(), shape, "");
+            Bound bound = edges.open(bind);
+            return new Frame.Answer(
+                bind.requestId(), bound.shape().amount(), bound.shape(), bound.address(), "");
           });
     }
 
@@ -359,10 +362,10 @@ final class LinkServer implements AutoCloseable {
       try {
         answer = order.run();
       } catch (IOException e) {
-        answer = new Frame.Answer(requestId, 0, null, IoProblem.explain(e));
+        answer = new Frame.Answer(requestId, 0, null, "", IoProblem.explain(e));
       } catch (RuntimeException e) {
         LOG.log(Level.ERROR, "an order of the control plane failed", e);
-        answer = new Frame.Answer(requestId, 0, null, "a defect: " + e);
+        answer = new Frame.Answer(requestId, 0, null, "", "a defect: " + e);
       }
       Frame.Answer said = answer;
       outbox.add(() -> said);

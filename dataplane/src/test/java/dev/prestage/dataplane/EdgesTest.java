@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// A data plane with more than one edge: an edge is one package and one line of wiring.
 class EdgesTest {
   private static final int DISK = 1;
-  private static final int DATABASE = 2;
+  private static final int UPLINK = 2;
 
   private @TempDir Path directory;
   private Site site;
@@ -62,24 +62,23 @@ class EdgesTest {
         ControlPlane control = site.control()) {
       assertThat(answer(control, bind(901, DISK, ResourceType.FILE_BLOCK, "disk.raw")).shape())
           .isEqualTo(Shape.blocks(4 * Site.MIB));
-      assertThat(
-              answer(control, bind(902, DATABASE, ResourceType.NETWORK_CONNECTION, "db:5432"))
-                  .shape())
-          .isEqualTo(new Shape(8, 1, Measure.CONNECTIONS, 8));
+      assertThat(answer(control, bind(902, UPLINK, ResourceType.IO_BANDWIDTH, "uplink")).shape())
+          .isEqualTo(new Shape(8, 1, Measure.BYTES_PER_SECOND, 8));
       assertThat(answer(control, bind(903, 3, ResourceType.MEMORY_PAGE, "snapshot")).error())
-          .isEqualTo("this host serves no memory-page, only file-block, network-connection");
+          .isEqualTo(
+              "this host serves no memory-page, only file-block, network-connection,"
+                  + " io-bandwidth");
       control.send(new Frame.Stage(lease(1, DISK, 3, 2, Long.MAX_VALUE)));
-      control.send(new Frame.Stage(lease(2, DATABASE, 0, 3, Long.MAX_VALUE)));
+      control.send(new Frame.Stage(lease(2, UPLINK, 0, 3, Long.MAX_VALUE)));
       LeaseState extents = control.awaitLease(1, s -> s.ready() == 0b11);
       assertThat(extents.ended()).isZero();
-      LeaseState connections = control.awaitLease(2, s -> s.ready() == 0b111);
-      assertThat(connections.ended()).isZero();
-      levels.get().demand(DATABASE, 1);
+      LeaseState rates = control.awaitLease(2, s -> s.ready() == 0b111);
+      assertThat(rates.ended()).isZero();
+      levels.get().demand(UPLINK, 1);
       control.awaitLease(2, s -> s.useful() == 0b010);
       Frame.Accesses accesses =
           control.await(
-              Frame.Accesses.class,
-              a -> a.records().stream().anyMatch(r -> r.binding() == DATABASE));
+              Frame.Accesses.class, a -> a.records().stream().anyMatch(r -> r.binding() == UPLINK));
       assertThat(accesses.records().getFirst().waited()).isFalse();
       control.send(new Frame.Reclaim(1));
       control.send(new Frame.Reclaim(2));
@@ -102,12 +101,12 @@ class EdgesTest {
     try (DataPlane _ = start()) {
       try (ControlPlane control = site.control()) {
         answer(control, bind(901, DISK, ResourceType.FILE_BLOCK, "disk.raw"));
-        answer(control, bind(902, DATABASE, ResourceType.NETWORK_CONNECTION, "db:5432"));
+        answer(control, bind(902, UPLINK, ResourceType.IO_BANDWIDTH, "uplink"));
         control.stage(lease(1, DISK, 3, 2, 1));
         control.stage(lease(2, DISK, 10, 2, Long.MAX_VALUE));
-        control.stage(lease(3, DATABASE, 0, 2, 1));
+        control.stage(lease(3, UPLINK, 0, 2, 1));
       }
-      Site.await(() -> levels.get().ready(DATABASE).isEmpty(), "levels are given back");
+      Site.await(() -> levels.get().ready(UPLINK).isEmpty(), "levels are given back");
       try (ControlPlane next = site.control()) {
         Frame.HeldLease extents = next.await(Frame.HeldLease.class, held -> held.lease().id() == 1);
         assertThat(extents.state().unused()).isEqualTo(0b11);

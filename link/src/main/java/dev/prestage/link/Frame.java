@@ -66,8 +66,10 @@ public sealed interface Frame {
   ///
   /// @param amount what was given back by a purge, the size of what was bound, else 0
   /// @param shape the shape of what was bound, else null
+  /// @param address where the guest uses what was bound, such as `127.0.0.1:40123`; empty where
+  ///   that follows from the name under which it is served, and for all else
   /// @param error one line for the person who asked, or empty
-  record Answer(long requestId, long amount, @Nullable Shape shape, String error)
+  record Answer(long requestId, long amount, @Nullable Shape shape, String address, String error)
       implements Frame {}
 
   /// A batch of accesses, in the order in which the edge saw them.

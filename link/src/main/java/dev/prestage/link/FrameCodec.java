@@ -42,7 +42,7 @@ import org.jspecify.annotations.Nullable;
 /// Frames to bytes and back. A frame's kind is its number below; numbers are never reused.
 public final class FrameCodec {
   /// The protocol's version. It rises when a frame changes its meaning or layout.
-  public static final int VERSION = 3;
+  public static final int VERSION = 4;
 
   /// The largest frame: the resident units of 8 TiB in blocks are 16 MiB of bits.
   public static final int MAX_BYTES = 17 * 1024 * 1024;
@@ -160,11 +160,12 @@ public final class FrameCodec {
         out.writeByte(RECLAIM);
         out.writeLong(leaseId);
       }
-      case Answer(long requestId, long amount, Shape shape, String error) -> {
+      case Answer(long requestId, long amount, Shape shape, String address, String error) -> {
         out.writeByte(ANSWER);
         out.writeLong(requestId);
         out.writeLong(amount);
         writeShape(shape, out);
+        writeText(address, out);
         writeText(error, out);
       }
       case Accesses(List<AccessRecord> records) -> {
@@ -235,7 +236,8 @@ public final class FrameCodec {
       case STAGE -> new Stage(readLease(in));
       case CANCEL -> new Cancel(in.getLong());
       case RECLAIM -> new Reclaim(in.getLong());
-      case ANSWER -> new Answer(in.getLong(), in.getLong(), readShape(in), readText(in));
+      case ANSWER ->
+          new Answer(in.getLong(), in.getLong(), readShape(in), readText(in), readText(in));
       case ACCESSES -> new Accesses(readList(in, () -> readAccess(in)));
       case LEASES -> new Leases(readList(in, () -> readState(in)));
       case HELD_LEASE -> new HeldLease(readLease(in), readState(in));

@@ -42,8 +42,8 @@ class FrameCodecTest {
                 Long.MAX_VALUE, 1, new Range(2, 1L << 39, 64), 3, 0.7f, 6, -1, Long.MAX_VALUE)),
         new Frame.Cancel(8),
         new Frame.Reclaim(9),
-        new Frame.Answer(1, 1L << 40, null, "no"),
-        new Frame.Answer(2, 9, new Shape(9, 3, Measure.CONNECTIONS, 3), ""),
+        new Frame.Answer(1, 1L << 40, null, "", "no"),
+        new Frame.Answer(2, 9, new Shape(9, 3, Measure.CONNECTIONS, 3), "127.0.0.1:40123", ""),
         new Frame.Accesses(
             List.of(
                 new Frame.AccessRecord(1, 2, 3, 4, 5, AccessType.WRITE, Cause.READAHEAD, true, -1),

@@ -24,7 +24,7 @@ import picocli.CommandLine.ScopeType;
 public final class VmCommand {
   private static final Pattern RESOURCE = Pattern.compile("([^=]+)=([^:]+):(.+)");
 
-  @Command(description = "Register a VM; prints where its disks are served.")
+  @Command(description = "Register a VM; prints where what it is bound to is served.")
   int add(
       @Parameters(paramLabel = "VM", description = "The VM's name.") String vm,
       @Option(names = "--program", required = true, description = "The program that it runs.")
@@ -40,7 +40,8 @@ public final class VmCommand {
               names = "--resource",
               paramLabel = "AS=TYPE:SOURCE",
               description =
-                  "Anything else, or a disk under another name: data=file-block:data.raw.")
+                  "Anything else, or a disk under another name: data=file-block:data.raw,"
+                      + " db=network-connection:HOST:PORT.")
           @Nullable List<String> resources,
       @Option(names = "--tenant", description = "Whose it is. Default: default.")
           @Nullable String tenant,
@@ -103,7 +104,7 @@ public final class VmCommand {
                 vm.path("program").asText(),
                 resource.path("as").asText(),
                 resource.path("source").asText(),
-                Table.size(resource.path("amount").asLong()),
+                size(resource),
                 vm.path("running").asBoolean() ? "yes" : "no",
                 resource.path("served").asBoolean() ? "yes" : "no",
                 resource.path("uri").asText());
@@ -113,6 +114,12 @@ public final class VmCommand {
       }
     }
     return 0;
+  }
+
+  private static String size(JsonNode resource) {
+    long amount = resource.path("amount").asLong();
+    String measure = resource.path("measure").asText();
+    return measure.equals("bytes") ? Table.size(amount) : amount + " " + measure;
   }
 
   @Command(

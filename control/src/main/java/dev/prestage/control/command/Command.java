@@ -26,7 +26,8 @@ public sealed interface Command {
   /// Something that a VM is to be bound to.
   ///
   /// @param as what the VM calls it, same form as a VM's name
-  /// @param source what it is, for a disk the image's file name at the origin
+  /// @param source what it is: for a disk the image's file name at the origin, for connections the
+  ///   upstream as `host:port`, an IPv6 address in brackets
   record RequestedResource(String as, ResourceType type, String source) {}
 
   /// Forget a VM: its export closes, its leases end. A VM whose disk has open NBD connections is in

@@ -42,7 +42,8 @@ public sealed interface Reply {
   /// @param amount the size of the whole, in `measure`
   /// @param unitAmount the size of one unit, in `measure`
   /// @param measure `bytes` and so on
-  /// @param uri where it is used
+  /// @param uri where it is used: for a disk an NBD URI, for connections `address:port`; empty
+  ///   while only a data plane knows that has not said so yet
   /// @param tcpUri the same over TCP, or null when that is off
   /// @param served whether it can be used now
   record ResourceView(

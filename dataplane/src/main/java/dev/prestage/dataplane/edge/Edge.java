@@ -3,7 +3,6 @@ package dev.prestage.dataplane.edge;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
 import java.io.IOException;
@@ -24,7 +23,7 @@ public interface Edge extends AutoCloseable {
   /// takes.
   ///
   /// @throws IOException with one line for whoever asked
-  Shape open(Frame.Bind bind) throws IOException;
+  Bound open(Frame.Bind bind) throws IOException;
 
   /// Stops serving a binding. Leases that were granted for it end. A number that it does not know
   /// is not its own.

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.levels;
 
+import dev.prestage.dataplane.edge.Bound;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.dataplane.edge.Host;
 import dev.prestage.engine.access.Access;
@@ -20,12 +21,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/// Connections to one endpoint each: level `j` is the `j`-th in use at once. What is staged stands
-/// ready at once.
+/// A meter of bandwidth for each binding: level `j` is the `j`-th unit of rate in use at once. What
+/// is staged stands ready at once.
 public final class LevelsEdge implements Edge, Stager {
   public static final int LEVELS = 8;
 
-  private static final Shape SHAPE = new Shape(LEVELS, 1, Measure.CONNECTIONS, LEVELS);
+  private static final Shape SHAPE = new Shape(LEVELS, 1, Measure.BYTES_PER_SECOND, LEVELS);
 
   private final Host host;
   private final Map<Integer, Frame.Bind> bound = new HashMap<>();
@@ -103,13 +104,13 @@ public final class LevelsEdge implements Edge, Stager {
 
   @Override
   public ResourceType type() {
-    return ResourceType.NETWORK_CONNECTION;
+    return ResourceType.IO_BANDWIDTH;
   }
 
   @Override
-  public synchronized Shape open(Frame.Bind bind) {
+  public synchronized Bound open(Frame.Bind bind) {
     bound.put(bind.binding(), bind);
-    return SHAPE;
+    return new Bound(SHAPE, "");
   }
 
   @Override

@@ -1,5 +1,4 @@
-/// An edge of levels, as a broker of connections would be one: for tests of what is the same for
-/// all edges.
+/// An edge of levels, as token buckets would be one: for tests of what is the same for all edges.
 @NullMarked
 package dev.prestage.dataplane.levels;
 
