@@ -329,6 +329,78 @@ class ControlPlaneTest {
     assertThat(data.received(Frame.Unbind.class)).hasSize(2);
   }
 
+  private static Command.RegisterVm withUpstream(String vm, String upstream) {
+    return new Command.RegisterVm(
+        vm,
+        "web",
+        null,
+        List.of(
+            new Command.RequestedResource("disk0", ResourceType.FILE_BLOCK, "debian"),
+            new Command.RequestedResource("db", ResourceType.NETWORK_CONNECTION, upstream)));
+  }
+
+  @Test
+  void connectionsAreUsedWhereTheDataPlaneSaysAlsoWhenItHasMoved() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    Reply.VmView view = (Reply.VmView) ask(plane, withUpstream("vm1", "[2001:db8::1]:5432"));
+    assertThat(view.uri()).startsWith("nbd+unix:///vm1?socket=");
+    Reply.ResourceView connections = view.resources().getLast();
+    assertThat(connections)
+        .isEqualTo(
+            new Reply.ResourceView(
+                "db",
+                "network-connection",
+                "[2001:db8::1]:5432",
+                8,
+                1,
+                "connections",
+                "127.0.0.1:40123",
+                null,
+                true));
+    data.networkAddress = "127.0.0.1:40999";
+    data.hangUp();
+    await(
+        "the new address is known",
+        () -> vms(plane).getFirst().resources().getLast().uri().equals("127.0.0.1:40999"));
+    data.send(connect(data, 3));
+    Access access = requireNonNull(history.accesses.poll(30, TimeUnit.SECONDS));
+    assertThat(Resource.index(access.resource())).isEqualTo(3);
+    assertThat(access.amount()).isEqualTo(1);
+  }
+
+  private Frame.Accesses connect(FakeDataPlane data, int level) {
+    Frame.Bind bind = data.received(Frame.Bind.class).getLast();
+    return new Frame.Accesses(
+        List.of(
+            new Frame.AccessRecord(
+                bind.binding(),
+                bind.space(),
+                level,
+                1,
+                clock.nanos(),
+                AccessType.UNKNOWN,
+                Cause.DEMAND,
+                false,
+                1000)));
+  }
+
+  @Test
+  void onlyTheSourceOfConnectionsIsHostAndPort() throws Exception {
+    dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    for (String source :
+        List.of(
+            "db", "db:", "db:0", "db:65536", "a b:1", "::1:5432", "[::1]", "../db:1", "d/b:1")) {
+      assertRefused(plane, withUpstream("vm1", source), Reason.INVALID, "is not host:port");
+    }
+    assertRefused(plane, register("vm1", "web", "db:5432"), Reason.INVALID, "is no name");
+    assertThat(vms(plane)).isEmpty();
+    ask(plane, withUpstream("vm1", "db_1.example.org:5432"));
+  }
+
   @Test
   void whereOneOfTwoDisksIsRefusedNothingIsRegistered() throws Exception {
     FakeDataPlane data = dataPlane();
