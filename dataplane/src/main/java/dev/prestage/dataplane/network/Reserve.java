@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -107,7 +108,7 @@ final class Reserve implements Stager {
     final Lease lease;
     final List<Unit> units = new ArrayList<>();
     long ready;
-    final long[] ended = new long[Ending.values().length];
+    final Map<Ending, Long> ended = new EnumMap<>(Ending.class);
     long leadNanos;
 
     Live(Lease lease) {
@@ -118,7 +119,7 @@ final class Reserve implements Stager {
     }
 
     private long ended(Ending how) {
-      return ended[how.ordinal()];
+      return ended.getOrDefault(how, 0L);
     }
 
     LeaseState state() {
@@ -213,7 +214,8 @@ final class Reserve implements Stager {
   Supply demand(int space, int level) {
     List<Unit> ready = unitsOf(space, Stage.READY);
     ready.sort(
-        Comparator.comparing((Unit unit) -> unit.level() != level).thenComparing(Unit::level));
+        Comparator.comparingInt((Unit unit) -> unit.level() == level ? 0 : 1)
+            .thenComparingLong(Unit::level));
     for (Unit unit : ready) {
       SocketChannel channel = unit.channel;
       ByteBuffer said = channel == null ? null : listen(channel);
@@ -274,7 +276,7 @@ final class Reserve implements Stager {
     }
     unit.stage = Stage.ENDED;
     unit.channel = null;
-    unit.live.ended[how.ordinal()] |= 1L << unit.index;
+    unit.live.ended.merge(how, 1L << unit.index, (before, bit) -> before | bit);
     touched(unit.live);
   }
 
