@@ -21,6 +21,7 @@ import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
@@ -357,7 +358,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private void awaitGuests() {
     awaited.clear();
     for (Registered registered : registry.vms()) {
-      if (dataPlaneInstance == 0 || connections(registered.vm()) > 0) {
+      boolean hasDisk =
+          registered.bindings().stream()
+              .anyMatch(binding -> binding.space().type() == ResourceType.FILE_BLOCK);
+      if (hasDisk && (dataPlaneInstance == 0 || connections(registered.vm()) > 0)) {
         awaited.add(registered.vm().name());
       }
     }

@@ -370,6 +370,26 @@ class ControlPlaneTest {
     assertThat(access.amount()).isEqualTo(1);
   }
 
+  @Test
+  void aVmWithoutDisksIsRemovedAlsoJustAfterARestartOfTheDataPlane() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(
+        plane,
+        new Command.RegisterVm(
+            "vm1",
+            "web",
+            null,
+            List.of(new Command.RequestedResource("db", ResourceType.NETWORK_CONNECTION, "db:1"))));
+    plane.close();
+    ControlPlane next = controlPlane();
+    awaitLinked(next);
+    CompletableFuture<Reply> removal = waitingRemoval(next);
+    data.send(connections(0));
+    assertThat(removal.get(20, TimeUnit.SECONDS)).isEqualTo(new Reply.Done());
+  }
+
   private Frame.Accesses connect(FakeDataPlane data, int level) {
     Frame.Bind bind = data.received(Frame.Bind.class).getLast();
     return new Frame.Accesses(
