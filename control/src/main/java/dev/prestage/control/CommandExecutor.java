@@ -521,7 +521,7 @@ final class CommandExecutor {
     Program program;
     boolean taken = false;
     try {
-      model = ModelFile.decode(bytes, registry);
+      model = models.decode(bytes, registry);
       program =
           registry.program(named("tenant", model.tenant()), named("program", model.program()));
       registry.save();

@@ -47,9 +47,6 @@ public final class Engine {
   /// these few would be learnt as if a start ended there.
   private static final long TAIL_NANOS = 1_000_000_000;
 
-  // Half an hour with the default horizon; what may be staged bounds it sooner.
-  private static final int HORIZONS_WHILE_IDLE = 64;
-
   private final Limits limits;
   private final Clock clock;
   private final Models models;
@@ -64,7 +61,6 @@ public final class Engine {
 
   private final Map<Long, Allocation> allocations = new HashMap<>();
   private final Set<Long> unconfirmed = new HashSet<>();
-  private final Forecast forecast = new Forecast();
   private long nextAllocation = 1;
   private long nextRun;
   private boolean predicting = true;
@@ -334,15 +330,8 @@ public final class Engine {
       return;
     }
     long now = clock.nanos();
-    forecast.clear();
-    run.forecast(now, limits.horizon().toNanos(), forecast);
-    copy.hungry = planner.plan(copy.bindings, forecast, now);
-    if (!copy.hungry && planner.inFlightUnits() == 0) {
-      // Due times are those of the host that was learnt on. A guest that is faster outruns the
-      // horizon, and while nothing is on its way looking further costs nobody anything.
-      forecast.clear();
-      run.forecast(now, HORIZONS_WHILE_IDLE * limits.horizon().toNanos(), forecast);
-      copy.hungry = planner.plan(copy.bindings, forecast, now);
+    for (Map.Entry<ResourceType, Forecaster.Cursor> each : run.cursors.entrySet()) {
+      copy.hungry |= planner.plan(copy.bindings, each.getKey(), each.getValue(), now);
     }
   }
 
@@ -356,7 +345,7 @@ public final class Engine {
   /// The state of a lease changed.
   public void reported(LeaseState state) {
     unconfirmed.remove(state.leaseId());
-    tell(planner.book(state));
+    tell(planner.book(state, clock.nanos()));
   }
 
   /// How units ended is heard by the forecaster that spoke for them, whether or not the VM is here

@@ -4,6 +4,7 @@ import static java.lang.System.Logger.Level.WARNING;
 
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecaster;
+import dev.prestage.engine.predict.HostKnowledge;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
@@ -45,6 +46,7 @@ public final class ModelStore implements Models, AutoCloseable {
   /// The scores of forecasters that a model from elsewhere replaced.
   private final Map<Expert, Score> replaced = new EnumMap<>(Expert.class);
 
+  private final Map<Common, HostKnowledge> common = new HashMap<>();
   private final Map<Learnt, Forecaster> served = new HashMap<>();
   private final Map<Path, byte[]> unwritten = new ConcurrentHashMap<>();
   private final ExecutorService writer =
@@ -56,6 +58,9 @@ public final class ModelStore implements Models, AutoCloseable {
       return new Learnt(program, ResourceType.FILE_BLOCK);
     }
   }
+
+  /// Programs of a tenant have in common what they touched of the same spaces of a type.
+  private record Common(String tenant, ResourceType type) {}
 
   /// @param folder where the files are
   /// @param spaces the host's numbering
@@ -141,16 +146,34 @@ public final class ModelStore implements Models, AutoCloseable {
     write(learnt, forecaster);
   }
 
+  /// The model that bytes from elsewhere hold.
+  ///
+  /// @throws ModelException with the reason if they hold none that can be used
+  public ModelFile decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
+    return ModelFile.decode(
+        bytes, numbering, tenant -> knowledge(new Common(tenant, ResourceType.FILE_BLOCK)));
+  }
+
+  private HostKnowledge knowledge(Learnt learnt) {
+    return knowledge(new Common(learnt.program().tenant(), learnt.type()));
+  }
+
+  private HostKnowledge knowledge(Common of) {
+    return common.computeIfAbsent(of, _ -> new HostKnowledge());
+  }
+
   private HybridForecaster load(Learnt learnt) {
     Path file = file(learnt);
     try {
       if (Files.exists(file)) {
-        return ModelFile.decode(ByteBuffer.wrap(Files.readAllBytes(file)), spaces).forecaster();
+        return ModelFile.decode(
+                ByteBuffer.wrap(Files.readAllBytes(file)), spaces, _ -> knowledge(learnt))
+            .forecaster();
       }
     } catch (IOException e) {
       setAside(file, e);
     }
-    return new HybridForecaster();
+    return new HybridForecaster(knowledge(learnt));
   }
 
   private void setAside(Path file, IOException reason) {

@@ -3,9 +3,12 @@ package dev.prestage.engine.allocate;
 import dev.prestage.engine.access.Feedback;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Forecast;
+import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -15,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -37,6 +41,18 @@ public final class Planner {
   /// unit some ten times a minute at the most.
   private static final long RETRY_NANOS = 5_000_000_000L;
 
+  /// Of what live leases may hold, so much has to come in vain before an undemanded unit is taken
+  /// for useless: a third, a quarter of the tier where three quarters may be staged.
+  private static final int HELD_SHARE = 3;
+
+  /// With a budget: the threshold falls from .95 to .03 over this share of the budget and so many
+  /// units.
+  private static final double BUDGET_SLACK = 0.02;
+
+  private static final double BUDGET_SLACK_UNITS = 100;
+  private static final double SHY_LOGIT = 3;
+  private static final double BOLD_LOGIT = Math.log(0.03 / 0.97);
+
   private final Thresholds thresholds;
   private final Limits limits;
   private final Decisions decisions;
@@ -46,6 +62,12 @@ public final class Planner {
   private final Map<Integer, Residency> spaces = new HashMap<>();
   private final PriorityQueue<Wanted> waiting =
       new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
+  private final Forecast proposal = new Forecast();
+  private final Forecaster.Open open = new OpenUnits();
+  private Forecaster.Lead lead = new Forecaster.Lead(0, 1);
+  private @Nullable Residency lastAsked;
+  private double expected;
+  private long came;
   private long nextLease;
   private int inFlight;
   private long demanded;
@@ -114,6 +136,83 @@ public final class Planner {
   private void forgetIfDone(Residency residency) {
     if (residency.isDone()) {
       spaces.remove(residency.space().id());
+      lastAsked = null;
+    }
+  }
+
+  /// Asks a cursor what is most worth staging next and grants it, as far as the limits allow.
+  ///
+  /// @param bindings of one VM; those of other types are left alone
+  /// @return whether more may be possible when units in flight have landed
+  public boolean plan(
+      List<Binding> bindings, ResourceType type, Forecaster.Cursor cursor, long nowNanos) {
+    long most = Math.min(limits.inFlightUnits() - inFlight, budgetLeft());
+    if (most <= 0 || bindings.isEmpty()) {
+      return true;
+    }
+    double least = worthwhile(bindings.getFirst().vm().program(), type);
+    proposal.clear();
+    cursor.propose(open, lead(bindings, type), nowNanos, least, (int) most, proposal);
+    if (proposal.size() == 0) {
+      return false;
+    }
+    boolean hungry = grant(candidates(bindings, proposal, _ -> least), proposal, nowNanos);
+    return hungry || proposal.size() >= most;
+  }
+
+  /// The probability from which on staging is worthwhile. While what is staged in vain has a
+  /// budget, what is left of it decides: with nothing left nearly certain units only, and little by
+  /// little those that are likely to be in vain.
+  private double worthwhile(Program program, ResourceType type) {
+    if (Double.isInfinite(limits.uselessPerDemand())) {
+      return thresholds.of(program, type);
+    }
+    double budget = limits.uselessPerDemand() * demanded;
+    double left = budget - ledger.uselessAtWorst() + expected;
+    double share = Math.clamp(left / (BUDGET_SLACK * budget + BUDGET_SLACK_UNITS), 0, 1);
+    double logit = BOLD_LOGIT * share + SHY_LOGIT * (1 - share);
+    return 1 / (1 + Math.exp(-logit));
+  }
+
+  /// How long it takes from a grant until a unit is here: the slowest of the spaces at hand.
+  private Forecaster.Lead lead(List<Binding> bindings, ResourceType type) {
+    long nanos = 0;
+    long held = Integer.MAX_VALUE;
+    for (int i = 0; i < bindings.size(); i++) {
+      Binding binding = bindings.get(i);
+      Residency residency = residency(binding.space().id());
+      if (binding.space().type() == type && residency != null) {
+        nanos = Math.max(nanos, residency.fetchNanos());
+        held = Math.min(held, limits.stagedBytes() / HELD_SHARE / unitAmount(residency));
+      }
+    }
+    int units = (int) Math.max(1, held);
+    if (Math.abs(nanos - lead.nanos()) > lead.nanos() / 16 || units != lead.heldUnits()) {
+      lead = new Forecaster.Lead(nanos, units);
+    }
+    return lead;
+  }
+
+  private @Nullable Residency residency(int space) {
+    Residency last = lastAsked;
+    if (last == null || last.space().id() != space) {
+      last = spaces.get(space);
+      lastAsked = last;
+    }
+    return last;
+  }
+
+  /// What may be staged, as a cursor sees it.
+  private final class OpenUnits implements Forecaster.Open {
+    @Override
+    public boolean isOpen(long resource) {
+      Residency residency = residency(Resource.space(resource));
+      return residency != null && residency.isOpen(Resource.index(resource));
+    }
+
+    @Override
+    public long came() {
+      return came;
     }
   }
 
@@ -128,7 +227,17 @@ public final class Planner {
   /// @return whether something was left undone that may be possible when units in flight have
   ///   landed
   public boolean plan(List<Binding> bindings, Forecast forecast, long nowNanos) {
-    for (Candidate candidate : candidates(bindings, forecast)) {
+    return grant(
+        candidates(
+            bindings,
+            forecast,
+            binding -> thresholds.of(binding.vm().program(), binding.space().type())),
+        forecast,
+        nowNanos);
+  }
+
+  private boolean grant(List<Candidate> candidates, Forecast forecast, long nowNanos) {
+    for (Candidate candidate : candidates) {
       Residency residency = candidate.residency();
       if (!residency.isOpen(candidate.index())) {
         continue;
@@ -154,14 +263,15 @@ public final class Planner {
     return false;
   }
 
-  private List<Candidate> candidates(List<Binding> bindings, Forecast forecast) {
+  private List<Candidate> candidates(
+      List<Binding> bindings, Forecast forecast, ToDoubleFunction<Binding> least) {
     List<Candidate> candidates = new ArrayList<>();
     for (Binding binding : bindings) {
       Residency residency = spaces.get(binding.space().id());
       if (residency == null || !residency.isBound(binding.id())) {
         continue;
       }
-      double threshold = thresholds.of(binding.vm().program(), binding.space().type());
+      double threshold = least.applyAsDouble(binding);
       for (int row = 0; row < forecast.size(); row++) {
         if (isCandidate(forecast, row, threshold, residency)) {
           candidates.add(
@@ -280,15 +390,21 @@ public final class Planner {
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
     inFlight += range.units();
+    came += range.units();
+    expected += range.units() * (double) wanted.probability();
     decisions.granted(lease);
   }
 
   /// Books what a stager reports.
   ///
   /// @return what changed, or null for a lease that is not live
-  public LeaseLedger.@Nullable Progress book(LeaseState state) {
+  public LeaseLedger.@Nullable Progress book(LeaseState state, long nowNanos) {
     LeaseLedger.Progress progress = ledger.book(state, feedback);
     if (progress != null) {
+      if (progress.ready() != 0) {
+        openSpace(progress.entry().lease().space())
+            .fetched(nowNanos - progress.entry().grantedNanos());
+      }
       settle(progress);
     }
     return progress;
@@ -302,7 +418,7 @@ public final class Planner {
     LeaseLedger.Entry known = ledger.find(lease.id());
     if (known != null) {
       LeaseLedger.heldStill(known);
-      return book(state);
+      return book(state, nowNanos);
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
     Residency residency = spaces.get(lease.space());
@@ -316,6 +432,7 @@ public final class Planner {
     }
     pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
     inFlight += Long.bitCount(entry.inFlight());
+    expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
     return null;
@@ -335,6 +452,7 @@ public final class Planner {
     Lease lease = progress.entry().lease();
     LeaseState news = progress.news();
     inFlight -= progress.landed();
+    expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
     Residency residency = openSpace(lease.space());
     pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
     long arrived = progress.ready() | news.useful() | news.late() | news.redundant();
@@ -369,9 +487,10 @@ public final class Planner {
   /// A guest demanded a unit: it is here, or comes by demand.
   public void demanded(long resource) {
     demanded++;
-    Residency residency = spaces.get(Resource.space(resource));
+    Residency residency = residency(Resource.space(resource));
     // A guest may ask beyond the end; it is answered with an error, and nothing came.
     if (residency != null && Resource.index(resource) < residency.space().units()) {
+      came += residency.isResident(Resource.index(resource)) ? 0 : 1;
       residency.resident(Resource.index(resource), 1, true);
     }
   }

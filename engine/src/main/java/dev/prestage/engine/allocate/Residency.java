@@ -9,6 +9,12 @@ import java.util.Set;
 /// knows better, and corrects it; a wrong belief costs a redundant unit or a missed one, never a
 /// byte.
 final class Residency {
+  /// Until one is measured: a round trip to a storage system next door.
+  private static final long FIRST_FETCH_NANOS = 10_000_000;
+
+  /// How fast the estimate follows: about the last eight leases.
+  private static final int FETCH_MEMORY = 8;
+
   private final Space space;
   private final BitSet resident = new BitSet();
   private final BitSet claimed = new BitSet();
@@ -16,6 +22,8 @@ final class Residency {
   private final BitSet failed = new BitSet();
   private final Set<Integer> bindings = new HashSet<>();
   private int leases;
+  private long fetchNanos = FIRST_FETCH_NANOS;
+  private boolean fetchKnown;
 
   Residency(Space space) {
     this.space = space;
@@ -36,6 +44,17 @@ final class Residency {
 
   boolean isBound(int binding) {
     return bindings.contains(binding);
+  }
+
+  /// A lease's units are here so long after it was granted.
+  void fetched(long nanos) {
+    fetchNanos = fetchKnown ? fetchNanos + (nanos - fetchNanos) / FETCH_MEMORY : nanos;
+    fetchKnown = true;
+  }
+
+  /// How long a unit is on its way, as the last leases showed.
+  long fetchNanos() {
+    return fetchNanos;
   }
 
   void leased() {

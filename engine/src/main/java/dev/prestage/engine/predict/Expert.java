@@ -8,10 +8,14 @@ import java.util.Set;
 public enum Expert {
   /// The share of earlier runs that touched it, and when after their start.
   RUN_SET(1),
-  /// What followed the current resource before.
+  /// What followed the current resource the last times.
   MARKOV(2),
   /// The continuation of a sequential run.
   SEQUENTIAL(4),
+  /// What followed the last two or three requests the last time.
+  MATCH(16),
+  /// Neighbours of what was touched, by what was touched around them.
+  NEIGHBOURHOOD(32),
   /// A peer that is compared with, not a part of the product's forecaster.
   PEER(8);
 

@@ -19,6 +19,35 @@ public interface Forecaster {
   /// @param units which ones: bit `i` is unit `first + i` of the lease's range
   default void ended(Lease lease, long units, Outcome how) {}
 
+  /// What a host says of its units while it is asked what to stage.
+  interface Open {
+    /// All units are open, and nothing ever came.
+    Open ALL =
+        new Open() {
+          @Override
+          public boolean isOpen(long resource) {
+            return true;
+          }
+
+          @Override
+          public long came() {
+            return 0;
+          }
+        };
+
+    /// Whether a unit exists, is neither here nor on its way, and nothing was decided about it.
+    boolean isOpen(long resource);
+
+    /// How many units have come to the host or were sent for, ever.
+    long came();
+  }
+
+  /// How far ahead of demand staging has to look.
+  ///
+  /// @param nanos from a decision until the unit is here
+  /// @param heldUnits how many other units come before one that is not demanded has to leave
+  record Lead(long nanos, int heldUnits) {}
+
   /// Where one copy stands in its run, with all of its bindings of the type.
   interface Cursor {
     /// The copy touched something. Called for demand only, in the order of demand.
@@ -26,6 +55,21 @@ public interface Forecaster {
 
     /// The copy gave up what it had touched, and may touch it again.
     default void released(Access access) {}
+
+    /// Adds what is most worth staging next: units that are open, each with at least the given
+    /// probability of being worth it. What was proposed counts as staged until [Forecaster#ended]
+    /// says otherwise, so a cursor need not propose it again.
+    ///
+    /// By default all of the forecast.
+    ///
+    /// @param open which units may be staged
+    /// @param lead how far ahead it has to look
+    /// @param least the probability from which on a unit is proposed
+    /// @param most how many units may be proposed
+    default void propose(
+        Open open, Lead lead, long nowNanos, double least, int most, Forecast into) {
+      forecast(nowNanos, Long.MAX_VALUE / 4, into);
+    }
 
     /// Adds what the copy is expected to touch within the horizon. Asking changes nothing.
     ///

@@ -8,9 +8,8 @@ import dev.prestage.engine.resource.Spaces;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
-import java.util.HashMap;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -24,45 +23,74 @@ public final class HybridForecaster implements Forecaster {
   /// The gap before any is known: what a demand read from a fast disk takes.
   private static final long FIRST_GAP_NANOS = 100_000;
 
+  private static final String STARTS = "starts";
+  private static final String REQUESTS = "requests";
+  private static final String MARKOV = "markov";
+  private static final int SECTIONS = 3;
+  private static final int FIRST = 1;
+  private static final int MOST_SECTIONS = 256;
+
+  /// As long as a run touches no more than this many times what is held, nothing of it has to
+  /// leave.
+  private static final int CAPACITY = 4;
+
+  /// While a run is small enough that nothing has to leave, its start, the Markov models only add
+  /// what is likely: more likely than not for a program that never ran here, which pays for each
+  /// sequence that ends early (measured on `starts64k` and `starts4k`: below .5 first starts fetch
+  /// more than readahead does).
+  private static final double LEAST_KNOWN = .25;
+
+  private static final double LEAST_UNKNOWN = .5;
+
+  /// What they propose at a start is judged after so many other units have come: the end of the run
+  /// would be too late to learn from in a first start. With 256 such starts fetch a sixth more,
+  /// with 96 nothing changes.
+  private static final int START_UNITS = 128;
+
+  /// A longer request is taken for several.
+  private static final int MOST_UNITS = 4096;
+
   /// A wait longer than this is the user's or the origin's pause and not the program's pace.
   private static final long LONGEST_GAP_NANOS = 50_000_000;
 
-  private final RunSet runSet;
-  private final MarkovChain markov;
-  private final SequentialRuns sequential;
+  private final StartModel starts;
+  private final MarkovModel markov;
+  private final Reliability reliability = new Reliability();
   private final ExpertScores scores = new ExpertScores();
 
   /// A forecaster that knows nothing yet.
   public HybridForecaster() {
-    this(new RunSet(), new MarkovChain(), new SequentialRuns());
+    this(new HostKnowledge());
   }
 
-  private HybridForecaster(RunSet runSet, MarkovChain markov, SequentialRuns sequential) {
-    this.runSet = runSet;
-    this.markov = markov;
-    this.sequential = sequential;
+  /// A forecaster that knows nothing of its program yet.
+  ///
+  /// @param host what the programs of this host have in common
+  public HybridForecaster(HostKnowledge host) {
+    this.starts = new StartModel(host, reliability);
+    this.markov = new MarkovModel(reliability);
   }
 
   /// How many complete runs were learnt.
   public int runs() {
-    return runSet.runs();
+    return starts.runs();
   }
 
   /// How many resources the launch profile knows.
   public int resources() {
-    return runSet.size();
+    return starts.size();
   }
 
   /// The memory that holds what was learnt, in bytes, about: a state of the Markov model is an
   /// entry of a linked map (64 bytes), its key (16) and an object with two arrays of four (112); a
   /// resource of the launch profile is an entry (48), two keys (32) and an object (48).
   public long memoryBytes() {
-    return 192L * markov.size() + 128L * runSet.size();
+    return markov.memoryBytes() + starts.memoryBytes();
   }
 
   /// What the last complete run touched, in order of first touch.
-  public List<Long> lastRun() {
-    return runSet.lastRun();
+  public long[] lastRun() {
+    return starts.lastRun();
   }
 
   /// What became of what the experts spoke for, since this forecaster was made or read.
@@ -70,96 +98,214 @@ public final class HybridForecaster implements Forecaster {
     return scores;
   }
 
+  /// Whether its probabilities came true.
+  public Reliability reliability() {
+    return reliability;
+  }
+
   @Override
   public void ended(Lease lease, long units, Outcome how) {
     scores.ended(lease.experts(), Long.bitCount(units), how);
+    for (long left = units; left != 0; left &= left - 1) {
+      long index = lease.first() + Long.numberOfTrailingZeros(left);
+      markov.ended(Resource.of(lease.space(), index), how);
+    }
   }
 
   @Override
   public Cursor start(int vm, long nowNanos) {
-    return new HybridCursor(nowNanos);
+    return new HybridCursor();
   }
 
-  /// Writes all that was learnt, in the layout that [#read] reads.
+  /// Writes all that was learnt: the names of spaces, then sections, each with its name, version
+  /// and length.
   void write(DataOutput out, Spaces spaces) throws IOException {
     Set<Integer> numbers = new TreeSet<>();
-    markov.resources().forEach(resource -> numbers.add(Resource.space(resource)));
-    runSet.resources().forEach(resource -> numbers.add(Resource.space(resource)));
+    starts.readUnits(unit -> numbers.add(Resource.space(unit)));
+    markov.readUnits(unit -> numbers.add(Resource.space(unit)));
     ResourceCodec codec = ResourceCodec.write(List.copyOf(numbers), spaces, out);
-    runSet.write(out, codec);
-    markov.write(out, codec);
-    sequential.write(out);
+    out.writeInt(SECTIONS);
+    ModelFile.section(out, STARTS, FIRST, section -> starts.write(section, codec));
+    ModelFile.section(out, REQUESTS, FIRST, section -> markov.writeRequests(section, codec));
+    ModelFile.section(out, MARKOV, FIRST, markov::writeCounts);
   }
 
-  static HybridForecaster read(DataInput in, Spaces spaces) throws IOException {
+  /// Reads what [#write] wrote; sections that it does not know, or of later versions, are passed
+  /// over.
+  static HybridForecaster read(DataInput in, Spaces spaces, HostKnowledge host) throws IOException {
+    HybridForecaster forecaster = new HybridForecaster(host);
     ResourceCodec codec = ResourceCodec.read(spaces, in);
-    return new HybridForecaster(
-        RunSet.read(in, codec), MarkovChain.read(in, codec), SequentialRuns.read(in));
+    int sections = ResourceCodec.checkedSize(in.readInt(), MOST_SECTIONS);
+    for (int i = 0; i < sections; i++) {
+      ModelFile.Section section = ModelFile.section(in);
+      if (section.version() == FIRST) {
+        switch (section.name()) {
+          case STARTS -> section.read(bytes -> forecaster.starts.read(bytes, codec));
+          case REQUESTS -> section.read(bytes -> forecaster.markov.readRequests(bytes, codec));
+          case MARKOV -> section.read(forecaster.markov::readCounts);
+          default -> {
+            // What another version knew beside.
+          }
+        }
+      }
+    }
+    return forecaster;
+  }
+
+  /// Reads what the first version wrote. Of its three parts the launch profile lives on; what
+  /// followed what is learnt anew.
+  static HybridForecaster readFirst(DataInput in, Spaces spaces, HostKnowledge host)
+      throws IOException {
+    HybridForecaster forecaster = new HybridForecaster(host);
+    forecaster.starts.readFirst(in, ResourceCodec.read(spaces, in));
+    return forecaster;
   }
 
   private final class HybridCursor implements Cursor {
-    private final RunSet.Run run;
-    private final boolean known = runSet.runs() > 0;
-    private final Map<Integer, Lane> lanes = new HashMap<>();
+    private final StartModel.Run run = starts.start();
+    private final List<Lane> lanes = new ArrayList<>();
     private @Nullable Lane lane;
-    private long lastNanos;
-    private double gapNanos = FIRST_GAP_NANOS;
 
-    private HybridCursor(long startNanos) {
-      this.run = runSet.start(startNanos);
-      this.lastNanos = startNanos;
-    }
-
-    /// The stream of one binding: what follows what, and what runs on, is the business of one disk.
-    private final class Lane {
-      private final MarkovChain.Position position = markov.new Position();
-      private final SequentialRuns.Run streak = sequential.start(known);
+    private Lane laneOf(int binding, long resource) {
+      for (int i = 0; i < lanes.size(); i++) {
+        if (lanes.get(i).binding == binding) {
+          return lanes.get(i);
+        }
+      }
+      Lane opened = new Lane(binding, markov.new Trail(), run.part(resource));
+      lanes.add(opened);
+      return opened;
     }
 
     @Override
     public void observe(Access access) {
-      Lane touched = lanes.computeIfAbsent(access.binding(), _ -> new Lane());
-      lane = touched;
-      touched.streak.observe(access.resource(), run.expects(touched.streak.next()));
-      run.observe(access);
-      touched.position.observe(access.resource());
-      long gap = Math.clamp(access.timeNanos() - lastNanos, 0, LONGEST_GAP_NANOS);
-      gapNanos += (gap - gapNanos) * GAP_RATE;
-      lastNanos = Math.max(lastNanos, access.timeNanos());
+      Lane touched = lane;
+      if (touched == null || touched.binding != access.binding()) {
+        touched = laneOf(access.binding(), access.resource());
+        lane = touched;
+      }
+      touched.observe(access);
     }
 
     @Override
     public void released(Access access) {
+      laneOf(access.binding(), access.resource()).complete();
       run.released(access.resource());
     }
 
     @Override
-    public void forecast(long nowNanos, long horizonNanos, Forecast into) {
-      long gap = Math.max(1, (long) gapNanos);
-      run.forecast(nowNanos, horizonNanos, into);
-      for (Lane each : lanes.values()) {
-        each.position.forecast(nowNanos, gap, horizonNanos, into);
-        each.streak.forecast(nowNanos, gap, horizonNanos, into);
+    public void propose(
+        Open open, Lead lead, long nowNanos, double least, int most, Forecast into) {
+      for (int i = 0; i < lanes.size(); i++) {
+        lanes.get(i).complete();
+      }
+      boolean isStart = run.isSmallerThan((long) CAPACITY * lead.heldUnits());
+      int held = isStart ? Math.min(START_UNITS, lead.heldUnits()) : lead.heldUnits();
+      double bound = isStart ? Math.max(least, run.isKnown() ? LEAST_KNOWN : LEAST_UNKNOWN) : least;
+      if (isStart) {
+        run.propose(open, nowNanos, least, most, into);
+      }
+      for (int i = 0; i < lanes.size(); i++) {
+        lanes.get(i).propose(open, nowNanos, lead.nanos(), held, bound, most - into.size(), into);
       }
     }
 
-    /// The Markov model knows what came next; where it is silent, the sequential run is believed.
+    @Override
+    public void forecast(long nowNanos, long horizonNanos, Forecast into) {
+      run.forecast(nowNanos, horizonNanos, into);
+      for (Lane each : lanes) {
+        each.complete();
+        each.markov.forecast(nowNanos, each.gapNanos(), into);
+      }
+    }
+
     @Override
     public void next(long nowNanos, Forecast into) {
-      if (lane == null) {
-        return;
-      }
-      long due = nowNanos + Math.max(1, (long) gapNanos);
-      int before = into.size();
-      lane.position.next(due, into);
-      if (into.size() == before) {
-        lane.streak.next(due, into);
+      if (lane != null) {
+        lane.complete();
+        lane.markov.next(nowNanos + lane.gapNanos(), into);
       }
     }
 
     @Override
     public void stop(long nowNanos) {
+      for (Lane each : lanes) {
+        each.complete();
+        each.markov.stop();
+      }
       run.stop();
+    }
+  }
+
+  /// The stream of one binding: what follows what is the business of one disk. Touches of
+  /// neighbours at the same time are one request.
+  private static final class Lane {
+    private final int binding;
+    private final MarkovModel.Trail markov;
+    private final StartModel.Run.Part start;
+    private boolean waits;
+    private boolean waitedBefore;
+    private long first;
+    private int units;
+    private long requestNanos;
+    private double gap = FIRST_GAP_NANOS;
+
+    private Lane(int binding, MarkovModel.Trail markov, StartModel.Run.Part start) {
+      this.binding = binding;
+      this.markov = markov;
+      this.start = start;
+    }
+
+    void observe(Access access) {
+      long resource = access.resource();
+
+      if (units > 0 && resource >= first && resource < first + units) {
+        return;
+      }
+      if (resource == first + units
+          && units > 0
+          && units < MOST_UNITS
+          && access.timeNanos() == requestNanos) {
+        units++;
+        waits |= access.waited();
+        return;
+      }
+      complete();
+      if (requestNanos != 0) {
+        long waited = Math.clamp(access.timeNanos() - requestNanos, 0, LONGEST_GAP_NANOS);
+        gap += (waited - gap) * GAP_RATE;
+      }
+      first = resource;
+      units = 1;
+      waits = access.waited();
+      requestNanos = access.timeNanos();
+    }
+
+    long gapNanos() {
+      return Math.max(1, (long) gap);
+    }
+
+    /// The request at hand is whole.
+    void complete() {
+      if (units > 0) {
+        start.observe(first, units, requestNanos, waitedBefore);
+        markov.observe(first, units, requestNanos);
+        units = 0;
+        waitedBefore = waits;
+      }
+    }
+
+    void propose(
+        Open open,
+        long nowNanos,
+        long leadNanos,
+        int heldUnits,
+        double least,
+        int most,
+        Forecast into) {
+      if (markov.isFresh()) {
+        markov.propose(open, nowNanos, leadNanos, heldUnits, gapNanos(), least, most, into);
+      }
     }
   }
 }

@@ -47,16 +47,46 @@ final class ResourceCodec {
   }
 
   void write(long resource, DataOutput out) throws IOException {
-    out.writeInt(numbers.indexOf(Resource.space(resource)));
+    out.writeInt(place(Resource.space(resource)));
     out.writeLong(Resource.index(resource));
   }
 
   long read(DataInput in) throws IOException {
-    int place = in.readInt();
+    return Resource.of(space(in.readInt()), in.readLong());
+  }
+
+  /// The place of a space in the file's table.
+  int place(int space) {
+    return numbers.indexOf(space);
+  }
+
+  /// The space at a place of that table.
+  int space(int place) throws ModelException {
     if (place < 0 || place >= numbers.size()) {
       throw new ModelException("it speaks of space " + place + " of " + numbers.size());
     }
-    return Resource.of(numbers.get(place), in.readLong());
+    return numbers.get(place);
+  }
+
+  static float checkedShare(float share) throws ModelException {
+    if (!(share >= 0 && share <= 1)) {
+      throw new ModelException("it says " + share + " where 0 to 1 can be");
+    }
+    return share;
+  }
+
+  static float checkedWeight(float weight) throws ModelException {
+    if (!(Math.abs(weight) <= 1000)) {
+      throw new ModelException("it says a weight of " + weight);
+    }
+    return weight;
+  }
+
+  static long checkedCount(long count) throws ModelException {
+    if (count < 0) {
+      throw new ModelException("it says a count of " + count);
+    }
+    return count;
   }
 
   static int checkedSize(int size, int limit) throws ModelException {

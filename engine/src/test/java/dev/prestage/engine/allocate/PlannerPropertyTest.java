@@ -248,10 +248,10 @@ class PlannerPropertyTest {
 
     private void report() {
       for (LeaseState state : List.copyOf(undelivered)) {
-        planner.book(state);
+        planner.book(state, clock.nanos());
         old.add(state);
         if (random.nextInt(5) == 0) {
-          planner.book(state);
+          planner.book(state, clock.nanos());
         }
       }
       undelivered.clear();
@@ -259,7 +259,7 @@ class PlannerPropertyTest {
 
     private void repeatOldReports() {
       for (int i = 0; i < 5 && !old.isEmpty(); i++) {
-        planner.book(old.get(random.nextInt(old.size())));
+        planner.book(old.get(random.nextInt(old.size())), clock.nanos());
       }
     }
 

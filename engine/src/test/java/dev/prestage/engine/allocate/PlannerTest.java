@@ -194,12 +194,12 @@ class PlannerTest {
     Forecast forecast = expected(0, 40, 0.9);
     assertThat(planner.plan(BOUND, forecast, clock.nanos())).isTrue();
     for (int i = 0; i < 4; i++) {
-      planner.book(ready(decided.granted.getLast()));
+      planner.book(ready(decided.granted.getLast()), 0);
       planner.plan(BOUND, forecast, clock.nanos());
     }
     assertThat(planner.stagedBytes()).isEqualTo(16L * Shape.BLOCK_BYTES);
     assertThat(planner.waitingRanges()).isEqualTo(2);
-    decided.granted.stream().limit(2).toList().forEach(lease -> planner.book(useful(lease)));
+    decided.granted.stream().limit(2).toList().forEach(lease -> planner.book(useful(lease), 0));
     planner.admitWaiting(clock.nanos());
     assertThat(planner.inFlightUnits()).isEqualTo(4);
     assertThat(decided.granted.getLast().first()).isEqualTo(16);
@@ -212,7 +212,7 @@ class PlannerTest {
     planner.plan(BOUND, expected(0, 6, 0.9), clock.nanos());
     planner.demanded(Resource.of(0, 2));
     planner.demanded(Resource.of(0, 3));
-    planner.book(useful(decided.granted.getFirst()));
+    planner.book(useful(decided.granted.getFirst()), 0);
     planner.admitWaiting(clock.nanos());
     assertThat(decided.granted.getLast().first()).isEqualTo(4);
     assertThat(planner.waitingRanges()).isZero();
@@ -243,7 +243,7 @@ class PlannerTest {
     Planner planner = planner(100, 100, 10);
     planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     Lease lease = decided.granted.getFirst();
-    planner.book(ready(lease));
+    planner.book(ready(lease), 0);
     clock.advance(Duration.ofSeconds(60));
     planner.askBackUnused(clock.nanos());
     assertThat(decided.askedBack).isEmpty();
@@ -251,7 +251,7 @@ class PlannerTest {
     planner.askBackUnused(clock.nanos());
     planner.askBackUnused(clock.nanos());
     assertThat(decided.askedBack).containsExactly(lease);
-    planner.book(new LeaseState(lease.id(), 15, 0, 0, 15, 0, 0, 0, 0));
+    planner.book(new LeaseState(lease.id(), 15, 0, 0, 15, 0, 0, 0, 0), 0);
     assertThat(planner.stagedBytes()).isZero();
   }
 
@@ -273,7 +273,7 @@ class PlannerTest {
     planner.retryFailed(clock.nanos());
     Forecast forecast = expected(0, 4, 0.9);
     planner.plan(BOUND, forecast, clock.nanos());
-    planner.book(failed(decided.granted.getFirst()));
+    planner.book(failed(decided.granted.getFirst()), 0);
     planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).hasSize(1);
     clock.advance(Duration.ofSeconds(6));
@@ -287,7 +287,7 @@ class PlannerTest {
     Planner planner = planner(100, 100, 10);
     Forecast forecast = expected(0, 4, 0.9);
     planner.plan(BOUND, forecast, clock.nanos());
-    planner.book(new LeaseState(decided.granted.getFirst().id(), 0, 0, 0, 0, 15, 0, 0, 0));
+    planner.book(new LeaseState(decided.granted.getFirst().id(), 0, 0, 0, 0, 15, 0, 0, 0), 0);
     planner.plan(BOUND, forecast, clock.nanos());
     assertThat(decided.granted).hasSize(1);
   }
@@ -312,13 +312,13 @@ class PlannerTest {
     Planner planner = planner(100, 100, 10);
     planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     long id = decided.granted.getFirst().id();
-    planner.book(new LeaseState(id, 3, 1, 0, 0, 0, 0, 0, 9));
-    planner.book(new LeaseState(id, 1, 0, 0, 0, 0, 0, 0, 0));
+    planner.book(new LeaseState(id, 3, 1, 0, 0, 0, 0, 0, 9), 0);
+    planner.book(new LeaseState(id, 1, 0, 0, 0, 0, 0, 0, 0), 0);
     assertThat(planner.ledger().totals().useful()).isEqualTo(1);
     assertThat(planner.inFlightUnits()).isEqualTo(2);
-    planner.book(new LeaseState(id, 3, 0, 1, 0, 0, 0, 0, 0));
+    planner.book(new LeaseState(id, 3, 0, 1, 0, 0, 0, 0, 0), 0);
     assertThat(planner.ledger().totals().late()).isZero();
-    assertThatThrownBy(() -> planner.book(new LeaseState(id, 3, 2, 2, 0, 0, 0, 0, 0)))
+    assertThatThrownBy(() -> planner.book(new LeaseState(id, 3, 2, 2, 0, 0, 0, 0, 0), 0))
         .hasMessageContaining("two outcomes");
   }
 
@@ -376,7 +376,7 @@ class PlannerTest {
       demand(planner, 4);
       planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
       assertThat(planner.hasRoom()).isFalse();
-      planner.book(state);
+      planner.book(state, 0);
       assertThat(planner.ledger().uselessAtWorst()).isZero();
       assertThat(planner.hasRoom()).as("%s", state).isTrue();
     }
@@ -392,7 +392,7 @@ class PlannerTest {
       Planner planner = withBudget(1);
       demand(planner, 4);
       planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
-      planner.book(state);
+      planner.book(state, 0);
       planner.abandon(List.of(100L));
       assertThat(planner.ledger().totals().live()).isZero();
       assertThat(planner.ledger().uselessAtWorst()).isEqualTo(4);
@@ -406,7 +406,7 @@ class PlannerTest {
     demand(planner, 3);
     planner.plan(BOUND, expected(0, 9, 0.9), clock.nanos());
     assertThat(planner.waitingRanges()).isPositive();
-    planner.book(new LeaseState(100, 3, 0, 0, 3, 0, 0, 0, 0));
+    planner.book(new LeaseState(100, 3, 0, 0, 3, 0, 0, 0, 0), 0);
     planner.admitWaiting(clock.nanos());
     assertThat(decided.granted).extracting(Lease::units).containsExactly(2, 1);
   }
@@ -449,7 +449,7 @@ class PlannerTest {
     planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
     assertThat(decided.granted).as("a live lease keeps what is known").hasSize(1);
     planner.close(DISK);
-    planner.book(useful(lease));
+    planner.book(useful(lease), 0);
     planner.open(DISK);
     planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
     assertThat(decided.granted).hasSize(2);

@@ -14,8 +14,10 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.LongStream;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -95,6 +97,47 @@ class ModelFileTest {
     assertThat(model.encode(host)).isEqualTo(bytes);
   }
 
+  /// Written by format version 1: three runs of units 5, 9 and 2, the last one with 40.
+  private static final byte[] FIRST_VERSION =
+      Base64.getDecoder()
+          .decode(
+              "UFJFU1RBR0UAAAABAAACJq9sIBsAB2RlZmF1bHQAA3dlYgAAAAEAB2RlZmF1bHQACmZpbGUtYmxv"
+                  + "Y2sABWltYWdlAAAAAwAAAAQAAAAAAAAAAAAAAAVABJR64UeuFEAElHrhR64UAAAAAAAAAAAAAAAA"
+                  + "AAAAAAAAAAlABJR64UeuFEAElHrhR64UP/AAAAAAAAAAAAAAAAAAAAAAAAJABJR64UeuFEAElHrh"
+                  + "R64UQAAAAAAAAAAAAAAAAAAAAAAAACg/8AAAAAAAAEAElHrhR64VQAgAAAAAAAAAAAAEAAAAAAAP"
+                  + "QkAAAAAAAB6EgAAAAAAALcbAAAAAAAA9CQAAAAAEAAAAAAAAAAAAAAAFAAAAAAAAAAAAAAAJAAAA"
+                  + "AAAAAAAAAAACAAAAAAAAAAAAAAAoAAAAAwAAAAAAAAAAAAAABQAAAAMAAAADAAAAAAAAAAAAAAAJ"
+                  + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJAAAAAwAAAAMAAAAAAAAAAAAAAAIAAAAAAAAAAAAAAAAA"
+                  + "AAAAAAAAAAAAAAIAAAABAAAAAQAAAAAAAAAAAAAAKAAAAAAAAAAAAAAAAAAAAAAAAAACAAAAAAAA"
+                  + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                  + "BQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+
+  @Test
+  void launchProfileOfTheFirstVersionLivesOn() throws ModelException {
+    ModelFile model = ModelFile.decode(ByteBuffer.wrap(FIRST_VERSION), host);
+    assertThat(model.program()).isEqualTo("web");
+    assertThat(model.forecaster().runs()).isEqualTo(3);
+    Forecast forecast = new Forecast();
+    model.forecaster().start(1, 0).forecast(0, Long.MAX_VALUE / 4, forecast);
+    assertThat(LongStream.range(0, forecast.size()).map(row -> forecast.resource((int) row)))
+        .containsExactly(
+            Resource.of(1, 5), Resource.of(1, 9), Resource.of(1, 2), Resource.of(1, 40));
+    assertThat(forecast.probability(0)).isGreaterThan(.9);
+    assertThat(forecast.probability(3)).isLessThan(.5);
+    byte[] again = model.encode(host);
+    assertThat(ModelFile.decode(ByteBuffer.wrap(again), host).encode(host)).isEqualTo(again);
+  }
+
+  @Test
+  void sectionOfALaterVersionIsPassedOver() throws ModelException {
+    byte[] bytes = file(6);
+    int section = new String(bytes, StandardCharsets.ISO_8859_1).indexOf("markov");
+    bytes[section + 6 + 3] = 9;
+    HybridForecaster forecaster =
+        ModelFile.decode(ByteBuffer.wrap(sealed(bytes)), host).forecaster();
+    assertThat(forecaster.runs()).isEqualTo(5);
+  }
+
   @Test
   void askingForForecastsLeavesTheModelAsItIs() {
     HybridForecaster forecaster = learnt(3, 5);
@@ -114,9 +157,9 @@ class ModelFileTest {
     HybridForecaster here = ModelFile.decode(ByteBuffer.wrap(bytes), host).forecaster();
     assertThat(forecaster.lastRun())
         .isEqualTo(
-            here.lastRun().stream()
+            LongStream.of(here.lastRun())
                 .map(r -> Resource.of(Resource.space(r) == 1 ? image : 3, Resource.index(r)))
-                .toList());
+                .toArray());
     Forecast expected = new Forecast();
     forecaster.start(1, 0).forecast(0, Long.MAX_VALUE / 4, expected);
     assertThat(expected.size()).isEqualTo(here.resources());
@@ -134,8 +177,8 @@ class ModelFileTest {
     assertRefused(Arrays.copyOf(bytes, bytes.length - 1), "it is cut");
     assertRefused(Arrays.copyOf(bytes, bytes.length + 1), "it is cut");
     byte[] newer = bytes.clone();
-    newer[11] = 2;
-    assertRefused(newer, "format version 2");
+    newer[11] = 3;
+    assertRefused(newer, "format version 3");
     byte[] damaged = bytes.clone();
     damaged[bytes.length / 2] ^= 4;
     assertRefused(damaged, "checksum");
@@ -146,7 +189,8 @@ class ModelFileTest {
   @Test
   void announcedSizesCostNoMemory() {
     byte[] bytes = file(5);
-    int runSet = HEADER + 2 + 7 + 2 + 3 + 4 + 2 * (2 + 7 + 2 + 10 + 2) + 5 + 4;
+    int spaces = 4 + 2 * (2 + 7 + 2 + 10 + 2) + 5 + 4;
+    int runSet = HEADER + 2 + 7 + 2 + 3 + spaces + 4 + 2 + 6 + 4 + 4;
     ByteBuffer at = ByteBuffer.wrap(bytes);
     assertThat(at.getInt(runSet)).as("the place of the run count").isEqualTo(5);
     at.putInt(runSet + 4, Integer.MAX_VALUE);
@@ -180,7 +224,7 @@ class ModelFileTest {
         byte[] again = model.encode(there);
         ModelFile.decode(ByteBuffer.wrap(again), there);
       } catch (ModelException e) {
-        assertThat(e).hasMessageMatching("(?s)it .*");
+        assertThat(e).hasMessageMatching("(?s)its? .*");
       } catch (RuntimeException | AssertionError e) {
         fail("seed " + seed + ", round " + round, e);
       }

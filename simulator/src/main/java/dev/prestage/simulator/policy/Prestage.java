@@ -9,8 +9,10 @@ import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
+import dev.prestage.engine.predict.HostKnowledge;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.predict.Reliability;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
@@ -46,9 +48,9 @@ public final class Prestage implements Policy {
   private final Limits limits;
   private final Space space;
   private final Map<String, HybridForecaster> forecasters = new HashMap<>();
+  private final HostKnowledge common = new HostKnowledge();
   private final Map<String, Program> programs = new HashMap<>();
   private final Map<Integer, Host> hosts = new HashMap<>();
-  private final Calibration calibration = new Calibration();
   private final Models models = new SharedModels();
   private long nowNanos;
 
@@ -69,7 +71,9 @@ public final class Prestage implements Policy {
 
   /// How its probabilities compare with what came.
   public Calibration.Summary calibration() {
-    return calibration.summary();
+    Reliability all = new Reliability();
+    forecasters.values().forEach(forecaster -> all.add(forecaster.reliability()));
+    return Calibration.of(all);
   }
 
   @Override
@@ -358,14 +362,9 @@ public final class Prestage implements Policy {
   }
 
   private final class SharedModels implements Models {
-    private final Map<String, Forecaster> watched = new HashMap<>();
-
     @Override
     public Forecaster of(Program program, ResourceType type) {
-      return watched.computeIfAbsent(
-          program.name(),
-          name ->
-              calibration.watch(forecasters.computeIfAbsent(name, _ -> new HybridForecaster())));
+      return forecasters.computeIfAbsent(program.name(), _ -> new HybridForecaster(common));
     }
 
     @Override

@@ -1,7 +1,5 @@
 package dev.prestage.simulator.policy;
 
-import java.util.List;
-
 /// Record and replay: what the last run touched is fetched at the start of the next, in the
 /// recorded order.
 ///
@@ -18,12 +16,12 @@ public final class Reap implements Prefetcher {
 
   /// Nothing was recorded.
   public Reap() {
-    this(List.of());
+    this(new long[0]);
   }
 
   /// @param recorded what a run touched before, in order; empty if none was recorded
-  public Reap(List<Long> recorded) {
-    this.recorded = recorded.stream().mapToLong(Long::longValue).toArray();
+  public Reap(long[] recorded) {
+    this.recorded = recorded.clone();
   }
 
   @Override

@@ -74,10 +74,10 @@ public record Options(
         limits(trace, capacity, 8 * inFlight, horizon));
   }
 
-  /// A quarter of the cache may be unproven, as in the product.
+  /// Three quarters of the cache may be unproven, as in the product.
   private Limits limits(Trace trace, int capacity, int inFlightPages, Duration ahead) {
     return new Limits(
-        (long) Math.max(1, capacity / 4) * trace.unitBytes(),
+        Math.max(1, capacity * 3L / 4) * trace.unitBytes(),
         inFlightPages,
         ahead,
         Limits.DEFAULT.reclaimAfter(),

@@ -78,10 +78,10 @@ class PrestageTest {
 
   @Test
   void aLoopIsLearntAndStagedAhead() {
-    Trace trace = loops(12, 50);
+    Trace trace = loops(40, 50);
     Duration horizon = Duration.ofMillis(40);
     OpenLoop.Result open =
-        new OpenLoop(trace, prestage(6, 64, horizon, Double.POSITIVE_INFINITY), 25, 1).run();
+        new OpenLoop(trace, prestage(18, 64, horizon, Double.POSITIVE_INFINITY), 25, 1).run();
     assertThat(open.demandMissRatio()).isLessThan(.1);
     assertThat(open.precision()).isGreaterThan(.9);
     assertThat(open.nextAccuracy()).isGreaterThan(.8);
@@ -102,7 +102,7 @@ class PrestageTest {
     Prestage policy = prestage(UNLIMITED, 256, Duration.ofSeconds(30), Double.POSITIVE_INFINITY);
     ClosedLoop.Setup setup = new ClosedLoop.Setup(UNLIMITED, 10_000_000, 32, true);
     ClosedLoop.Result result = new ClosedLoop(trace, policy, setup).run();
-    assertThat(result.runs().get(0).stallNanos()).isEqualTo(1_000_000_000);
+    assertThat(result.runs().get(0).stallNanos()).isGreaterThan(800_000_000);
     assertThat(result.runs().get(2).stallNanos()).isLessThan(100_000_000);
     assertThat(result.runs().get(2).fetched()).isEqualTo(100);
     assertThat(policy.calibration().bins()).isNotEmpty();

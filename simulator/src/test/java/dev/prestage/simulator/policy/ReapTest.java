@@ -48,7 +48,7 @@ class ReapTest {
 
   @Test
   void theLastRunIsFetchedAtTheStartInItsOrder() {
-    Reap reap = new Reap(List.of(5L, 2L));
+    Reap reap = new Reap(new long[] {5L, 2L});
     reap.start(host);
     assertThat(host.news()).containsExactly(5L, 2L);
     run(reap, 9, 3, 9, 7);
@@ -61,7 +61,7 @@ class ReapTest {
   @Test
   void whatFoundNoRoomAtTheStartIsAskedForAfterEachRequest() {
     Asked narrow = new Asked(2);
-    Prefetcher.Copy copy = new Reap(List.of(1L, 2L, 3L, 4L, 5L, 6L)).start(narrow);
+    Prefetcher.Copy copy = new Reap(new long[] {1L, 2L, 3L, 4L, 5L, 6L}).start(narrow);
     assertThat(narrow.news()).containsExactly(1L, 2L);
     assertThat(narrow.after(copy, 4)).containsExactly(3L, 5L);
     assertThat(narrow.after(copy, 1)).containsExactly(6L);
@@ -69,7 +69,7 @@ class ReapTest {
 
   @Test
   void theNextOfTheListThatWasNotTouchedIsExpected() {
-    Prefetcher.Copy copy = new Reap(List.of(1L, 2L, 3L)).start(host);
+    Prefetcher.Copy copy = new Reap(new long[] {1L, 2L, 3L}).start(host);
     assertThat(favourites(copy)).containsExactly(1L);
     host.after(copy, 1);
     host.after(copy, 3);

@@ -1,0 +1,341 @@
+package dev.prestage.engine.predict;
+
+import dev.prestage.engine.access.Outcome;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.LongConsumer;
+
+/// What comes next, given the current request and recent history: a family of Markov models and
+/// sequences whose opinions are mixed by what was right lately, for each candidate.
+///
+/// The probability is that of being worth fetching: that the unit is demanded after it can be here
+/// and before it would have to leave. Units that are here already are never asked about, or the
+/// probability would become that of being touched. Each opinion is recorded with its evidence until
+/// the truth is known, whether it was acted on or not.
+final class MarkovModel {
+  private static final int[] BITS = {10, 10, 10, 9, 15};
+
+  /// What a probability is about, at the most: a demand within this time.
+  private static final long HORIZON_NANOS = 30_000_000_000L;
+
+  private static final int VOTE_KINDS = Situation.VOTERS + 1;
+  private static final int MATCH_KINDS = 3;
+  private static final int SEQUENCE_KINDS = 4;
+
+  private final RequestLog log = new RequestLog();
+  private final Records records = new Records();
+  private final List<MarkovExpert> experts =
+      List.of(
+          new VoteExpert(),
+          new MatchExpert(),
+          new SequenceExpert(),
+          new HistoryExpert(),
+          new ContextExpert());
+  private final MarkovExpert[] judges = experts.toArray(MarkovExpert[]::new);
+  private final Mixer mixer =
+      new Mixer(
+          judges.length,
+          VOTE_KINDS * MATCH_KINDS * SEQUENCE_KINDS,
+          HistoryExpert.AGES * Situation.LENGTHS);
+  private final Calibrator calibrator = new Calibrator(3 * 2 * SEQUENCE_KINDS);
+  private final NextRequest next = new NextRequest();
+  private final Reliability reliability;
+  private final Records.Expired inVain = this::inVain;
+
+  private long clock;
+  private long lastCame;
+
+  // Reused by each call: the engine has one thread.
+  private final Situation now = new Situation();
+  private final Candidates candidates = new Candidates();
+  private final float[] opinions = new float[judges.length];
+  private final float[] sorted = new float[Candidates.MOST];
+
+  /// @param reliability hears of each opinion whether it came true
+  MarkovModel(Reliability reliability) {
+    this.reliability = reliability;
+  }
+
+  /// One stream of requests.
+  final class Trail {
+    private final RequestLog.Stream stream = log.open();
+    private final NextRequest.Guess guess = new NextRequest.Guess();
+    private boolean isFresh;
+
+    /// Whether it made a request since it was last asked.
+    boolean isFresh() {
+      return isFresh;
+    }
+
+    /// A request is complete.
+    void observe(long first, int units, long nanos) {
+      for (int i = 0; i < units; i++) {
+        demanded(first + i, nanos);
+      }
+      next.learn(guess, first);
+      log.append(stream, first, units);
+      now.look(log, stream, 0);
+      next.guess(now, guess);
+      isFresh = true;
+    }
+
+    /// Adds candidates of at least a probability, the most likely ones, and remembers all opinions.
+    ///
+    /// @param gapNanos from one request of the stream to the next
+    void propose(
+        Forecaster.Open open,
+        long nowNanos,
+        long leadNanos,
+        int heldUnits,
+        long gapNanos,
+        double least,
+        int most,
+        Forecast into) {
+      isFresh = false;
+      tick(open.came());
+      records.expire(clock - heldUnits, nowNanos - HORIZON_NANOS, inVain);
+      int ahead = requestsAhead(leadNanos, gapNanos);
+      collect(stream, open, ahead);
+      float bound = bound(least, most);
+      long readyNanos = nowNanos + leadNanos;
+      int room = most;
+      for (int row = 0; row < candidates.size(); row++) {
+        float probability = candidates.probability[row];
+        boolean issued = probability >= bound && room > 0;
+        room -= issued ? 1 : 0;
+        if (issued) {
+          into.add(
+              candidates.unit[row],
+              probability,
+              nowNanos + gapNanos * stepsTo(row, ahead),
+              expertOf(row));
+        }
+        remember(stream.id(), row, issued, readyNanos);
+      }
+    }
+
+    /// As [#propose], for people: all candidates, and nothing is remembered.
+    void forecast(long nowNanos, long gapNanos, Forecast into) {
+      collect(stream, Forecaster.Open.ALL, 0);
+      for (int row = 0; row < candidates.size(); row++) {
+        into.add(
+            candidates.unit[row],
+            candidates.probability[row],
+            nowNanos + gapNanos * stepsTo(row, 0),
+            expertOf(row));
+      }
+    }
+
+    /// The run ends.
+    void stop() {
+      records.endStream(stream.id(), inVain);
+    }
+
+    void next(long dueNanos, Forecast into) {
+      next.forecast(guess, dueNanos, into);
+    }
+  }
+
+  private static final int MOST_REQUESTS_AHEAD = 64;
+
+  /// Requests that pass until what is asked for now is here, the next one aside.
+  private static int requestsAhead(long leadNanos, long gapNanos) {
+    return Math.clamp((leadNanos + gapNanos / 2) / gapNanos - 1, 0, MOST_REQUESTS_AHEAD);
+  }
+
+  private void collect(RequestLog.Stream stream, Forecaster.Open open, int ahead) {
+    candidates.clear();
+    now.look(log, stream, ahead);
+    if (now.position == RequestLog.NONE) {
+      return;
+    }
+    for (MarkovExpert expert : experts) {
+      expert.collect(now, open, candidates);
+    }
+    for (int row = 0; row < candidates.size(); row++) {
+      for (int e = 0; e < judges.length; e++) {
+        MarkovExpert judge = judges[e];
+        opinions[e] = Logistic.stretch(judge.table().share(judge.cell(now, candidates, row)));
+      }
+      float mixed = mixer.mix(opinions, firstContext(row), secondContext(row));
+      int cell = Calibrator.cell(calibration(row), mixed);
+      candidates.probability[row] = calibrator.probability(cell, mixed);
+      candidates.cell[row] = cell;
+    }
+  }
+
+  private int firstContext(int row) {
+    return (Integer.bitCount(candidates.votes[row]) * MATCH_KINDS
+                + MatchExpert.kind(now, candidates, row))
+            * SEQUENCE_KINDS
+        + SequenceExpert.kind(now, candidates, row);
+  }
+
+  private int secondContext(int row) {
+    return HistoryExpert.ageClass(now, candidates, row) * Situation.LENGTHS + now.lengthClass();
+  }
+
+  private int calibration(int row) {
+    int votes = Math.min(2, Integer.bitCount(candidates.votes[row]));
+    int match = candidates.match[row] == 0 ? 0 : 1;
+    return (votes * 2 + match) * SEQUENCE_KINDS + SequenceExpert.kind(now, candidates, row);
+  }
+
+  /// The least probability that is proposed: the wanted one, or more if so many reach it.
+  private float bound(double least, int most) {
+    int above = 0;
+    for (int row = 0; row < candidates.size(); row++) {
+      if (candidates.probability[row] >= least) {
+        sorted[above++] = candidates.probability[row];
+      }
+    }
+    if (above == 0 || most <= 0) {
+      return Float.POSITIVE_INFINITY;
+    }
+    if (above <= most) {
+      return (float) least;
+    }
+    Arrays.sort(sorted, 0, above);
+    return sorted[above - most];
+  }
+
+  /// In how many requests a candidate is likely due.
+  private long stepsTo(int row, int ahead) {
+    int offset = Math.min(candidates.voteOffset[row], candidates.matchOffset[row]);
+    if (offset < Integer.MAX_VALUE) {
+      return ahead + 1L + offset;
+    }
+    return 1 + (long) (candidates.ahead[row] / log.speed(now.position));
+  }
+
+  private Expert expertOf(int row) {
+    if (candidates.match[row] != 0) {
+      return Expert.MATCH;
+    }
+    return candidates.votes[row] != 0 ? Expert.MARKOV : Expert.SEQUENTIAL;
+  }
+
+  /// Units come to a host, and a forecaster may serve several of them, each with its own count.
+  private void tick(long came) {
+    clock += came >= lastCame ? came - lastCame : came;
+    lastCame = came;
+  }
+
+  private void remember(int stream, int row, boolean issued, long readyNanos) {
+    int before = records.find(candidates.unit[row]);
+    if (before != Records.NONE) {
+      if (!issued) {
+        return;
+      }
+      records.drop(before);
+    }
+    long features = 0;
+    for (int e = 0; e < judges.length; e++) {
+      features = (features << BITS[e]) | judges[e].cell(now, candidates, row);
+    }
+    records.add(
+        candidates.unit[row],
+        issued,
+        readyNanos,
+        clock,
+        candidates.probability[row],
+        features,
+        (((firstContext(row) << 7) | secondContext(row)) << 10) | candidates.cell[row],
+        stream,
+        inVain);
+  }
+
+  /// A unit was demanded. What was refused would have been worth it, if there was time; what was
+  /// acted on is judged when it ends.
+  private void demanded(long unit, long nanos) {
+    int record = records.find(unit);
+    if (record != Records.NONE && !records.isIssued(record)) {
+      learn(record, nanos >= records.readyNanos(record));
+      records.drop(record);
+    }
+  }
+
+  /// A unit that was staged ended.
+  void ended(long unit, Outcome how) {
+    int record = records.find(unit);
+    if (how == Outcome.UNUSED) {
+      log.wasted(unit);
+    }
+    if (record == Records.NONE || !records.isIssued(record)) {
+      return;
+    }
+    if (how.isDemanded() || how == Outcome.UNUSED) {
+      learn(record, how == Outcome.USEFUL);
+    }
+    records.drop(record);
+  }
+
+  private void inVain(int record) {
+    learn(record, false);
+  }
+
+  private void learn(int record, boolean worthwhile) {
+    long features = records.features(record);
+    for (int e = judges.length - 1; e >= 0; e--) {
+      int cell = (int) (features & ((1L << BITS[e]) - 1));
+      features >>>= BITS[e];
+      CountTable table = judges[e].table();
+      opinions[e] = Logistic.stretch(table.share(cell));
+      table.learn(cell, worthwhile);
+    }
+    int contexts = records.contexts(record);
+    int first = contexts >>> 17;
+    int second = (contexts >>> 10) & 127;
+    mixer.learn(opinions, first, second, mixer.mix(opinions, first, second), worthwhile);
+    calibrator.learn(contexts & 1023, worthwhile);
+    reliability.judge(records.probability(record), worthwhile);
+  }
+
+  void readUnits(LongConsumer reader) {
+    log.readAll((_, unit, _) -> reader.accept(unit));
+  }
+
+  /// Writes the requests of the log, those of a stream as differences.
+  void writeRequests(DataOutput out, ResourceCodec codec) throws IOException {
+    new RequestCodec(codec).write(log, out);
+  }
+
+  void readRequests(DataInput in, ResourceCodec codec) throws IOException {
+    new RequestCodec(codec).read(in, log);
+  }
+
+  /// Writes what the experts counted, and how they are mixed and calibrated.
+  void writeCounts(DataOutput out) throws IOException {
+    for (MarkovExpert expert : experts) {
+      expert.table().write(out);
+    }
+    mixer.write(out);
+    calibrator.write(out);
+    next.table().write(out);
+  }
+
+  void readCounts(DataInput in) throws IOException {
+    for (MarkovExpert expert : experts) {
+      expert.table().read(in);
+    }
+    mixer.read(in);
+    calibrator.read(in);
+    next.table().read(in);
+  }
+
+  /// Requests that are remembered.
+  int requests() {
+    return log.requests();
+  }
+
+  long memoryBytes() {
+    long bytes = log.memoryBytes() + records.memoryBytes() + mixer.memoryBytes();
+    for (MarkovExpert expert : experts) {
+      bytes += expert.table().memoryBytes();
+    }
+    return bytes + calibrator.memoryBytes() + next.memoryBytes();
+  }
+}
