@@ -47,6 +47,8 @@ public final class Engine {
   /// these few would be learnt as if a start ended there.
   private static final long TAIL_NANOS = 1_000_000_000;
 
+  private static final ResourceType[] TYPES = ResourceType.values();
+
   private final Limits limits;
   private final Clock clock;
   private final Models models;
@@ -211,9 +213,13 @@ public final class Engine {
   }
 
   private Forecaster.Cursor cursor(Run run, Binding binding, long nowNanos) {
-    return run.cursors.computeIfAbsent(
-        binding.space().type(),
-        type -> models.of(binding.vm().program(), type).start(binding.vm().id(), nowNanos));
+    ResourceType type = binding.space().type();
+    Forecaster.Cursor cursor = run.cursors.get(type);
+    if (cursor == null) {
+      cursor = models.of(binding.vm().program(), type).start(binding.vm().id(), nowNanos);
+      run.cursors.put(type, cursor);
+    }
+    return cursor;
   }
 
   /// The VM's copy ended: its run is learnt, and what is on its way for it is called off.
@@ -330,8 +336,11 @@ public final class Engine {
       return;
     }
     long now = clock.nanos();
-    for (Map.Entry<ResourceType, Forecaster.Cursor> each : run.cursors.entrySet()) {
-      copy.hungry |= planner.plan(copy.bindings, each.getKey(), each.getValue(), now);
+    for (ResourceType type : TYPES) {
+      Forecaster.Cursor cursor = run.cursors.get(type);
+      if (cursor != null) {
+        copy.hungry |= planner.plan(copy.bindings, type, cursor, now);
+      }
     }
   }
 

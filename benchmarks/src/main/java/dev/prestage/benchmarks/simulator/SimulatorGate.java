@@ -1,5 +1,6 @@
 package dev.prestage.benchmarks.simulator;
 
+import dev.prestage.benchmarks.Check;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.simulator.cache.Lru;
@@ -47,18 +48,6 @@ public final class SimulatorGate {
   private final Path folder;
   private final Consumer<Check> checks;
 
-  /// One comparison.
-  ///
-  /// @param value what was measured
-  /// @param wanted what it must come near to, or stay above or below
-  public record Check(String what, double value, String wanted, boolean holds) {
-    @Override
-    public String toString() {
-      return String.format(
-          Locale.ROOT, "%-4s %s: %.4f, wanted %s", holds ? "ok" : "MISS", what, value, wanted);
-    }
-  }
-
   /// @param folder with the traces
   /// @param checks hears each comparison as soon as it is made
   public SimulatorGate(Path folder, Consumer<Check> checks) {
@@ -84,6 +73,11 @@ public final class SimulatorGate {
   }
 
   private Trace trace(String name) throws IOException {
+    return trace(folder, name);
+  }
+
+  /// The trace of a name in a folder.
+  static Trace trace(Path folder, String name) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       Path file =
           files

@@ -1,10 +1,13 @@
 package dev.prestage.cli.command;
 
+import dev.prestage.benchmarks.Check;
 import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.benchmarks.demo.TwoDisks;
+import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.simulator.ForecastGate;
 import dev.prestage.benchmarks.simulator.SimulatorGate;
 import dev.prestage.cli.process.SelfCommand;
 import java.io.EOFException;
@@ -12,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -73,16 +77,43 @@ public final class BenchCommand {
       @Option(names = "--gate", description = "Exit with 1 when a row is too far off.")
           boolean gate)
       throws IOException, InterruptedException {
-    List<SimulatorGate.Check> missed = new ArrayList<>();
-    new SimulatorGate(
-            folder,
-            check -> {
-              System.out.println(check);
-              if (!check.holds()) {
-                missed.add(check);
-              }
-            })
-        .run();
+    return gate(gate, checks -> new SimulatorGate(folder, checks).run());
+  }
+
+  @Command(
+      description =
+          "The product's forecasts against peers on public traces: misses, starts, calibration, cost. Some five minutes.")
+  int forecast(
+      @Parameters(paramLabel = "FOLDER", description = "Where the traces lie.") Path folder,
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(gate, checks -> new ForecastGate(folder, checks).run());
+  }
+
+  @Command(
+      description =
+          "What deciding costs on a busy host: a hundred VMs that read what is here, in processor time.")
+  int engine(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(gate, BusyHost::run);
+  }
+
+  /// Makes comparisons and tells each.
+  @FunctionalInterface
+  private interface Comparisons {
+    void make(Consumer<Check> checks) throws IOException, InterruptedException;
+  }
+
+  private static int gate(boolean gate, Comparisons comparisons)
+      throws IOException, InterruptedException {
+    List<Check> missed = new ArrayList<>();
+    comparisons.make(check -> {
+      System.out.println(check);
+      if (!check.holds()) {
+        missed.add(check);
+      }
+    });
     System.out.printf("%n%d of these are too far off%n", missed.size());
     return gate && !missed.isEmpty() ? 1 : 0;
   }

@@ -29,7 +29,7 @@ public record Thresholds(
 
   /// The threshold for one program and type.
   public double of(Program program, ResourceType type) {
-    Double own = byProgram.get(program.key());
+    Double own = byProgram.isEmpty() ? null : byProgram.get(program.key());
     return own != null ? own : byType.getOrDefault(type, global);
   }
 }

@@ -29,13 +29,18 @@ final class Candidates {
   final int[] matchOffset = new int[MOST];
   final int[] ahead = new int[MOST];
 
-  /// The last request that touched the unit, or [RequestLog#NONE].
-  final int[] lastTouch = new int[MOST];
+  /// What is known of a unit's own past, as [HistoryExpert] sees it.
+  final int[] touches = new int[MOST];
+
+  final int[] waste = new int[MOST];
+  final int[] ageClass = new int[MOST];
+
+  /// Evidence and contexts of the opinion, as they are recorded.
+  final long[] features = new long[MOST];
+
+  final int[] contexts = new int[MOST];
 
   final float[] probability = new float[MOST];
-
-  /// The cell of the calibration in which the opinion lies.
-  final int[] cell = new int[MOST];
 
   private final short[] slots = new short[SLOTS];
   private final short[] used = new short[MOST];
@@ -81,7 +86,10 @@ final class Candidates {
     match[size] = 0;
     matchOffset[size] = Integer.MAX_VALUE;
     ahead[size] = NOT;
-    lastTouch[size] = log.find(wanted);
+    int lastTouch = log.find(wanted);
+    touches[size] = log.touches(wanted, lastTouch);
+    waste[size] = log.waste(wanted, lastTouch);
+    ageClass[size] = lastTouch == RequestLog.NONE ? 0 : HistoryExpert.ageClass(log.age(lastTouch));
     slots[slot] = (short) size;
     used[size] = (short) slot;
     return size++;

@@ -30,6 +30,12 @@ public enum Expert {
     return bit;
   }
 
+  /// The place of the constant, for arrays.
+  @SuppressWarnings("EnumOrdinal")
+  int place() {
+    return ordinal();
+  }
+
   /// The name in the API: `run-set`, `markov` and so on.
   public String text() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');

@@ -16,9 +16,7 @@ final class HistoryExpert implements MarkovExpert {
 
   @Override
   public int cell(Situation now, Candidates of, int row) {
-    int touches = now.log.touches(of.unit[row], of.lastTouch[row]);
-    int waste = now.log.waste(of.unit[row], of.lastTouch[row]);
-    return (touchClass(touches) * AGES + ageClass(now, of, row)) * WASTES + waste;
+    return (touchClass(of.touches[row]) * AGES + of.ageClass[row]) * WASTES + of.waste[row];
   }
 
   /// 0, 1, 2, 3-4, 5-8, 9-16, 17-32, more.
@@ -26,12 +24,10 @@ final class HistoryExpert implements MarkovExpert {
     return touches < 3 ? touches : Math.min(7, 33 - Integer.numberOfLeadingZeros(touches - 1));
   }
 
-  /// Never, then the logarithm of its age in requests: up to 64, up to 128 and so on.
-  static int ageClass(Situation now, Candidates of, int row) {
-    if (of.lastTouch[row] == RequestLog.NONE) {
-      return 0;
-    }
-    int log2 = 31 - Integer.numberOfLeadingZeros(now.log.age(of.lastTouch[row]) | 1);
+  /// The logarithm of an age in requests: up to 64, up to 128 and so on. Class 0 is for units that
+  /// were never touched.
+  static int ageClass(int age) {
+    int log2 = 31 - Integer.numberOfLeadingZeros(age | 1);
     return Math.clamp(log2 - 5, 1, AGES - 1);
   }
 }

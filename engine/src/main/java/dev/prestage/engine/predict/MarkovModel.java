@@ -27,17 +27,17 @@ final class MarkovModel {
 
   private final RequestLog log = new RequestLog();
   private final Records records = new Records();
-  private final List<MarkovExpert> experts =
-      List.of(
-          new VoteExpert(),
-          new MatchExpert(),
-          new SequenceExpert(),
-          new HistoryExpert(),
-          new ContextExpert());
-  private final MarkovExpert[] judges = experts.toArray(MarkovExpert[]::new);
+  private final VoteExpert votes = new VoteExpert();
+  private final MatchExpert matches = new MatchExpert();
+  private final SequenceExpert sequences = new SequenceExpert();
+  private final HistoryExpert history = new HistoryExpert();
+  private final ContextExpert places = new ContextExpert();
+  private final List<MarkovExpert> experts = List.of(votes, matches, sequences, history, places);
+  private final CountTable[] tables =
+      experts.stream().map(MarkovExpert::table).toArray(CountTable[]::new);
   private final Mixer mixer =
       new Mixer(
-          judges.length,
+          tables.length,
           VOTE_KINDS * MATCH_KINDS * SEQUENCE_KINDS,
           HistoryExpert.AGES * Situation.LENGTHS);
   private final Calibrator calibrator = new Calibrator(3 * 2 * SEQUENCE_KINDS);
@@ -51,7 +51,7 @@ final class MarkovModel {
   // Reused by each call: the engine has one thread.
   private final Situation now = new Situation();
   private final Candidates candidates = new Candidates();
-  private final float[] opinions = new float[judges.length];
+  private final float[] opinions = new float[tables.length];
   private final float[] sorted = new float[Candidates.MOST];
 
   /// @param reliability hears of each opinion whether it came true
@@ -152,36 +152,43 @@ final class MarkovModel {
     if (now.position == RequestLog.NONE) {
       return;
     }
-    for (MarkovExpert expert : experts) {
-      expert.collect(now, open, candidates);
-    }
+    votes.collect(now, open, candidates);
+    matches.collect(now, open, candidates);
+    sequences.collect(now, open, candidates);
     for (int row = 0; row < candidates.size(); row++) {
-      for (int e = 0; e < judges.length; e++) {
-        MarkovExpert judge = judges[e];
-        opinions[e] = Logistic.stretch(judge.table().share(judge.cell(now, candidates, row)));
-      }
-      float mixed = mixer.mix(opinions, firstContext(row), secondContext(row));
-      int cell = Calibrator.cell(calibration(row), mixed);
-      candidates.probability[row] = calibrator.probability(cell, mixed);
-      candidates.cell[row] = cell;
+      judge(row);
     }
   }
 
-  private int firstContext(int row) {
-    return (Integer.bitCount(candidates.votes[row]) * MATCH_KINDS
-                + MatchExpert.kind(now, candidates, row))
-            * SEQUENCE_KINDS
-        + SequenceExpert.kind(now, candidates, row);
-  }
-
-  private int secondContext(int row) {
-    return HistoryExpert.ageClass(now, candidates, row) * Situation.LENGTHS + now.lengthClass();
-  }
-
-  private int calibration(int row) {
-    int votes = Math.min(2, Integer.bitCount(candidates.votes[row]));
-    int match = candidates.match[row] == 0 ? 0 : 1;
-    return (votes * 2 + match) * SEQUENCE_KINDS + SequenceExpert.kind(now, candidates, row);
+  /// All experts' opinions on a candidate, mixed and calibrated. Written out, because it is the
+  /// hottest place there is: a loop over the experts would call each through the interface.
+  private void judge(int row) {
+    int vote = votes.cell(now, candidates, row);
+    int match = matches.cell(now, candidates, row);
+    int sequence = sequences.cell(now, candidates, row);
+    int past = history.cell(now, candidates, row);
+    int place = places.cell(now, candidates, row);
+    opinions[0] = Logistic.stretch(votes.table().share(vote));
+    opinions[1] = Logistic.stretch(matches.table().share(match));
+    opinions[2] = Logistic.stretch(sequences.table().share(sequence));
+    opinions[3] = Logistic.stretch(history.table().share(past));
+    opinions[4] = Logistic.stretch(places.table().share(place));
+    candidates.features[row] =
+        ((((((((long) vote << BITS[1]) | match) << BITS[2]) | sequence) << BITS[3]) | past)
+                << BITS[4])
+            | place;
+    int voting = Integer.bitCount(candidates.votes[row]);
+    int sequenceKind = SequenceExpert.kind(now, candidates, row);
+    int first =
+        (voting * MATCH_KINDS + MatchExpert.kind(now, candidates, row)) * SEQUENCE_KINDS
+            + sequenceKind;
+    int second = candidates.ageClass[row] * Situation.LENGTHS + now.lengthClass();
+    float mixed = mixer.mix(opinions, first, second);
+    int matched = candidates.match[row] == 0 ? 0 : 1;
+    int context = (Math.min(2, voting) * 2 + matched) * SEQUENCE_KINDS + sequenceKind;
+    int cell = Calibrator.cell(context, mixed);
+    candidates.probability[row] = calibrator.probability(cell, mixed);
+    candidates.contexts[row] = (((first << 7) | second) << 10) | cell;
   }
 
   /// The least probability that is proposed: the wanted one, or more if so many reach it.
@@ -232,18 +239,14 @@ final class MarkovModel {
       }
       records.drop(before);
     }
-    long features = 0;
-    for (int e = 0; e < judges.length; e++) {
-      features = (features << BITS[e]) | judges[e].cell(now, candidates, row);
-    }
     records.add(
         candidates.unit[row],
         issued,
         readyNanos,
         clock,
         candidates.probability[row],
-        features,
-        (((firstContext(row) << 7) | secondContext(row)) << 10) | candidates.cell[row],
+        candidates.features[row],
+        candidates.contexts[row],
         stream,
         inVain);
   }
@@ -279,10 +282,10 @@ final class MarkovModel {
 
   private void learn(int record, boolean worthwhile) {
     long features = records.features(record);
-    for (int e = judges.length - 1; e >= 0; e--) {
+    for (int e = tables.length - 1; e >= 0; e--) {
       int cell = (int) (features & ((1L << BITS[e]) - 1));
       features >>>= BITS[e];
-      CountTable table = judges[e].table();
+      CountTable table = tables[e];
       opinions[e] = Logistic.stretch(table.share(cell));
       table.learn(cell, worthwhile);
     }

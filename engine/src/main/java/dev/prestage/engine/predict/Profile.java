@@ -32,7 +32,7 @@ final class Profile {
   /// How many runs could have touched the unit: those that ended before its rank could not.
   private byte[] chances = {};
 
-  private int[] hits = {};
+  private byte[] hits = {};
   private float[] ranks = {};
   private int runs;
   private Ranking ranking = Ranking.EMPTY;
@@ -45,17 +45,33 @@ final class Profile {
     private final float[] ranks;
     private final byte[] shares;
     private final int runs;
-    private final UnitMap places;
+
+    /// Places by hash of their units, and one more than the place; a power of two, half full at
+    /// most.
+    private final int[] slots;
 
     private Ranking(long[] units, float[] ranks, byte[] shares, int runs) {
       this.units = units;
       this.ranks = ranks;
       this.shares = shares;
       this.runs = runs;
-      this.places = new UnitMap(units.length);
+      this.slots = new int[2 * Integer.highestOneBit(Math.max(1, 2 * units.length - 1))];
       for (int place = 0; place < units.length; place++) {
-        places.put(units[place], place);
+        slots[slot(units[place])] = place + 1;
       }
+    }
+
+    private int slot(long unit) {
+      int slot = Hash.of(unit) & (slots.length - 1);
+      while (slots[slot] != 0 && units[slots[slot] - 1] != unit) {
+        slot = (slot + 1) & (slots.length - 1);
+      }
+      return slot;
+    }
+
+    /// Whether each unit stands in it once.
+    private boolean isSet() {
+      return IntStream.range(0, units.length).allMatch(place -> place(units[place]) == place);
     }
 
     int size() {
@@ -69,7 +85,7 @@ final class Profile {
 
     /// A unit's place in the order, or [UnitMap#NONE].
     int place(long unit) {
-      return places.get(unit);
+      return slots[slot(unit)] - 1;
     }
 
     long unit(int place) {
@@ -100,7 +116,7 @@ final class Profile {
   }
 
   long memoryBytes() {
-    return 32L * units.length + ranking.places.memoryBytes();
+    return 17L * units.length + 4L * ranking.slots.length;
   }
 
   /// A run ended.
@@ -119,7 +135,7 @@ final class Profile {
     long[] all = Arrays.copyOf(units, count + size);
     byte[] allChances = Arrays.copyOf(chances, count + size);
     short[] allMasks = Arrays.copyOf(masks, count + size);
-    int[] allHits = Arrays.copyOf(hits, count + size);
+    byte[] allHits = Arrays.copyOf(hits, count + size);
     float[] allRanks = Arrays.copyOf(ranks, count + size);
     for (int i = 0; i < units.length; i++) {
       // A run that ended before it came so far was no chance for what lies behind its end.
@@ -138,8 +154,8 @@ final class Profile {
         another(i, allMasks, allChances);
       }
       allMasks[i] |= 1;
-      allHits[i]++;
-      allRanks[i] += (rank - allRanks[i]) / Math.min(allHits[i], RANK_MEMORY);
+      allHits[i] = (byte) Math.min(allHits[i] + 1, RANK_MEMORY);
+      allRanks[i] += (rank - allRanks[i]) / allHits[i];
     }
     int[] kept =
         IntStream.range(0, count)
@@ -155,7 +171,7 @@ final class Profile {
     units = new long[kept.length];
     masks = new short[kept.length];
     chances = new byte[kept.length];
-    hits = new int[kept.length];
+    hits = new byte[kept.length];
     ranks = new float[kept.length];
     for (int place = 0; place < kept.length; place++) {
       units[place] = all[kept[place]];
@@ -189,7 +205,7 @@ final class Profile {
       codec.write(units[place], out);
       out.writeShort(masks[place]);
       out.writeByte(chances[place]);
-      out.writeInt(hits[place]);
+      out.writeByte(hits[place]);
       out.writeFloat(ranks[place]);
     }
   }
@@ -201,7 +217,7 @@ final class Profile {
     long[] units = new long[0];
     short[] masks = new short[0];
     byte[] chances = new byte[0];
-    int[] hits = new int[0];
+    byte[] hits = new byte[0];
     float[] ranks = new float[0];
     for (int place = 0; place < announced; place++) {
       if (place == units.length) {
@@ -216,7 +232,7 @@ final class Profile {
       units[place] = codec.read(in);
       masks[place] = in.readShort();
       chances[place] = (byte) ResourceCodec.checkedSize(in.readByte(), REMEMBERED_RUNS);
-      hits[place] = ResourceCodec.checkedSize(in.readInt(), Integer.MAX_VALUE);
+      hits[place] = (byte) ResourceCodec.checkedSize(in.readByte(), RANK_MEMORY);
       ranks[place] = in.readFloat();
       if (!(ranks[place] >= (place == 0 ? 0 : ranks[place - 1]))) {
         throw new ModelException("its order is none");
@@ -228,7 +244,7 @@ final class Profile {
     profile.hits = hits;
     profile.ranks = ranks;
     profile.rank();
-    if (profile.ranking.places.size() != units.length) {
+    if (!profile.ranking.isSet()) {
       throw new ModelException("it has a unit twice");
     }
     return profile;
@@ -259,17 +275,17 @@ final class Profile {
     profile.units = new long[size];
     profile.masks = new short[size];
     profile.chances = new byte[size];
-    profile.hits = new int[size];
+    profile.hits = new byte[size];
     profile.ranks = new float[size];
     for (int place = 0; place < size; place++) {
       profile.units[place] = entries.get(place)[0];
       profile.masks[place] = (short) entries.get(place)[1];
       profile.chances[place] = (byte) judged;
-      profile.hits[place] = Long.bitCount(entries.get(place)[1]);
+      profile.hits[place] = (byte) Math.min(Long.bitCount(entries.get(place)[1]), RANK_MEMORY);
       profile.ranks[place] = entries.get(place)[2];
     }
     profile.rank();
-    if (profile.ranking.places.size() != size) {
+    if (!profile.ranking.isSet()) {
       throw new ModelException("it has a unit twice");
     }
     return profile;

@@ -19,6 +19,9 @@ final class RequestLog {
 
   private static final int BLOCK_BITS = 6;
 
+  /// Units whose slots lie side by side.
+  private static final int GROUP = 16;
+
   private static final int LEAST_REQUESTS = 1 << 10;
 
   /// With two index slots for each, 13 MiB.
@@ -34,6 +37,9 @@ final class RequestLog {
   private static final int MOST_SPEED = 256;
   private static final int MOST_FIRST_SPEED = 64;
 
+  /// Speeds are kept to 1 in 100 of a unit a request.
+  private static final float SPEED_STEPS = 100;
+
   /// A slot's byte counts touches in its low six bits and waste in its high two.
   private static final int TOUCHES = 63;
 
@@ -45,7 +51,7 @@ final class RequestLog {
   private int[] earlier;
   private int[] earlierPair;
   private byte[] run;
-  private float[] speed;
+  private short[] speed;
   private int[] number;
   private int[] following;
   private int[] preceding;
@@ -53,6 +59,7 @@ final class RequestLog {
   private int[] owner;
   private int[] byUnit;
   private byte[] history;
+  private int[] byFirst;
   private int[] byPair;
   private int[] byTriple;
   private int newest;
@@ -90,7 +97,7 @@ final class RequestLog {
     earlier = new int[size];
     earlierPair = new int[size];
     run = new byte[size];
-    speed = new float[size];
+    speed = new short[size];
     number = new int[size];
     following = new int[size / BLOCK];
     preceding = new int[size / BLOCK];
@@ -98,6 +105,7 @@ final class RequestLog {
     owner = new int[size / BLOCK];
     byUnit = new int[2 * size];
     history = new byte[2 * size];
+    byFirst = new int[size];
     byPair = new int[size];
     byTriple = new int[size];
   }
@@ -112,7 +120,7 @@ final class RequestLog {
   }
 
   long memoryBytes() {
-    return 27L * first.length + 13L * following.length + 5L * byUnit.length + 8L * byPair.length;
+    return 25L * first.length + 13L * following.length + 5L * byUnit.length + 12L * byPair.length;
   }
 
   /// Adds a request, and remembers of it what its stream did before.
@@ -121,7 +129,11 @@ final class RequestLog {
   int append(Stream stream, long unit, int units) {
     int position = place(stream);
     int slot = slot(position);
-    int before = find(unit);
+    int firstSlot = firstSlot(unit);
+    int before = begunBy(byFirst[firstSlot], unit);
+    if (before == NONE) {
+      before = find(unit);
+    }
     int pairSlot = pairSlot(unit, stream.pair);
     int tripleSlot = tripleSlot(unit, stream.pair, stream.triple);
     int pair = stream.pair < 0 ? NONE : begunBy(byPair[pairSlot], unit);
@@ -137,6 +149,7 @@ final class RequestLog {
     for (int i = 0; i < units; i++) {
       touch(unit + i, position);
     }
+    byFirst[firstSlot] = position;
     if (stream.pair >= 0) {
       byPair[pairSlot] = position;
     }
@@ -185,11 +198,16 @@ final class RequestLog {
       int from = slot(position);
       float now = (float) Math.min(count[from], MOST_SPEED) / (requests - number[from]);
       run[slot] = (byte) Math.min(run[from] + 1, MOST_RUN);
-      speed[slot] = run[slot] == 1 ? now : (speed[from] + now) / 2;
+      speed[slot] = fixed(run[slot] == 1 ? now : (speed[from] / SPEED_STEPS + now) / 2);
     } else {
       run[slot] = 0;
-      speed[slot] = Math.min(units, MOST_FIRST_SPEED);
+      speed[slot] = fixed(Math.min(units, MOST_FIRST_SPEED));
     }
+  }
+
+  /// A speed is never 0: it is divided by.
+  private static short fixed(float speed) {
+    return (short) Math.max(1, speed * SPEED_STEPS);
   }
 
   private void touch(long unit, int position) {
@@ -279,7 +297,7 @@ final class RequestLog {
 
   /// Units a request by which that sequence advances.
   float speed(int position) {
-    return speed[slot(position)];
+    return speed[slot(position)] / SPEED_STEPS;
   }
 
   /// How many requests ago it was, 0 for the last one.
@@ -343,13 +361,31 @@ final class RequestLog {
     return position < BLOCK ? NONE : (int) position;
   }
 
+  /// The slot of a unit: of two in neighbouring groups the one that holds it, else the one with the
+  /// older request.
   private int unitSlot(long unit) {
-    return unitHash(unit) & (byUnit.length - 1);
+    int slot = unitHash(unit) & (byUnit.length - 1);
+    if (holds(byUnit[slot], unit)) {
+      return slot;
+    }
+    int other = slot ^ GROUP;
+    return holds(byUnit[other], unit) || byUnit[other] < byUnit[slot] ? other : slot;
   }
 
   /// Neighbours have neighbouring slots, sixteen at a time.
   private static int unitHash(long unit) {
     return (Hash.of(unit >>> 4) << 4) | (int) (unit & 15);
+  }
+
+  /// The slot of requests that begin with a unit: of two neighbours the one that holds such a
+  /// request, else the one with the older one.
+  private int firstSlot(long unit) {
+    int slot = Hash.of(unit) & (byFirst.length - 1);
+    int other = slot ^ 1;
+    if (begunBy(byFirst[slot], unit) != NONE) {
+      return slot;
+    }
+    return begunBy(byFirst[other], unit) != NONE || byFirst[other] < byFirst[slot] ? other : slot;
   }
 
   private int pairSlot(long unit, long before) {
@@ -370,7 +406,7 @@ final class RequestLog {
     int[] earlierOf = earlier;
     int[] pairOf = earlierPair;
     byte[] runOf = run;
-    float[] speedOf = speed;
+    short[] speedOf = speed;
     int[] numberOf = number;
     int[] followingOf = following;
     int[] precedingOf = preceding;
@@ -418,12 +454,16 @@ final class RequestLog {
     for (int i = 0; i < count[slot]; i++) {
       long unit = first[slot] + i;
       int old = unitHash(unit) & (unitOf.length - 1);
+      if (moved(unitOf[old], shift) != position) {
+        old ^= GROUP;
+      }
       if (moved(unitOf[old], shift) == position) {
         int now = unitSlot(unit);
         byUnit[now] = position;
         history[now] = historyOf[old];
       }
     }
+    byFirst[firstSlot(first[slot])] = position;
     int before = before(position);
     if (before != NONE) {
       byPair[pairSlot(first[slot], first[slot(before)])] = position;

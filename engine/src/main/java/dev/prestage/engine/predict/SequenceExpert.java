@@ -32,7 +32,7 @@ final class SequenceExpert implements MarkovExpert {
   @Override
   public int cell(Situation now, Candidates of, int row) {
     int ahead = of.ahead[row];
-    int seen = of.lastTouch[row] == RequestLog.NONE ? 0 : 1;
+    int seen = of.ageClass[row] == 0 ? 0 : 1;
     if (ahead < 0) {
       return seen;
     }

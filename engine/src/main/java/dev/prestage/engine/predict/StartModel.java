@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 final class StartModel {
   /// Below this a neighbour is not worth its bytes: while nothing else is known of the program, and
   /// when its profile leads.
-  private static final float LEAST_NEAR_UNKNOWN = .44f;
+  private static final float LEAST_NEAR_UNKNOWN = .46f;
 
   private static final float LEAST_NEAR_KNOWN = .20f;
 
@@ -423,9 +423,15 @@ final class StartModel {
   private final class Near {
     private static final int LEAST = 256;
     private static final int MOST = 1 << 16;
+
+    /// So many units are known to have been weighed with the same evidence before; one that gives
+    /// way to another is weighed again.
+    private static final int WEIGHED = 1 << 13;
+
+    private static final int CELLS = 1 << 13;
     private static final int QUEUED = 1024;
 
-    private final UnitMap lastCell = new UnitMap();
+    private final long[] weighed = new long[WEIGHED];
     private final long[] queued = new long[QUEUED];
     private final float[] queuedLikely = new float[QUEUED];
     private long[] unit = new long[LEAST];
@@ -438,10 +444,12 @@ final class StartModel {
     private int queueSize;
 
     boolean isNew(long of, int cellOf) {
-      if (lastCell.get(of) == cellOf) {
+      int slot = Hash.of(of) & (WEIGHED - 1);
+      long evidence = of * CELLS + cellOf;
+      if (weighed[slot] == evidence) {
         return false;
       }
-      lastCell.put(of, cellOf);
+      weighed[slot] = evidence;
       return true;
     }
 

@@ -20,7 +20,7 @@ final class UnitMap {
 
   /// @param expected how many units it will hold, about
   UnitMap(int expected) {
-    int slots = Math.max(LEAST_SLOTS, Integer.highestOneBit(Math.max(1, expected)) * 4);
+    int slots = Math.max(LEAST_SLOTS, 2 * Integer.highestOneBit(Math.max(1, 2 * expected - 1)));
     units = new long[slots];
     numbers = new int[slots];
     Arrays.fill(units, FREE);
