@@ -27,8 +27,9 @@ public final class NetworkGate {
   /// jitter, and the median of so many pairs shows it.
   private static final int PAIRS = 150;
 
-  /// The first ones, which find code that was not compiled, do not count.
-  private static final int WARMING_PAIRS = 30;
+  /// Connects over loopback before these, both ways, so that neither side runs code that was not
+  /// compiled yet, as a host that has served for a minute does not.
+  private static final int WARMING_PAIRS = 1000;
 
   private static final int BULK_ROUNDS = 5;
   private static final long BULK_BYTES = 1L << 30;
@@ -155,16 +156,18 @@ public final class NetworkGate {
     String direct =
         DelayedLink.FAR + ":" + Requests.at(setting.servers(), Upstream.DATABASE).port();
     String relayed = relay(setting.host(), "alone", direct);
+    String near = DelayedLink.NEAR + direct.substring(direct.lastIndexOf(':'));
+    String relayedNear = relay(setting.host(), "near", near);
+    for (int pair = 0; pair < WARMING_PAIRS; pair++) {
+      long _ = connect(near);
+      long _ = connect(relayedNear);
+    }
     List<Long> directNanos = new ArrayList<>();
     List<Long> relayedNanos = new ArrayList<>();
-    for (int pair = 0; pair < WARMING_PAIRS + PAIRS; pair++) {
-      long one = connect(direct);
-      long other = connect(relayed);
-      if (pair >= WARMING_PAIRS) {
-        directNanos.add(one);
-        relayedNanos.add(other);
-      }
-      progress.part(pair / (double) (WARMING_PAIRS + PAIRS));
+    for (int pair = 0; pair < PAIRS; pair++) {
+      directNanos.add(connect(direct));
+      relayedNanos.add(connect(relayed));
+      progress.part(pair / (double) PAIRS);
     }
     return new Unpredicted(
         NetworkReport.millis(directNanos, 0.5), NetworkReport.millis(relayedNanos, 0.5));
