@@ -6,12 +6,17 @@ import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /// HAProxy as a relay of TCP, with its defaults.
 final class HaProxy implements AutoCloseable {
+  /// Systems have it where users' paths do not lead.
+  private static final List<Path> PLACES =
+      List.of(Path.of("/usr/sbin/haproxy"), Path.of("/usr/local/sbin/haproxy"));
+
   private static final Duration START = Duration.ofSeconds(10);
   private static final long STOP_SECONDS = 5;
 
@@ -28,6 +33,10 @@ final class HaProxy implements AutoCloseable {
   /// @param folder for its configuration and its log
   /// @return nothing where it is not installed
   static Optional<HaProxy> start(Path folder, String upstream) throws IOException {
+    Optional<Path> program = PLACES.stream().filter(Files::isExecutable).findFirst();
+    if (program.isEmpty()) {
+      return Optional.empty();
+    }
     int port;
     try (ServerSocket free = new ServerSocket(0)) {
       port = free.getLocalPort();
@@ -46,16 +55,11 @@ final class HaProxy implements AutoCloseable {
           server upstream %s
         """
             .formatted(port, upstream));
-    Process process;
-    try {
-      process =
-          new ProcessBuilder("haproxy", "-db", "-f", configuration.toString())
-              .redirectErrorStream(true)
-              .redirectOutput(folder.resolve("haproxy.log").toFile())
-              .start();
-    } catch (IOException _) {
-      return Optional.empty();
-    }
+    Process process =
+        new ProcessBuilder(program.get().toString(), "-db", "-f", configuration.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(folder.resolve("haproxy.log").toFile())
+            .start();
     var proxy = new HaProxy(process, "127.0.0.1:" + port);
     proxy.awaitListening(folder);
     return Optional.of(proxy);
