@@ -9,6 +9,8 @@ import io.questdb.TelemetryConfiguration;
 import io.questdb.cairo.CairoEngine;
 import io.questdb.cairo.CairoException;
 import io.questdb.cairo.DefaultCairoConfiguration;
+import io.questdb.cairo.O3PartitionPurgeJob;
+import io.questdb.cairo.TableUtils;
 import io.questdb.cairo.TableWriter;
 import io.questdb.griffin.SqlException;
 import java.io.IOException;
@@ -154,6 +156,7 @@ public final class QuestDbHistory implements AccessHistory {
   ///
   /// @return how many rows were dropped
   long trim(long beforeNanos, long capacityBytes) {
+    removeLeftovers();
     long before = writer.size();
     while (writer.getPartitionCount() > 1
         && writer.getPartitionTimestamp(0) + HOUR_NANOS <= beforeNanos) {
@@ -174,6 +177,20 @@ public final class QuestDbHistory implements AccessHistory {
       }
     }
     return before - writer.size();
+  }
+
+  /// Removes the files of hours that a question was reading when they were dropped or rewritten. A
+  /// server of QuestDB has a thread for that; here nobody else does it.
+  private void removeLeftovers() {
+    boolean _ =
+        TableUtils.schedulePurgeO3Partitions(
+            engine.getMessageBus(),
+            writer.getTableToken(),
+            writer.getTimestampType(),
+            writer.getPartitionBy());
+    try (O3PartitionPurgeJob purge = new O3PartitionPurgeJob(engine, 1)) {
+      purge.drain(0);
+    }
   }
 
   /// What the hours take on disk. The newest is written to and its files are longer than what they
