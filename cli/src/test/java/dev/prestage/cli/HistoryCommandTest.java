@@ -224,7 +224,12 @@ class HistoryCommandTest {
   void anOptionBeforeTheCommandIsRefusedInsteadOfIgnored() {
     Printed printed = history("--vm", "vm1", "top");
     assertThat(printed.code()).isEqualTo(2);
-    assertThat(printed.err()).contains("--vm stands before the command; write it after top");
+    assertThat(printed.err())
+        .contains("--vm stands before the command; write it after top")
+        .hasLineCount(1);
+    assertThat(history("export", "--json").err())
+        .contains("export writes CSV, not JSON")
+        .hasLineCount(1);
     assertThat(asked).isEmpty();
   }
 

@@ -291,10 +291,7 @@ final class HistoryAnswersTest {
         .first()
         .extracting(Reply.Ngram::resources)
         .isEqualTo(
-            List.of(
-                "file-block:web.raw/100",
-                "file-block:web.raw/101",
-                "network-connection:db:5432/0"));
+            List.of("file-block:web.raw/50", "file-block:web.raw/60", "file-block:web.raw/70"));
   }
 
   @Test

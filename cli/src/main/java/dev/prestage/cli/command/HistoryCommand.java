@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
@@ -27,6 +28,9 @@ import picocli.CommandLine.Spec;
             + " they add up to; their options stand after them.")
 public final class HistoryCommand implements Callable<Integer> {
   private static final String LIMIT = "20";
+
+  /// Longer than the API takes to say that a window is too long to be answered for.
+  private static final Duration PATIENCE = Duration.ofSeconds(45);
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -135,8 +139,8 @@ public final class HistoryCommand implements Callable<Integer> {
           millis(row.path("latencyP50Nanos")),
           millis(row.path("latencyP90Nanos")),
           millis(row.path("latencyP99Nanos")),
-          time(row.path("firstTimeNanos")),
-          time(row.path("lastTimeNanos")),
+          timeToMillis(row.path("firstTimeNanos")),
+          timeToMillis(row.path("lastTimeNanos")),
           row.path("bursts").asLong(),
           millis(row.path("inUseNanos")),
           millis(row.path("gapP50Nanos")));
@@ -264,7 +268,8 @@ public final class HistoryCommand implements Callable<Integer> {
       throws IOException {
     requireOptionsAfterCommand();
     if (api.json()) {
-      throw new ParameterException(command().commandLine(), "export writes CSV, not JSON");
+      throw new ParameterException(
+          command().subcommands().get("export"), "export writes CSV, not JSON");
     }
     try (PrestageClient client = api.client()) {
       String path = window.path("export");
@@ -280,7 +285,7 @@ public final class HistoryCommand implements Callable<Integer> {
 
   private @Nullable JsonNode ask(ApiOptions api, String path) throws IOException {
     requireOptionsAfterCommand();
-    try (PrestageClient client = api.client()) {
+    try (PrestageClient client = api.client().withTimeout(PATIENCE)) {
       return api.parsed(client.get(path).text());
     }
   }
@@ -289,11 +294,12 @@ public final class HistoryCommand implements Callable<Integer> {
   private void requireOptionsAfterCommand() {
     var parsed = command().commandLine().getParseResult();
     if (!parsed.matchedOptions().isEmpty()) {
+      CommandSpec asked = parsed.subcommand().commandSpec();
       throw new ParameterException(
-          command().commandLine(),
+          asked.commandLine(),
           parsed.matchedOptions().getFirst().longestName()
               + " stands before the command; write it after "
-              + parsed.subcommand().commandSpec().name());
+              + asked.name());
     }
   }
 
@@ -322,6 +328,10 @@ public final class HistoryCommand implements Callable<Integer> {
   private static String time(JsonNode nanos) {
     long value = nanos.asLong();
     return Instant.ofEpochSecond(value / 1_000_000_000, value % 1_000_000_000).toString();
+  }
+
+  private static String timeToMillis(JsonNode nanos) {
+    return Instant.ofEpochMilli(nanos.asLong() / 1_000_000).toString();
   }
 
   private static String millis(JsonNode nanos) {

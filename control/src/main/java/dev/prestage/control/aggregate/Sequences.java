@@ -20,10 +20,8 @@ public final class Sequences implements AccessHistory.Visitor {
 
   static final int STRIDES = 1 << 13;
 
-  private static final Comparator<Three> BY_NAME =
-      Comparator.<Three, String>comparing(three -> three.first().text())
-          .thenComparing(three -> three.second().text())
-          .thenComparing(three -> three.third().text());
+  private static final Comparator<Three> BY_UNIT =
+      Comparator.comparing(Three::first).thenComparing(Three::second).thenComparing(Three::third);
 
   private final SpaceSaving<Three, Boolean> ngrams;
   private final SpaceSaving<Long, Boolean> strides;
@@ -36,7 +34,12 @@ public final class Sequences implements AccessHistory.Visitor {
   private long steps;
   private long outsideRuns;
 
-  private record Three(Unit first, Unit second, Unit third) {}
+  private record Three(Unit first, Unit second, Unit third) {
+    @Override
+    public int hashCode() { // as in Unit
+      return (first.hashCode() * 31 + second.hashCode()) * 31 + third.hashCode();
+    }
+  }
 
   private record InSpace(RunOfVm run, Unit.Whole space) {}
 
@@ -145,7 +148,7 @@ public final class Sequences implements AccessHistory.Visitor {
                     counted.missedUpTo(),
                     (double) counted.seen() / steps))
             .toList(),
-        ngrams.top(limit, BY_NAME).stream()
+        ngrams.top(limit, BY_UNIT).stream()
             .map(counted ->
                 new Reply.Ngram(
                     counted.key().first().space().tenant(),

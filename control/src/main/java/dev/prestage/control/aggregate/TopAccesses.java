@@ -20,7 +20,10 @@ public final class TopAccesses implements AccessHistory.Visitor {
   private long touches;
 
   private static final Comparator<Key> BY_NAME =
-      Comparator.comparing(Key::tenant).thenComparing(Key::name);
+      (one, other) ->
+          one instanceof OfUnit(Unit unit) && other instanceof OfUnit(Unit another)
+              ? unit.compareTo(another)
+              : Comparator.comparing(Key::tenant).thenComparing(Key::name).compare(one, other);
 
   /// What uses are counted of.
   private sealed interface Key {

@@ -16,9 +16,8 @@ public final class Transitions implements AccessHistory.Visitor {
   /// About 1 KB a pair at most: 32 MB.
   static final int PAIRS = 1 << 15;
 
-  private static final Comparator<Pair> BY_NAME =
-      Comparator.<Pair, String>comparing(pair -> pair.from().text())
-          .thenComparing(pair -> pair.to().text());
+  private static final Comparator<Pair> BY_UNIT =
+      Comparator.comparing(Pair::from).thenComparing(Pair::to);
 
   private final SpaceSaving<Pair, LogHistogram> pairs;
   private final SpaceSaving<Unit, Boolean> left;
@@ -26,7 +25,12 @@ public final class Transitions implements AccessHistory.Visitor {
   private long transitions;
   private long outsideRuns;
 
-  private record Pair(Unit from, Unit to) {}
+  private record Pair(Unit from, Unit to) {
+    @Override
+    public int hashCode() { // as in Unit
+      return from.hashCode() * 31 + to.hashCode();
+    }
+  }
 
   private static final class Last {
     @Nullable Unit unit;
@@ -68,7 +72,7 @@ public final class Transitions implements AccessHistory.Visitor {
   /// What was found, the most frequent first.
   public Reply.Transitions reply(int limit) {
     List<Reply.Transition> found =
-        pairs.top(limit, BY_NAME).stream()
+        pairs.top(limit, BY_UNIT).stream()
             .map(counted -> {
               Pair pair = counted.key();
               return new Reply.Transition(
