@@ -60,9 +60,12 @@ cache_fits() {
 # The JVM would say on standard output, between a command's own lines, that a cache does not fit.
 quiet_cache=("-Xlog:aot*=off" "-Xlog:cds*=off")
 
-# The JVM of the command with its flags, as the array java; a main class and its arguments follow.
+# The JVM of the command with its flags, as the array java; a main class and its arguments follow. What runs for seconds
+# is compiled quickly; what computes for minutes (the command's first word says it) is compiled well.
 java_command() {
-  java=("$JAVA_HOME/bin/java" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "${quiet_cache[@]}"
+  local compiler=(-XX:TieredStopAtLevel=1)
+  case "${1:-}" in simulate | bench) compiler=(-XX:+TieredCompilation) ;; esac
+  java=("$JAVA_HOME/bin/java" -XX:+UseSerialGC "${compiler[@]}" "${quiet_cache[@]}"
     --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow
     -Dprestage.home="$home" -cp "$(class_path)")
 }

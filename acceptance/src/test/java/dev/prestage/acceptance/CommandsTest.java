@@ -170,6 +170,29 @@ class CommandsTest {
   }
 
   @Test
+  void historyAddsUpWhatTheVmTouched() throws IOException {
+    awaitHistory();
+    assertThat(prestage("history", "top", "--vm", "vm-0", "--by", "vm").out())
+        .containsPattern("\nvm-0 +100 ")
+        .contains("100 touches in all");
+    assertThat(prestage("history", "top", "--vm", "vm-0", "--limit", "3").out())
+        .contains("file-block:" + RunningHost.IMAGE + "/0 ");
+    assertThat(prestage("history", "sequences", "--vm", "vm-0").out())
+        .as("100 extents one after the other")
+        .containsPattern("64 to 127 +1 +100\n")
+        .containsPattern("\n +1 +99 +100.0 %");
+    assertThat(prestage("history", "transitions", "--vm", "vm-0", "--json").out())
+        .contains("\"transitions\":99,");
+    assertThat(prestage("history", "timeline", "--vm", "vm-0").out()).startsWith("FROM ");
+    Path file = folder.resolve("export.csv");
+    assertThat(prestage("history", "export", "--vm", "vm-0", "--output", file.toString()).code())
+        .isZero();
+    assertThat(Files.readAllLines(file)).hasSize(101);
+    assertThat(prestage("history", "export", "--vm", "vm-0").out())
+        .isEqualTo(Files.readString(file));
+  }
+
+  @Test
   void everyAccessIsInHistoryWithItsNames() throws IOException {
     awaitHistory();
     JsonNode row = host.get("/v1/history?program=shop&limit=1000").path("rows").get(1);

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.SocketTimeoutException;
@@ -21,6 +22,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -88,6 +90,35 @@ public final class PrestageClient implements AutoCloseable {
   /// Asks for octets, such as a model.
   public byte[] getBytes(String path) throws IOException {
     return get(path).body();
+  }
+
+  /// Asks for what may be large, such as an export of history, and hands over the bytes as they
+  /// come. The time limit is for each part of the answer, not for the whole.
+  ///
+  /// @throws IOException also if the answer ended too early; what was handed over is not all then
+  public void download(String path, OutputStream to) throws IOException {
+    String head = head("GET", path, "");
+    AtomicBoolean late = new AtomicBoolean();
+    try (SocketChannel channel = connect()) {
+      AtomicLong parts = new AtomicLong();
+      Thread watch = Thread.ofVirtual().start(() -> closeWhenSilent(channel, parts, late));
+      try {
+        HttpReader answer = send(channel, head, new byte[0]);
+        if (answer.status() != 200) {
+          throw problem(answer.status(), read(answer.body()));
+        }
+        InputStream body = answer.body();
+        byte[] part = new byte[64 * 1024];
+        for (int count; (count = body.read(part)) >= 0; ) {
+          to.write(part, 0, count);
+          parts.incrementAndGet();
+        }
+      } catch (ClosedChannelException e) {
+        throw late.get() ? tooLate() : e;
+      } finally {
+        watch.interrupt();
+      }
+    }
   }
 
   /// Makes something of a JSON text, or starts it: an empty text sends no body.
@@ -175,14 +206,30 @@ public final class PrestageClient implements AutoCloseable {
         }
         return new ApiResponse(answer.status(), answer.field("content-type"), content);
       } catch (ClosedChannelException e) {
-        if (late.get()) {
-          throw new SocketTimeoutException(
-              "no answer from " + name() + " within " + timeout.toSeconds() + " s");
-        }
-        throw e;
+        throw late.get() ? tooLate() : e;
       } finally {
         watch.interrupt();
       }
+    }
+  }
+
+  private SocketTimeoutException tooLate() {
+    return new SocketTimeoutException(
+        "no answer from " + name() + " within " + timeout.toSeconds() + " s");
+  }
+
+  private void closeWhenSilent(SocketChannel channel, AtomicLong parts, AtomicBoolean late) {
+    try {
+      for (long before = -1; parts.get() != before; ) {
+        before = parts.get();
+        Thread.sleep(timeout);
+      }
+      late.set(true);
+      channel.close();
+    } catch (InterruptedException _) {
+      // answered in time
+    } catch (IOException _) {
+      // it is gone in any case
     }
   }
 

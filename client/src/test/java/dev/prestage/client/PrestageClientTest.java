@@ -3,6 +3,7 @@ package dev.prestage.client;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
@@ -49,6 +50,20 @@ final class PrestageClientTest {
   void stop() throws IOException {
     client.close();
     server.close();
+  }
+
+  @Test
+  void aDownloadIsHandedOverAsItComesAndOneThatEndsEarlyFails() throws Exception {
+    answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na,b\r\n0\r\n\r\n");
+    ByteArrayOutputStream whole = new ByteArrayOutputStream();
+    client.download("/v1/history/export", whole);
+    assertThat(whole).hasToString("a,b");
+    answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na,b\r\n");
+    ByteArrayOutputStream part = new ByteArrayOutputStream();
+    assertThatThrownBy(() -> client.download("/v1/history/export", part))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("ended");
+    assertThat(part).hasToString("a,b");
   }
 
   @Test

@@ -158,7 +158,10 @@ final class CommandExecutor {
       case Command.ImportModel(ByteBuffer model) -> importModel(model);
       case Command.ShowHealth _ -> views.health();
       case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine, models).all());
-      case Command.RegisterVm _, Command.RemoveVm _, Command.PurgeImage _, Command.ShowHistory _ ->
+      case Command.RegisterVm _,
+          Command.RemoveVm _,
+          Command.PurgeImage _,
+          Command.HistoryQuestion _ ->
           throw new IllegalArgumentException("not answered here: " + command);
     };
   }

@@ -156,8 +156,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
     /// A VM is gone; what is kept for each VM in memory may go.
     void forget(Vm vm);
 
-    /// The rows that match, on the caller's thread.
+    /// The rows that match. The caller waits, the engine thread does not.
     List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal;
+
+    /// Hands the rows that match to a visitor, oldest first. The caller waits until the visitor has
+    /// seen them or has enough; the visitor is called on a thread of the history.
+    void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) throws Refusal;
 
     /// `ok`, or one line that says what is wrong and what to do.
     String state();
@@ -616,11 +620,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   @Override
   public Reply execute(Command command) throws Refusal {
-    if (command instanceof Command.ShowHistory query) {
-      return new Reply.History(
-          history.find(
-              new AccessHistory.Query(
-                  query.program(), query.vm(), query.fromNanos(), query.toNanos(), query.limit())));
+    if (command instanceof Command.HistoryQuestion question) {
+      return HistoryAnswers.to(question, history);
     }
     CompletableFuture<Reply> reply = new CompletableFuture<>();
     try {

@@ -92,6 +92,9 @@ class ControlPlaneTest {
     }
 
     @Override
+    public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) {}
+
+    @Override
     public String state() {
       return "ok";
     }

@@ -458,7 +458,17 @@ public final class Engine {
     planner.abandon(unconfirmed);
     unconfirmed.clear();
     connected = true;
-    copies.values().forEach(copy -> copy.touched = true);
+    proposeAgain();
+  }
+
+  /// What was proposed may be lost, or failed and may be tried again.
+  private void proposeAgain() {
+    for (Copy copy : copies.values()) {
+      copy.touched = true;
+      if (copy.run != null) {
+        copy.run.cursors.values().forEach(Forecaster.Cursor::again);
+      }
+    }
   }
 
   /// The tier holds exactly these units of a space.
@@ -477,7 +487,9 @@ public final class Engine {
   public void tick() {
     long now = clock.nanos();
     planner.askBackUnused(now);
-    planner.retryFailed(now);
+    if (planner.retryFailed(now)) {
+      proposeAgain();
+    }
     if (isStaging()) {
       planner.admitWaiting(now);
     }

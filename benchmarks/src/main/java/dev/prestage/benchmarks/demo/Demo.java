@@ -15,10 +15,11 @@ import java.util.Map;
 import java.util.concurrent.Future;
 
 /// The main job, shown: a program's boots are learnt on one host, carried to hosts that have the
-/// model but not the bytes, and a boot that was never seen runs there in each of five modes.
+/// model but not the bytes, and a boot that was never seen runs there in each of five modes. A
+/// third case is a role that no host ever saw, on an image that another role made known.
 ///
-/// All hosts are real Prestage processes. The two roles of a host belong to two tenants, and
-/// tenants share no bytes, so both boots find the host cold.
+/// All hosts are real Prestage processes. Each case belongs to a tenant of its own, and tenants
+/// share no bytes, so all boots find the host cold.
 public final class Demo {
   /// The programs: one Debian image in two roles.
   static final List<String> ROLES = List.of("web", "db");
@@ -26,17 +27,28 @@ public final class Demo {
   private static final List<String> MODES =
       List.of("none", "readahead", "replay", "predicted", "local");
 
+  /// The third case: `db` boots where only `web` was learnt.
+  static final String NEW_ROLE = "new";
+
+  private static final List<String> NEW_ROLE_MODES = List.of("readahead", "replay", "predicted");
+
   /// What a demo runs.
   ///
-  /// @param roles some of [#ROLES]
+  /// @param roles some of [#ROLES] and [#NEW_ROLE]
   /// @param modes some of `none`, `readahead`, `replay`, `predicted` and `local`, in this order;
   ///   `local` needs `none`, because it is its host's second boot
   public record Scope(List<String> roles, List<String> modes) {
     /// Everything.
-    public static final Scope WHOLE = new Scope(ROLES, MODES);
+    public static final Scope WHOLE = new Scope(List.of("web", "db", NEW_ROLE), MODES);
 
     /// What tells whether prediction works: one role with it and without.
     public static final Scope ONE_ROLE = new Scope(List.of("web"), List.of("none", "predicted"));
+
+    private List<String> modesOf(String role) {
+      return role.equals(NEW_ROLE)
+          ? modes.stream().filter(NEW_ROLE_MODES::contains).toList()
+          : modes;
+    }
   }
 
   /// Recordings that are learnt from, and the one that is not.
@@ -78,7 +90,10 @@ public final class Demo {
   public static DemoReport run(
       List<String> prestage, Scope scope, Path folder, PrintStream err, boolean terminal)
       throws IOException, InterruptedException {
-    int steps = 1 + scope.roles().size() * (LEARNT.size() + scope.modes().size());
+    int steps = 1;
+    for (String role : scope.roles()) {
+      steps += learntBoots(role).size() + scope.modesOf(role).size();
+    }
     // Sockets need short paths, so the hosts' folders are where temporary files are.
     Path work = Files.createTempDirectory("prestage-demo");
     Progress progress = new Progress(err, terminal, steps);
@@ -120,7 +135,7 @@ public final class Demo {
       // The modes of a role follow each other, so that a machine that becomes busy slows all of
       // them.
       for (String role : scope.roles()) {
-        for (String mode : scope.modes()) {
+        for (String mode : scope.modesOf(role)) {
           // The same boot twice on one host: first nothing is there, then everything is.
           String hostName = mode.equals("local") ? "none" : mode;
           progress.begin(mode + ": " + role);
@@ -159,11 +174,12 @@ public final class Demo {
   private Map<String, byte[]> learn(Host host) throws IOException {
     Map<String, byte[]> models = new HashMap<>();
     for (String role : scope.roles()) {
-      for (int run : LEARNT) {
-        progress.begin("learning " + role + ", boot " + run + " of " + LEARNT.size());
-        boot(host, "learning", role, run);
+      String program = role.equals(NEW_ROLE) ? "web" : role;
+      for (int run : learntBoots(role)) {
+        progress.begin("learning " + role + ", boot " + run + " of " + learntBoots(role).size());
+        boot(host, "learning", role, program, run);
       }
-      models.put(role, host.exportModel(role, role));
+      models.put(role, host.exportModel(program, role));
     }
     return models;
   }
@@ -184,13 +200,19 @@ public final class Demo {
             .formatted(folder.resolve("images").toAbsolutePath(), faults, forecaster));
   }
 
-  private BootReplay.Result boot(Host host, String hostName, String role, int run)
+  /// Of a role that nobody knows, its image was seen once.
+  private static List<Integer> learntBoots(String role) {
+    return role.equals(NEW_ROLE) ? LEARNT.subList(0, 1) : LEARNT;
+  }
+
+  /// @param role the case, which is the tenant
+  private BootReplay.Result boot(Host host, String hostName, String role, String program, int run)
       throws IOException {
     String vm = role + "-" + run;
-    host.register(vm, role, role, IMAGE_NAME);
+    host.register(vm, role, program, IMAGE_NAME);
     BootReplay.Result result =
         BootReplay.run(
-            recording(role, run),
+            recording(program, run),
             IMAGE,
             host.nbdSocket(work.resolve(hostName)),
             vm,
@@ -203,12 +225,13 @@ public final class Demo {
   private DemoReport.Row measured(Host host, String hostName, String mode, String role)
       throws IOException {
     Staging before = Staging.of(host.account());
+    String program = role.equals(NEW_ROLE) ? "db" : role;
     String vm = role + "-" + UNSEEN;
     String reads = "prestage_demand_reads_total{vm=\"" + vm + "\"}";
     String waits = "prestage_demand_waits_total{vm=\"" + vm + "\"}";
     String fetched = "prestage_fetched_bytes_total{origin=\"nas\"}";
     Host.Numbers earlier = host.numbers(vm, 0);
-    BootReplay.Result result = boot(host, hostName, role, UNSEEN);
+    BootReplay.Result result = boot(host, hostName, role, program, UNSEEN);
     Host.Numbers numbers = host.numbers(vm, earlier.of(reads) + result.reads());
     Staging staged = Staging.of(host.account());
     return new DemoReport.Row(
@@ -221,7 +244,7 @@ public final class Demo {
         numbers.of(fetched) - earlier.of(fetched),
         (staged.useful() - before.useful()) * EXTENT_BYTES,
         (staged.unused() - before.unused()) * EXTENT_BYTES,
-        recording(role, UNSEEN).bytes(),
+        recording(program, UNSEEN).bytes(),
         result.bytesVerified());
   }
 
@@ -238,8 +261,8 @@ public final class Demo {
     }
   }
 
-  private Recording recording(String role, int run) throws IOException {
-    String name = role + "-" + run;
+  private Recording recording(String program, int run) throws IOException {
+    String name = program + "-" + run;
     Recording known = recordings.get(name);
     if (known == null) {
       known = Recording.load(name);

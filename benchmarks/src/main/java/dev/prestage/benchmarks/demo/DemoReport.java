@@ -83,36 +83,7 @@ public record DemoReport(List<Row> rows) {
               decimal("%.1f", mebibytes(row.unusedBytes())),
               decimal("%.1f", mebibytes(row.bytesVerified()))));
     }
-    return aligned(cells);
-  }
-
-  /// The first two columns are words, the others numbers.
-  private static String aligned(List<List<String>> cells) {
-    StringBuilder table = new StringBuilder();
-    for (int line = 0; line < cells.size(); line++) {
-      List<String> row = cells.get(line);
-      StringBuilder rule = new StringBuilder("\n|");
-      table.append('|');
-      for (int column = 0; column < row.size(); column++) {
-        int width = width(cells, column);
-        boolean word = column < 2;
-        String padding = " ".repeat(width - row.get(column).length());
-        table
-            .append(' ')
-            .append(word ? row.get(column) + padding : padding + row.get(column))
-            .append(" |");
-        rule.append('-').append("-".repeat(width)).append(word ? "-|" : ":|");
-      }
-      if (line == 0) {
-        table.append(rule);
-      }
-      table.append('\n');
-    }
-    return table.toString().stripTrailing();
-  }
-
-  private static int width(List<List<String>> cells, int column) {
-    return cells.stream().mapToInt(row -> row.get(column).length()).max().orElse(0);
+    return MarkdownTable.of(cells, 2);
   }
 
   private static String decimal(String format, double value) {

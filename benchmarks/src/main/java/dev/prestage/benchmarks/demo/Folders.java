@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /// Folders that are ours to remove.
-final class Folders {
+public final class Folders {
   private Folders() {}
 
   /// Removes a folder with all that is in it; one that is not there is fine.
-  static void delete(Path folder) throws IOException {
+  public static void delete(Path folder) throws IOException {
     List<Path> files;
     try (Stream<Path> all = Files.walk(folder)) {
       files = all.sorted(Comparator.reverseOrder()).toList();

@@ -16,7 +16,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /// One VM host: Prestage's real processes on a folder of their own.
-final class Host implements AutoCloseable {
+public final class Host implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long START_SECONDS = 60;
   private static final long SETTLE_SECONDS = 10;
@@ -37,7 +37,7 @@ final class Host implements AutoCloseable {
   /// @param prestage the command line that runs `prestage`, without arguments
   /// @param folder its own, empty or from before
   /// @param configuration the content of its configuration file, without `state`
-  static Host start(List<String> prestage, Path folder, String configuration)
+  public static Host start(List<String> prestage, Path folder, String configuration)
       throws IOException, InterruptedException {
     Files.createDirectories(folder);
     Path file = folder.resolve("prestage.yaml");
@@ -101,15 +101,41 @@ final class Host implements AutoCloseable {
     client.post("/v1/vms", request.toString());
   }
 
-  void remove(String vm) throws IOException {
+  /// Registers a VM with connections, of the tenant `default`.
+  ///
+  /// @param upstreams each as `host:port`, by the names that the VM has for them
+  /// @return where each is reached, as `host:port` too, by these names
+  public Map<String, String> registerConnections(
+      String vm, String program, Map<String, String> upstreams) throws IOException {
+    ObjectNode request = JSON.createObjectNode().put("vm", vm).put("program", program);
+    ArrayNode resources = request.putArray("resources");
+    for (Map.Entry<String, String> upstream : upstreams.entrySet()) {
+      resources
+          .addObject()
+          .put("as", upstream.getKey())
+          .put("type", "network-connection")
+          .put("source", upstream.getValue());
+    }
+    Map<String, String> addresses = new HashMap<>();
+    JsonNode answer = JSON.readTree(client.post("/v1/vms", request.toString()).text());
+    for (JsonNode each : answer.path("resources")) {
+      addresses.put(each.path("as").asText(), each.path("uri").asText());
+    }
+    return addresses;
+  }
+
+  /// Forgets a VM.
+  public void remove(String vm) throws IOException {
     client.delete("/v1/vms/" + vm);
   }
 
-  void startProgram(String vm) throws IOException {
+  /// The VM's copy of its program starts.
+  public void startProgram(String vm) throws IOException {
     client.post("/v1/vms/" + vm + "/start", "{}");
   }
 
-  void stopProgram(String vm) throws IOException {
+  /// The VM's copy of its program ended.
+  public void stopProgram(String vm) throws IOException {
     client.post("/v1/vms/" + vm + "/stop", "{}");
   }
 
@@ -122,7 +148,8 @@ final class Host implements AutoCloseable {
     return JSON.readTree(client.postBytes("/v1/models", model).text()).path("runs").asInt();
   }
 
-  void predicting(boolean on) throws IOException {
+  /// Whether anything is staged.
+  public void predicting(boolean on) throws IOException {
     client.put("/v1/predicting", "{\"on\":" + on + "}");
   }
 
@@ -136,7 +163,7 @@ final class Host implements AutoCloseable {
   }
 
   /// The host's numbers once one of them has come to a value.
-  Numbers awaitNumbers(String name, long least) throws IOException {
+  public Numbers awaitNumbers(String name, long least) throws IOException {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SETTLE_SECONDS);
     while (true) {
       Numbers numbers = Numbers.parse(client.get("/metrics").text());
@@ -152,12 +179,12 @@ final class Host implements AutoCloseable {
   }
 
   /// The account of all staged extents.
-  JsonNode account() throws IOException {
+  public JsonNode account() throws IOException {
     return JSON.readTree(client.get("/v1/leases?limit=1").text()).path("account");
   }
 
   /// Metrics by their full name.
-  record Numbers(Map<String, Double> values) {
+  public record Numbers(Map<String, Double> values) {
     static Numbers parse(String text) {
       Map<String, Double> values = new HashMap<>();
       for (String line : text.split("\n", -1)) {
@@ -170,13 +197,13 @@ final class Host implements AutoCloseable {
     }
 
     /// The value, or 0 for what was never counted.
-    long of(String name) {
+    public long of(String name) {
       return Math.round(values.getOrDefault(name, 0.0));
     }
   }
 
   /// Ends every host that this process started and that still runs, also one that begins meanwhile.
-  static void endAll() {
+  public static void endAll() {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_SECONDS);
     List<ProcessHandle> hosts = ProcessHandle.current().children().toList();
     while (!hosts.isEmpty() && System.nanoTime() < end) {

@@ -3,7 +3,7 @@ package dev.prestage.benchmarks.demo;
 import java.io.PrintStream;
 
 /// A progress bar on a terminal; one line for each step elsewhere.
-final class Progress {
+public final class Progress {
   private static final int WIDTH = 30;
   private static final int PER_MILLE = 1000;
 
@@ -14,14 +14,14 @@ final class Progress {
   private int lastPerMille = -1;
   private String label = "";
 
-  Progress(PrintStream out, boolean terminal, int steps) {
+  public Progress(PrintStream out, boolean terminal, int steps) {
     this.out = out;
     this.terminal = terminal;
     this.steps = steps;
   }
 
   /// The next step begins.
-  void begin(String label) {
+  public void begin(String label) {
     this.label = label;
     step++;
     if (terminal) {
@@ -32,7 +32,7 @@ final class Progress {
   }
 
   /// A share of the present step is done.
-  void part(double share) {
+  public void part(double share) {
     int perMille = (int) ((step - 1 + share) * PER_MILLE / steps);
     if (terminal && perMille != lastPerMille) {
       lastPerMille = perMille;
@@ -44,7 +44,7 @@ final class Progress {
     }
   }
 
-  void end() {
+  public void end() {
     if (terminal) {
       out.printf("\r%s\r", " ".repeat(WIDTH + 55));
       out.flush();

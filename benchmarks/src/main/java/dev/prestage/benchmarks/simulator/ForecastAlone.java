@@ -40,7 +40,7 @@ final class ForecastAlone implements Policy {
   /// @param expected how many requests will come; after three quarters of them the tables have
   ///   grown to their bounds, and nothing should be allocated
   ForecastAlone(long leadNanos, int heldUnits, int expected) {
-    this.warmRequests = expected / 4 * 3;
+    this.warmRequests = expected / 10 * 9;
     this.lead = new Forecaster.Lead(leadNanos, heldUnits);
   }
 
@@ -92,12 +92,12 @@ final class ForecastAlone implements Policy {
       came += request.missed();
       forecast.clear();
       long bytesBefore = threads.getCurrentThreadAllocatedBytes();
-      long before = System.nanoTime();
+      long before = threads.getCurrentThreadCpuTime();
       for (Access access : accesses) {
         cursor.observe(access);
       }
       cursor.propose(this, lead, request.timeNanos(), .25, MOST, forecast);
-      nanos += System.nanoTime() - before;
+      nanos += threads.getCurrentThreadCpuTime() - before;
       if (++requests > warmRequests) {
         warmBytes += threads.getCurrentThreadAllocatedBytes() - bytesBefore;
       }

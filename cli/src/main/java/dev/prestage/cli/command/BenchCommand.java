@@ -7,6 +7,8 @@ import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.network.NetworkGate;
+import dev.prestage.benchmarks.network.OwnNetwork;
 import dev.prestage.benchmarks.simulator.ForecastGate;
 import dev.prestage.benchmarks.simulator.SimulatorGate;
 import dev.prestage.cli.process.SelfCommand;
@@ -67,6 +69,29 @@ public final class BenchCommand {
             SelfCommand.line(), DemoCommand.folder(), System.err, DemoCommand.isTerminal());
     checks.forEach(System.out::println);
     return gate && !checks.stream().allMatch(DemoGate.Check::holds) ? 1 : 0;
+  }
+
+  @Command(
+      description =
+          "Connections of a service to a database and a cache 40 ms away, its own, a pool's and predicted ones; and what the relay costs.")
+  int network(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate,
+      @Option(names = DemoCommand.IN_OWN_NETWORK, hidden = true) boolean inOwnNetwork)
+      throws IOException, InterruptedException {
+    if (!inOwnNetwork) {
+      List<String> again = new ArrayList<>(SelfCommand.line());
+      again.addAll(List.of("bench", "network", DemoCommand.IN_OWN_NETWORK));
+      if (gate) {
+        again.add("--gate");
+      }
+      return OwnNetwork.run(again);
+    }
+    NetworkGate.Result result =
+        NetworkGate.run(SelfCommand.line(), System.err, DemoCommand.isTerminal());
+    System.out.println(result);
+    System.out.println();
+    result.checks().forEach(System.out::println);
+    return gate && !result.checks().stream().allMatch(NetworkGate.Check::holds) ? 1 : 0;
   }
 
   @Command(

@@ -2,10 +2,15 @@ package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.network.NetworkDemo;
+import dev.prestage.benchmarks.network.NetworkReport;
+import dev.prestage.benchmarks.network.OwnNetwork;
 import dev.prestage.cli.process.SelfCommand;
 import java.io.Console;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -18,12 +23,45 @@ import picocli.CommandLine.Option;
     description =
         "Learn from boots of a VM on one host, and run a boot that was never seen on hosts without its bytes.")
 public final class DemoCommand implements Callable<Integer> {
+  /// Says to the command that it was started again, in a network of its own.
+  static final String IN_OWN_NETWORK = "--in-own-network";
+
   @Option(names = "--json", paramLabel = "FILE", description = "Also write the rows to a file.")
   private @Nullable Path json;
 
+  @Option(
+      names = "--network",
+      description =
+          "Instead: connections of a service to a database and a cache 40 ms away, its own, a pool's and predicted ones.")
+  private boolean network;
+
+  @Option(names = IN_OWN_NETWORK, hidden = true)
+  private boolean inOwnNetwork;
+
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (network) {
+      return network();
+    }
     DemoReport report = run(Demo.Scope.WHOLE);
+    System.out.println(report.table());
+    if (json != null) {
+      report.write(json);
+    }
+    return 0;
+  }
+
+  private int network() throws IOException, InterruptedException {
+    if (!inOwnNetwork) {
+      List<String> again = new ArrayList<>(SelfCommand.line());
+      again.addAll(List.of("demo", "--network", IN_OWN_NETWORK));
+      if (json != null) {
+        again.addAll(List.of("--json", json.toString()));
+      }
+      return OwnNetwork.run(again);
+    }
+    NetworkReport report =
+        NetworkDemo.run(SelfCommand.line(), NetworkDemo.Scope.DEMO, System.err, isTerminal());
     System.out.println(report.table());
     if (json != null) {
       report.write(json);

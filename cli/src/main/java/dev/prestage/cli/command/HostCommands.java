@@ -3,7 +3,6 @@ package dev.prestage.cli.command;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
-import java.time.Instant;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -144,10 +143,6 @@ abstract class HostCommands {
     return 0;
   }
 
-  private static String time(long nanos) {
-    return Instant.ofEpochSecond(nanos / 1_000_000_000, nanos % 1_000_000_000).toString();
-  }
-
   private static String words(JsonNode list) {
     StringBuilder words = new StringBuilder();
     for (JsonNode word : list) {
@@ -167,61 +162,6 @@ abstract class HostCommands {
               tier.path("name").asText(),
               Table.size(tier.path("capacityBytes").asLong()),
               Table.size(tier.path("usedBytes").asLong()));
-        }
-        table.print(System.out);
-      }
-    }
-    return 0;
-  }
-
-  @Command(
-      mixinStandardHelpOptions = true,
-      description = "Accesses, oldest first; of more than the limit, the newest.")
-  int history(
-      @Option(names = "--program", description = "Only this program's.") @Nullable String program,
-      @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
-      @Option(
-              names = "--since",
-              defaultValue = "1h",
-              description = "From when: 2h (ago) or ISO-8601. Default: 1h.")
-          String since,
-      @Option(names = "--limit", defaultValue = "20", description = "Rows. Default: 20.") int limit,
-      @Mixin ApiOptions api)
-      throws IOException {
-    String path =
-        "/v1/history?limit="
-            + limit
-            + "&since="
-            + PrestageClient.encode(since)
-            + (program == null ? "" : "&program=" + PrestageClient.encode(program))
-            + (vm == null ? "" : "&vm=" + PrestageClient.encode(vm));
-    try (PrestageClient client = api.client()) {
-      JsonNode answer = api.parsed(client.get(path).text());
-      if (answer != null) {
-        Table table =
-            new Table(
-                "TIME",
-                "PROGRAM",
-                "VM",
-                "TYPE",
-                "RESOURCE",
-                "ACCESS",
-                "BYTES",
-                "CAUSE",
-                "WAITED",
-                "LATENCY");
-        for (JsonNode row : answer.path("rows")) {
-          table.row(
-              time(row.path("timeNanos").asLong()),
-              row.path("program").asText(),
-              row.path("vm").asText(),
-              row.path("type").asText(),
-              row.path("space").asText() + "/" + row.path("resource").asLong(),
-              row.path("access").asText(),
-              row.path("sizeBytes").asInt(),
-              row.path("cause").asText(),
-              row.path("waited").asBoolean() ? "yes" : "no",
-              "%.3f ms".formatted(row.path("latencyNanos").asLong() / 1e6));
         }
         table.print(System.out);
       }

@@ -2,24 +2,17 @@ package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 
-/// Where a long task writes its result as JSON: found to be writable before the task, and written
-/// whole or not at all.
+/// Where a long task writes its result as JSON: a [WholeFile].
 final class JsonFile {
-  private final Path target;
-  private final Path whole;
+  private final WholeFile file;
 
-  /// @param whole where it is written before it takes the target's place; the target itself if that
-  ///   cannot be replaced
-  private JsonFile(Path target, Path whole) {
-    this.target = target;
-    this.whole = whole;
+  private JsonFile(WholeFile file) {
+    this.file = file;
   }
 
   /// Looks whether a file can be written.
@@ -27,54 +20,12 @@ final class JsonFile {
   /// @param inputs files that must not be written over
   /// @throws FileSystemException saying why not
   static JsonFile at(Path path, List<Path> inputs) throws IOException {
-    if (Files.isDirectory(path)) {
-      throw refused(path, "is a folder; name a file to write");
-    }
-    for (Path input : inputs) {
-      if (Files.exists(path) && Files.exists(input) && Files.isSameFile(path, input)) {
-        throw refused(path, "is a file to be read; name another one to write");
-      }
-    }
-    if (Files.exists(path) && !Files.isWritable(path)) {
-      throw refused(path, "this user may not write it");
-    }
-    // Devices and pipes are written to; a file put in their place would be for nobody. The same
-    // goes for a file behind /dev/stdout, which has the tables.
-    boolean special = path.startsWith("/dev") || path.startsWith("/proc");
-    if (Files.exists(path) && (special || !Files.isRegularFile(path))) {
-      return new JsonFile(path, path);
-    }
-    Path target = Files.exists(path) ? path.toRealPath() : path.toAbsolutePath();
-    Path folder = target.resolveSibling("");
-    if (!Files.isDirectory(folder)) {
-      throw refused(path, "there is no folder " + folder);
-    }
-    Path whole =
-        target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid());
-    try {
-      Files.delete(Files.createFile(whole));
-    } catch (IOException e) {
-      throw refused(path, "this user cannot write into " + folder);
-    }
-    return new JsonFile(target, whole);
-  }
-
-  private static FileSystemException refused(Path path, String why) {
-    return new FileSystemException(path.toString(), null, why);
+    return new JsonFile(WholeFile.at(path, inputs));
   }
 
   /// Writes all of it.
   void write(JsonNode json) throws IOException {
-    String text = json.toPrettyString() + "\n";
-    if (whole.equals(target)) {
-      Files.writeString(target, text);
-      return;
-    }
-    try {
-      Files.writeString(whole, text, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-      Files.move(whole, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(whole);
-    }
+    byte[] text = (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+    file.write(out -> out.write(text));
   }
 }

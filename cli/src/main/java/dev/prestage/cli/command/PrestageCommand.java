@@ -53,7 +53,8 @@ public final class PrestageCommand extends HostCommands {
     parts.put("simulate", SimulateCommand.class);
     parts.put("bench", BenchCommand.class);
     parts.put("start-up", StartUpCommand.class);
-    Map<String, Method> ofHost = new TreeMap<>();
+    Map<String, Object> ofHost = new TreeMap<>();
+    ofHost.put("history", HistoryCommand.class);
     for (Method method : CommandLine.getCommandMethods(HostCommands.class, null)) {
       ofHost.put(method.getName(), method);
     }

@@ -146,6 +146,12 @@ public final class ControlPlaneProcess {
     }
 
     @Override
+    public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
+        throws Refusal {
+      writer.scan(selection, visitor);
+    }
+
+    @Override
     public String state() {
       String state = writer.health();
       String found = keeper.trouble();
@@ -163,7 +169,17 @@ public final class ControlPlaneProcess {
 
     @Override
     public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
-      throw new Refusal(
+      throw off();
+    }
+
+    @Override
+    public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
+        throws Refusal {
+      throw off();
+    }
+
+    private static Refusal off() {
+      return new Refusal(
           Refusal.Reason.UNAVAILABLE, "history is switched off (history.enabled: false)");
     }
 

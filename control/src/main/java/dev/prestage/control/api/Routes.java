@@ -22,7 +22,6 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -41,8 +40,6 @@ final class Routes {
   static final int MAX_LIMIT = 10_000;
 
   private static final int LIMIT = 100;
-  private static final int HISTORY_LIMIT = 1_000;
-  private static final long HISTORY_NANOS = Duration.ofHours(1).toNanos();
   private static final System.Logger LOG = System.getLogger(Routes.class.getName());
 
   private final Commands commands;
@@ -117,16 +114,7 @@ final class Routes {
         query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
         "tenant");
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
-    route(
-        routing,
-        Method.GET,
-        "/v1/history",
-        this::history,
-        "program",
-        "vm",
-        "since",
-        "until",
-        "limit");
+    new HistoryRoutes(commands, clock).on(routing, this);
     route(
         routing,
         Method.PUT,
@@ -187,11 +175,11 @@ final class Routes {
 
   /// Makes a command of a request.
   @FunctionalInterface
-  private interface Translation {
+  interface Translation {
     Command of(Query query) throws Problem.Thrown, IOException;
   }
 
-  private void route(
+  void route(
       HttpRouting.Builder routing,
       Method method,
       String path,
@@ -268,20 +256,6 @@ final class Routes {
     }
   }
 
-  private Command history(Query query) throws Problem.Thrown {
-    long now = clock.nanos();
-    String since = query.optional("since");
-    String until = query.optional("until");
-    long to = until == null ? now : Times.nanos("until", until, now);
-    long from = since == null ? to - HISTORY_NANOS : Times.nanos("since", since, now);
-    if (from > to) {
-      throw new Problem.Thrown(
-          Problem.invalid("'since' lies after 'until'; exchange them or leave one out"));
-    }
-    return new Command.ShowHistory(
-        query.optional("program"), query.optional("vm"), from, to, query.limit(HISTORY_LIMIT));
-  }
-
   private static void send(ServerResponse response, Command command, Reply reply)
       throws Problem.Thrown {
     switch (reply) {
@@ -305,6 +279,7 @@ final class Routes {
           Reply.ForecastView _,
           Reply.Tiers _,
           Reply.History _,
+          Reply.Aggregate _,
           Reply.Imported _,
           Reply.Purged _,
           Reply.Health _ ->
@@ -335,7 +310,7 @@ final class Routes {
   }
 
   /// What a request says: path, parameters and body.
-  private record Query(ServerRequest request) {
+  record Query(ServerRequest request) {
     /// Refuses parameters with other names, so that a slip of the pen is not silently ignored.
     Query only(String... known) throws Problem.Thrown {
       for (String name : request.query().names()) {

@@ -83,6 +83,11 @@ final class SilentClients extends OtherOptions {
     });
   }
 
+  /// A part of a long answer was taken; there is as much time for the next.
+  static void taken(ServerRequest request) {
+    received(request);
+  }
+
   /// The body of a request is here.
   static void received(ServerRequest request) {
     request

@@ -18,6 +18,8 @@
 /// | `GET /v1/leases?vm=&limit=` | ShowLeases |
 /// | `GET /v1/tiers` | ShowTiers |
 /// | `GET /v1/history?program=&vm=&since=&until=&limit=` | ShowHistory; the last hour by default |
+/// | `GET /v1/history/top`, `timeline`, `transitions`, `sequences` | ShowTop, ShowTimeline, ShowTransitions, ShowSequences |
+/// | `GET /v1/history/export` | ReadHistory, page after page; CSV |
 /// | `PUT /v1/predicting` `{"on"}` | SetPredicting |
 /// | `GET /v1/models/{program}?tenant=`, `POST /v1/models` | ExportModel, ImportModel; octets |
 /// | `GET /v1/events` | notices as server-sent events, from `Last-Event-ID` on |

@@ -1,8 +1,10 @@
 package dev.prestage.control.command;
 
+import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.ResourceType;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /// One request to the control plane. Each has exactly one kind of [Reply]; a request that cannot be
@@ -69,10 +71,49 @@ public sealed interface Command {
   /// @param tenant whose it is, or null for `default`
   record PurgeImage(String image, @Nullable String tenant) implements Command {}
 
+  /// A question to the history, answered without the engine.
+  sealed interface HistoryQuestion extends Command {}
+
   /// Accesses from history, oldest first.
   record ShowHistory(
       @Nullable String program, @Nullable String vm, long fromNanos, long toNanos, int limit)
-      implements Command {}
+      implements HistoryQuestion {}
+
+  /// Accesses from history, oldest first; of more than the limit, the oldest. Pages are read one
+  /// after the other: the next begins at the time of the last row.
+  ///
+  /// @param skip so many of the first are left out, because the page before had them
+  record ReadHistory(AccessHistory.Selection selection, int skip, int limit)
+      implements HistoryQuestion {}
+
+  /// What is touched most.
+  ///
+  /// @param burstGapNanos how long a pause within one burst of touches may be
+  record ShowTop(AccessHistory.Selection selection, By by, long burstGapNanos, int limit)
+      implements HistoryQuestion {}
+
+  /// By what touches are counted.
+  enum By {
+    RESOURCE,
+    PROGRAM,
+    VM,
+    TYPE;
+
+    /// The name in the API.
+    public String text() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /// Touches by buckets of time.
+  record ShowTimeline(AccessHistory.Selection selection, long bucketNanos)
+      implements HistoryQuestion {}
+
+  /// Which units follow which.
+  record ShowTransitions(AccessHistory.Selection selection, int limit) implements HistoryQuestion {}
+
+  /// In which order units are touched.
+  record ShowSequences(AccessHistory.Selection selection, int limit) implements HistoryQuestion {}
 
   /// Predict and stage, or only serve.
   record SetPredicting(boolean on) implements Command {}

@@ -120,6 +120,113 @@ public sealed interface Reply {
   /// Rows of history.
   record History(List<AccessHistory.Row> rows) implements Reply {}
 
+  /// What history adds up to. All of it is of touches: accesses that a guest asked for.
+  sealed interface Aggregate extends Reply {}
+
+  /// What is touched most, the most touched first.
+  ///
+  /// @param by `resource`, `program`, `vm` or `type`
+  /// @param touches of everything that matches
+  /// @param exact whether all that was touched could be counted one by one; if not, a row's numbers
+  ///   are of the touches that it counts, and up to `missedUpTo` may be missing
+  record Top(String by, long touches, boolean exact, List<TopRow> rows) implements Aggregate {}
+
+  /// How something is touched.
+  ///
+  /// @param name a resource as `file-block:debian12.raw/4711`, or the program's, VM's, type's name
+  /// @param waited of the touches, those that waited for an origin
+  /// @param bursts series of touches without a long pause
+  /// @param inUseNanos all bursts, each from its first touch to its last
+  /// @param gapP50Nanos from a touch to the next of the same, in half of the cases at most
+  record TopRow(
+      String tenant,
+      String name,
+      long touches,
+      long missedUpTo,
+      long waited,
+      double waitedShare,
+      long latencyP50Nanos,
+      long latencyP90Nanos,
+      long latencyP99Nanos,
+      long firstTimeNanos,
+      long lastTimeNanos,
+      long bursts,
+      long inUseNanos,
+      long gapP50Nanos) {}
+
+  /// Touches by buckets of time, oldest first, empty ones too.
+  ///
+  /// @param exact whether all units of each bucket could be told apart
+  record Timeline(long bucketNanos, boolean exact, List<TimelineRow> rows) implements Aggregate {}
+
+  /// One bucket.
+  ///
+  /// @param timeNanos its begin
+  /// @param units how many different ones were touched
+  record TimelineRow(
+      long timeNanos,
+      long touches,
+      long waited,
+      int units,
+      long latencyP50Nanos,
+      long latencyP99Nanos) {}
+
+  /// Which units follow which in a run of a VM, the most frequent first.
+  ///
+  /// @param transitions all of them
+  /// @param outsideRuns touches that belong to no run and are not looked at
+  /// @param exact as in [Top]
+  record Transitions(long transitions, long outsideRuns, boolean exact, List<Transition> rows)
+      implements Aggregate {}
+
+  /// A unit and the next.
+  ///
+  /// @param probability of `to`, given `from`
+  /// @param delayP50Nanos from one touch to the other, in half of the cases at most
+  record Transition(
+      String tenant,
+      String from,
+      String to,
+      long count,
+      long missedUpTo,
+      double probability,
+      long delayP50Nanos) {}
+
+  /// In which order units are touched in a run of a VM.
+  ///
+  /// @param touches that belong to a run
+  /// @param outsideRuns those that do not, and are not looked at
+  /// @param exact as in [Top]
+  /// @param stretches series of consecutive units, by length
+  /// @param strides from one unit of a space to the next that is touched, the most frequent first
+  /// @param ngrams three units one after the other, the most frequent first
+  record Sequences(
+      long touches,
+      long outsideRuns,
+      boolean exact,
+      List<Stretches> stretches,
+      List<Stride> strides,
+      List<Ngram> ngrams)
+      implements Aggregate {}
+
+  /// Stretches of about the same length.
+  ///
+  /// @param fromUnits the shortest
+  /// @param toUnits the longest
+  /// @param units in all of them
+  record Stretches(long fromUnits, long toUnits, long stretches, long units) {}
+
+  /// How touches advance in a space.
+  ///
+  /// @param stride in units; 1 is the next
+  /// @param share of all strides
+  record Stride(long stride, long count, long missedUpTo, double share) {}
+
+  /// Three units one after the other.
+  ///
+  /// @param resources their names, in the order of the touches
+  record Ngram(String tenant, List<String> resources, long count, long missedUpTo) {}
+
   /// A program's model, in its own versioned format.
   record Model(ByteBuffer bytes) implements Reply {}
 

@@ -138,6 +138,7 @@ public final class ModelStore implements Models, AutoCloseable {
   /// until they stop.
   public void replace(Program program, HybridForecaster forecaster) {
     Learnt learnt = Learnt.blocks(program);
+    forecaster.introduce();
     HybridForecaster before = learners.put(learnt, forecaster);
     if (before != null) {
       add(before, replaced);
@@ -166,9 +167,12 @@ public final class ModelStore implements Models, AutoCloseable {
     Path file = file(learnt);
     try {
       if (Files.exists(file)) {
-        return ModelFile.decode(
-                ByteBuffer.wrap(Files.readAllBytes(file)), spaces, _ -> knowledge(learnt))
-            .forecaster();
+        HybridForecaster forecaster =
+            ModelFile.decode(
+                    ByteBuffer.wrap(Files.readAllBytes(file)), spaces, _ -> knowledge(learnt))
+                .forecaster();
+        forecaster.introduce();
+        return forecaster;
       }
     } catch (IOException e) {
       setAside(file, e);

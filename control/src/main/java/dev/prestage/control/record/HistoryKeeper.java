@@ -331,6 +331,11 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
     }
 
     @Override
+    public void scan(Selection selection, Visitor visitor) {
+      history.scan(selection, visitor);
+    }
+
+    @Override
     public void close() {
       history.close();
       try {

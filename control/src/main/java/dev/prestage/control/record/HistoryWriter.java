@@ -24,6 +24,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
@@ -37,11 +38,11 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Every access that was offered is counted once: offered = written + dropped + waiting.
 ///
-/// Threading: [#offer], [#find] and the counters are for any thread. Opening, appending, committing
-/// and closing happen on the writer's platform thread, questions are answered on two others: a scan
-/// of a long history takes a second, and on a virtual thread it would hold one of the few carriers
-/// that long. The writer's asks for the lowest priority, which Linux grants only under
-/// `-XX:ThreadPriorityPolicy=1`.
+/// Threading: [#offer], [#find], [#scan] and the counters are for any thread. Opening, appending,
+/// committing and closing happen on the writer's platform thread, questions are answered on two
+/// others: a scan of a long history takes a second, and on a virtual thread it would hold one of
+/// the few carriers that long. The writer's asks for the lowest priority, which Linux grants only
+/// under `-XX:ThreadPriorityPolicy=1`.
 public final class HistoryWriter implements AutoCloseable {
   /// How a history is opened, again after each failure. It may take seconds.
   @FunctionalInterface
@@ -80,6 +81,7 @@ public final class HistoryWriter implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(HistoryWriter.class.getName());
 
   private final Opener opener;
+  private final Duration patience;
   private final Clock clock;
   private final Notices notices;
   private final AccessRing ring;
@@ -110,12 +112,13 @@ public final class HistoryWriter implements AutoCloseable {
 
   /// Starts the writer; the history is opened in the background.
   public HistoryWriter(Opener opener, Clock clock, Notices notices) {
-    this(opener, clock, notices, CAPACITY);
+    this(opener, clock, notices, CAPACITY, PATIENCE);
   }
 
   @SuppressWarnings("ThreadPriorityCheck") // a wish, nothing relies on it
-  HistoryWriter(Opener opener, Clock clock, Notices notices, int capacity) {
+  HistoryWriter(Opener opener, Clock clock, Notices notices, int capacity, Duration patience) {
     this.opener = opener;
+    this.patience = patience;
     this.clock = clock;
     this.notices = notices;
     this.ring = new AccessRing(capacity);
@@ -142,13 +145,47 @@ public final class HistoryWriter implements AutoCloseable {
   ///
   /// @throws Refusal when there is no history to ask now, or no answer in time; it says why
   public List<AccessHistory.Row> find(AccessHistory.Query query) throws Refusal {
+    return ask((history, _) -> history.find(query));
+  }
+
+  /// Hands the accesses that match to a visitor, on a thread of this writer, and waits until it has
+  /// seen them or has enough. A scan for which nobody waits any longer ends.
+  ///
+  /// @throws Refusal when there is no history to ask now, or not all was seen in time; it says why
+  public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
+      throws Refusal {
+    ask((history, calledOff) -> {
+      history.scan(selection, row -> isAwaited(history, calledOff) && visitor.visit(row));
+      if (!isAwaited(history, calledOff)) {
+        throw new HistoryException("history was closed meanwhile; ask again", null);
+      }
+      return true;
+    });
+  }
+
+  /// Whether a scan should go on. One in a history that failed ends, because the writer waits for
+  /// it before it opens another.
+  @SuppressWarnings("ReferenceEquality") // whether it is this very one
+  private boolean isAwaited(AccessHistory history, AtomicBoolean calledOff) {
+    return !closing && !calledOff.get() && current == history;
+  }
+
+  /// What a reader does.
+  @FunctionalInterface
+  private interface Question<T> {
+    /// @param calledOff becomes true when nobody waits for the answer any longer
+    T answer(AccessHistory history, AtomicBoolean calledOff);
+  }
+
+  private <T> T ask(Question<T> question) throws Refusal {
+    AtomicBoolean calledOff = new AtomicBoolean();
     try {
-      boolean _ = tried.await(PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+      boolean _ = tried.await(patience.toNanos(), TimeUnit.NANOSECONDS);
       AccessHistory history = current;
       if (history == null || closing) {
         throw new Refusal(Refusal.Reason.UNAVAILABLE, health);
       }
-      return answer(readers.submit(() -> history.find(query)));
+      return await(readers.submit(() -> question.answer(history, calledOff)));
     } catch (RejectedExecutionException _) {
       throw new Refusal(Refusal.Reason.UNAVAILABLE, "history is closed");
     } catch (InterruptedException _) {
@@ -159,21 +196,22 @@ public final class HistoryWriter implements AutoCloseable {
         throw new Refusal(Refusal.Reason.UNAVAILABLE, String.valueOf(failed.getMessage()));
       }
       throw new IllegalStateException(e.getCause());
+    } finally {
+      calledOff.set(true);
     }
   }
 
-  private static <T> T answer(Future<T> question)
-      throws Refusal, InterruptedException, ExecutionException {
+  private <T> T await(Future<T> answer) throws Refusal, InterruptedException, ExecutionException {
     try {
-      return question.get(PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+      return answer.get(patience.toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException _) {
       throw new Refusal(
           Refusal.Reason.UNAVAILABLE,
           "history has no answer within "
-              + PATIENCE.toSeconds()
+              + patience.toSeconds()
               + " s; ask for a shorter time, with 'since' and 'until'");
     } finally {
-      question.cancel(false); // one that waits for its turn need not have it
+      answer.cancel(false); // one that waits for its turn need not have it
     }
   }
 

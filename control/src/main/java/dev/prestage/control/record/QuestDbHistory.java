@@ -1,27 +1,18 @@
 package dev.prestage.control.record;
 
 import dev.prestage.engine.access.Access;
-import dev.prestage.engine.access.AccessType;
-import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
-import dev.prestage.engine.resource.ResourceType;
 import io.questdb.DefaultTelemetryConfiguration;
 import io.questdb.TelemetryConfiguration;
 import io.questdb.cairo.CairoEngine;
 import io.questdb.cairo.CairoException;
 import io.questdb.cairo.DefaultCairoConfiguration;
+import io.questdb.cairo.O3PartitionPurgeJob;
+import io.questdb.cairo.TableUtils;
 import io.questdb.cairo.TableWriter;
-import io.questdb.cairo.security.AllowAllSecurityContext;
-import io.questdb.cairo.sql.Record;
-import io.questdb.cairo.sql.RecordCursor;
-import io.questdb.cairo.sql.RecordCursorFactory;
-import io.questdb.griffin.SqlCompiler;
 import io.questdb.griffin.SqlException;
-import io.questdb.griffin.SqlExecutionContextImpl;
-import io.questdb.griffin.engine.functions.bind.BindVariableServiceImpl;
-import io.questdb.std.Numbers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -35,7 +26,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
@@ -76,20 +66,6 @@ public final class QuestDbHistory implements AccessHistory {
   /// EPERM, EIO, ENOMEM, EACCES, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT.
   private static final Set<Integer> HOST_ERRORS = Set.of(1, 5, 12, 13, 23, 24, 28, 30, 122);
 
-  // The columns, in the order of CREATE.
-  private static final int TENANT = 1;
-  private static final int PROGRAM = 2;
-  private static final int VM = 3;
-  private static final int TYPE = 4;
-  private static final int SPACE = 5;
-  private static final int RESOURCE = 6;
-  private static final int ACCESS = 7;
-  private static final int SIZE = 8;
-  private static final int CAUSE = 9;
-  private static final int WAITED = 10;
-  private static final int LATENCY = 11;
-  private static final int RUN = 12;
-
   private static final String CREATE =
       """
       CREATE TABLE IF NOT EXISTS access (
@@ -103,21 +79,12 @@ public final class QuestDbHistory implements AccessHistory {
   private static final String FROM_VERSION_1 =
       "ALTER TABLE access ADD COLUMN IF NOT EXISTS run LONG";
 
-  // Newest first, so that a limit stops the scan; the answer is turned round afterwards.
-  private static final String SELECT =
-      "SELECT time, tenant, program, vm, type, space, resource, access, size, cause, waited,"
-          + " latency, run FROM access WHERE time >= $1 AND time < $2";
-  private static final String NEWEST_FIRST = " ORDER BY time DESC LIMIT $3";
-  private static final String ALL = SELECT + NEWEST_FIRST;
-  private static final String OF_PROGRAM = SELECT + " AND program = $4" + NEWEST_FIRST;
-  private static final String OF_VM = SELECT + " AND vm = $4" + NEWEST_FIRST;
-  private static final String OF_BOTH = SELECT + " AND program = $4 AND vm = $5" + NEWEST_FIRST;
-
   private final Path folder;
   private final FileChannel lock;
   private final Configuration configuration;
   private final CairoEngine engine;
   private final TableWriter writer;
+  private final QuestDbQueries queries;
   private final ReentrantReadWriteLock open = new ReentrantReadWriteLock();
   private boolean closed;
 
@@ -136,14 +103,15 @@ public final class QuestDbHistory implements AccessHistory {
       Files.createDirectories(database);
       this.configuration = new Configuration(folder, database);
       opened = new CairoEngine(configuration);
-      opened.execute(CREATE, context(opened, configuration));
+      opened.execute(CREATE, QuestDbQueries.context(opened, configuration));
       if (found < VERSION) {
-        opened.execute(FROM_VERSION_1, context(opened, configuration));
+        opened.execute(FROM_VERSION_1, QuestDbQueries.context(opened, configuration));
         writeVersion(folder);
       }
       this.writer = opened.getWriter(opened.verifyTableName(TABLE), "history");
       checkColumns(writer);
       this.engine = opened;
+      this.queries = new QuestDbQueries(opened, configuration);
     } catch (Throwable e) {
       if (opened != null) {
         quietly(opened);
@@ -188,6 +156,7 @@ public final class QuestDbHistory implements AccessHistory {
   ///
   /// @return how many rows were dropped
   long trim(long beforeNanos, long capacityBytes) {
+    removeLeftovers();
     long before = writer.size();
     while (writer.getPartitionCount() > 1
         && writer.getPartitionTimestamp(0) + HOUR_NANOS <= beforeNanos) {
@@ -208,6 +177,20 @@ public final class QuestDbHistory implements AccessHistory {
       }
     }
     return before - writer.size();
+  }
+
+  /// Removes the files of hours that a question was reading when they were dropped or rewritten. A
+  /// server of QuestDB has a thread for that; here nobody else does it.
+  private void removeLeftovers() {
+    boolean _ =
+        TableUtils.schedulePurgeO3Partitions(
+            engine.getMessageBus(),
+            writer.getTableToken(),
+            writer.getTimestampType(),
+            writer.getPartitionBy());
+    try (O3PartitionPurgeJob purge = new O3PartitionPurgeJob(engine, 1)) {
+      purge.drain(0);
+    }
   }
 
   /// What the hours take on disk. The newest is written to and its files are longer than what they
@@ -247,19 +230,19 @@ public final class QuestDbHistory implements AccessHistory {
   @Override
   public void append(Access access, Binding binding) {
     TableWriter.Row row = writer.newRow(access.timeNanos());
-    row.putSym(TENANT, binding.vm().program().tenant());
-    row.putSym(PROGRAM, binding.vm().program().name());
-    row.putSym(VM, binding.vm().name());
-    row.putSym(TYPE, binding.space().type().text());
-    row.putSym(SPACE, binding.space().name());
-    row.putLong(RESOURCE, Resource.index(access.resource()));
-    row.putSym(ACCESS, access.type().name());
-    row.putInt(SIZE, (int) access.amount());
-    row.putSym(CAUSE, access.cause().name());
-    row.putBool(WAITED, access.waited());
-    row.putLong(LATENCY, access.latencyNanos());
+    row.putSym(QuestDbQueries.TENANT, binding.vm().program().tenant());
+    row.putSym(QuestDbQueries.PROGRAM, binding.vm().program().name());
+    row.putSym(QuestDbQueries.VM, binding.vm().name());
+    row.putSym(QuestDbQueries.TYPE, binding.space().type().text());
+    row.putSym(QuestDbQueries.SPACE, binding.space().name());
+    row.putLong(QuestDbQueries.RESOURCE, Resource.index(access.resource()));
+    row.putSym(QuestDbQueries.ACCESS, access.type().name());
+    row.putInt(QuestDbQueries.SIZE, (int) access.amount());
+    row.putSym(QuestDbQueries.CAUSE, access.cause().name());
+    row.putBool(QuestDbQueries.WAITED, access.waited());
+    row.putLong(QuestDbQueries.LATENCY, access.latencyNanos());
     if (access.run() != Access.NO_RUN) {
-      row.putLong(RUN, access.run());
+      row.putLong(QuestDbQueries.RUN, access.run());
     }
     row.append();
   }
@@ -274,12 +257,29 @@ public final class QuestDbHistory implements AccessHistory {
     if (query.limit() < 0) {
       throw new IllegalArgumentException("limit " + query.limit());
     }
+    List<Row> rows = new ArrayList<>();
+    read(() -> queries.newestFirst(query, rows::add));
+    return List.copyOf(rows.reversed());
+  }
+
+  @Override
+  public void scan(Selection selection, Visitor visitor) {
+    read(() -> queries.oldestFirst(selection, visitor));
+  }
+
+  /// A question to the database.
+  @FunctionalInterface
+  private interface Question {
+    void ask() throws SqlException;
+  }
+
+  private void read(Question question) {
     open.readLock().lock();
     try {
       if (closed) {
         throw new HistoryException("history at " + folder + " is closed", null);
       }
-      return select(query);
+      question.ask();
     } catch (SqlException | RuntimeException | AssertionError | InternalError e) {
       if (e instanceof HistoryException ours) {
         throw ours;
@@ -311,68 +311,6 @@ public final class QuestDbHistory implements AccessHistory {
     } finally {
       open.writeLock().unlock();
     }
-  }
-
-  private List<Row> select(Query query) throws SqlException {
-    SqlExecutionContextImpl context = context(engine, configuration);
-    var variables = Objects.requireNonNull(context.getBindVariableService());
-    variables.setTimestampNano(0, query.fromNanos());
-    variables.setTimestampNano(1, query.toNanos());
-    variables.setLong(2, query.limit());
-    String program = query.program();
-    String vm = query.vm();
-    String text;
-    if (program != null) {
-      variables.setStr(3, program);
-      if (vm != null) {
-        variables.setStr(4, vm);
-      }
-      text = vm == null ? OF_PROGRAM : OF_BOTH;
-    } else if (vm != null) {
-      variables.setStr(3, vm);
-      text = OF_VM;
-    } else {
-      text = ALL;
-    }
-    List<Row> rows = new ArrayList<>();
-    try (SqlCompiler compiler = engine.getSqlCompiler();
-        RecordCursorFactory factory = compiler.compile(text, context).getRecordCursorFactory();
-        RecordCursor cursor = factory.getCursor(context)) {
-      Record record = cursor.getRecord();
-      while (cursor.hasNext()) {
-        rows.add(
-            new Row(
-                record.getTimestamp(0),
-                symbol(record, TENANT),
-                symbol(record, PROGRAM),
-                symbol(record, VM),
-                ResourceType.of(symbol(record, TYPE)),
-                symbol(record, SPACE),
-                record.getLong(RESOURCE),
-                AccessType.valueOf(symbol(record, ACCESS)),
-                record.getInt(SIZE),
-                Cause.valueOf(symbol(record, CAUSE)),
-                record.getBool(WAITED),
-                record.getLong(LATENCY),
-                run(record)));
-      }
-    }
-    return List.copyOf(rows.reversed());
-  }
-
-  private static long run(Record record) {
-    long run = record.getLong(RUN);
-    return run == Numbers.LONG_NULL ? Access.NO_RUN : run;
-  }
-
-  private static String symbol(Record record, int column) {
-    @Nullable CharSequence text = record.getSymA(column);
-    return text == null ? "" : text.toString();
-  }
-
-  private static SqlExecutionContextImpl context(CairoEngine engine, Configuration configuration) {
-    return new SqlExecutionContextImpl(engine, 0)
-        .with(AllowAllSecurityContext.INSTANCE, new BindVariableServiceImpl(configuration));
   }
 
   /// Takes the folder for this process. QuestDB maps files, so a second process on the same folder
@@ -464,8 +402,8 @@ public final class QuestDbHistory implements AccessHistory {
   }
 
   private static void checkColumns(TableWriter writer) {
-    if (writer.getMetadata().getColumnCount() != RUN + 1
-        || writer.getMetadata().getColumnIndexQuiet("run") != RUN) {
+    if (writer.getMetadata().getColumnCount() != QuestDbQueries.RUN + 1
+        || writer.getMetadata().getColumnIndexQuiet("run") != QuestDbQueries.RUN) {
       throw new IllegalStateException("table access has other columns than schema " + VERSION);
     }
   }

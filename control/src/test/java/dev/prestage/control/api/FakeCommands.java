@@ -40,10 +40,38 @@ final class FakeCommands implements Commands {
                   null,
                   true)));
 
+  /// 2026-01-01T00:00:00Z.
+  private static final long NOW = 1_767_225_600_000_000_000L;
+
+  static final AccessHistory.Row ROW = row(1, "debian12");
+
+  static AccessHistory.Row row(long timeNanos, String space) {
+    return new AccessHistory.Row(
+        timeNanos,
+        "default",
+        "web",
+        "vm1",
+        ResourceType.FILE_BLOCK,
+        space,
+        4711,
+        AccessType.READ,
+        4096,
+        Cause.DEMAND,
+        true,
+        5,
+        7);
+  }
+
+  /// What is read from history page by page.
+  volatile List<AccessHistory.Row> stored = List.of();
+
   final List<Command> asked = Collections.synchronizedList(new ArrayList<>());
   volatile byte[] model = {1, 0, -1};
   volatile @Nullable Refusal refusal;
   volatile @Nullable RuntimeException failure;
+
+  /// From which command on each is refused; the first is 1.
+  volatile int refuseFrom = Integer.MAX_VALUE;
 
   Command last() {
     return asked.getLast();
@@ -55,6 +83,9 @@ final class FakeCommands implements Commands {
     Refusal refused = refusal;
     if (refused != null) {
       throw refused;
+    }
+    if (asked.size() >= refuseFrom) {
+      throw new Refusal(Refusal.Reason.UNAVAILABLE, "refused in the middle");
     }
     RuntimeException failed = failure;
     if (failed != null) {
@@ -84,23 +115,48 @@ final class FakeCommands implements Commands {
               List.of(new Reply.Expected("file-block:debian12/1", 0.8, 12.5, List.of("run-set"))));
       case Command.PurgeImage _ -> new Reply.Purged(65536);
       case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", 9, 4)));
-      case Command.ShowHistory _ ->
+      case Command.ShowHistory _ -> new Reply.History(List.of(ROW));
+      case Command.ReadHistory(var selection, int skip, int limit) ->
           new Reply.History(
+              stored.stream()
+                  .filter(row -> row.timeNanos() >= selection.fromNanos())
+                  .skip(skip)
+                  .limit(limit)
+                  .toList());
+      case Command.ShowTop _ ->
+          new Reply.Top(
+              "resource",
+              9,
+              true,
               List.of(
-                  new AccessHistory.Row(
-                      1,
+                  new Reply.TopRow(
                       "default",
-                      "web",
-                      "vm1",
-                      ResourceType.FILE_BLOCK,
-                      "debian12",
-                      4711,
-                      AccessType.READ,
-                      4096,
-                      Cause.DEMAND,
-                      true,
+                      "file-block:debian12/1",
+                      3,
+                      0,
+                      1,
+                      1.0 / 3,
+                      1,
+                      2,
+                      3,
+                      4,
                       5,
-                      7)));
+                      6,
+                      7,
+                      8)));
+      case Command.ShowTimeline(_, long bucketNanos) ->
+          new Reply.Timeline(bucketNanos, true, List.of(new Reply.TimelineRow(NOW, 3, 1, 2, 4, 5)));
+      case Command.ShowTransitions _ ->
+          new Reply.Transitions(
+              9, 1, true, List.of(new Reply.Transition("default", "a", "b", 3, 0, 0.75, 5)));
+      case Command.ShowSequences _ ->
+          new Reply.Sequences(
+              9,
+              1,
+              true,
+              List.of(new Reply.Stretches(4, 7, 1, 5)),
+              List.of(new Reply.Stride(1, 4, 0, 1)),
+              List.of(new Reply.Ngram("default", List.of("a", "b", "c"), 3, 0)));
       case Command.ExportModel _ -> new Reply.Model(ByteBuffer.wrap(model));
       case Command.ImportModel _ -> new Reply.Imported("default", "web", 4, 3253);
       case Command.ShowHealth _ ->

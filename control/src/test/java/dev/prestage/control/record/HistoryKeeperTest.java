@@ -274,6 +274,41 @@ final class HistoryKeeperTest {
     assertThat(size()).isLessThan(before);
   }
 
+  @Test
+  void hoursThatAreDroppedWhileTheyAreReadAreReadToTheEndAndThenTakeNoSpace() throws Exception {
+    var retention = new HistoryKeeper.Retention(HOUR, Long.MAX_VALUE);
+    try (AccessHistory history = keeper(false, retention).open()) {
+      for (int hour = 0; hour < 4; hour++) {
+        write(history, START + hour * HOUR.toNanos(), 20_000);
+      }
+      now.set(START + 3 * HOUR.toNanos() + HOUR.toNanos() / 2);
+      List<Long> seen = new ArrayList<>();
+      history.scan(
+          new AccessHistory.Selection(null, null, null, 0, Long.MAX_VALUE),
+          row -> {
+            if (seen.isEmpty()) {
+              history.tend();
+            }
+            seen.add(row.timeNanos());
+            return true;
+          });
+      assertThat(seen).hasSize(80_000).isSorted();
+      assertThat(history.find(query(null, null, 100_000))).hasSize(40_000);
+      now.addAndGet(Duration.ofMinutes(1).toNanos());
+      history.tend();
+      assertThat(hours()).as("folders of hours").hasSize(2);
+    }
+  }
+
+  private List<Path> hours() throws IOException {
+    try (Stream<Path> entries = Files.list(folder.resolve("db").resolve("access"))) {
+      return entries
+          .filter(Files::isDirectory)
+          .filter(entry -> Character.isDigit(entry.getFileName().toString().charAt(0)))
+          .toList();
+    }
+  }
+
   private long size() throws IOException {
     try (Stream<Path> files = Files.walk(folder.resolve("db"))) {
       return files.mapToLong(file -> file.toFile().length()).sum();

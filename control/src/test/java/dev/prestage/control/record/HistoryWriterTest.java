@@ -10,8 +10,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.control.command.Refusal;
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.stage.Notice;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -202,7 +205,7 @@ final class HistoryWriterTest {
           }
           return history;
         };
-    try (var writer = new HistoryWriter(hangs, now::get, notices::add, 16)) {
+    try (var writer = new HistoryWriter(hangs, now::get, notices::add, 16, LONG)) {
       Thread[] producers = new Thread[4];
       for (int t = 0; t < producers.length; t++) {
         Binding vm = disk("vm" + t, "web");
@@ -258,6 +261,48 @@ final class HistoryWriterTest {
     }
   }
 
+  @Test
+  void aScanForWhichNobodyWaitsAnyLongerEnds() {
+    FakeHistory history = new FakeHistory();
+    var selection = new AccessHistory.Selection(null, null, null, 0, Long.MAX_VALUE);
+    try (var writer =
+        new HistoryWriter(() -> history, now::get, notices::add, 16, Duration.ofMillis(20))) {
+      eventually("opened", () -> writer.health().equals("ok"));
+      for (int i = 0; i < 5; i++) { // more often than there are readers
+        assertThatThrownBy(() -> writer.scan(selection, _ -> true))
+            .isInstanceOf(Refusal.class)
+            .hasMessageContaining("no answer within")
+            .hasMessageContaining("ask for a shorter time");
+        eventually("the scan ends", () -> history.scans.get() == 0);
+      }
+    }
+  }
+
+  @Test
+  void aScanEndsWhenTheHistoryIsClosed() throws Exception {
+    FakeHistory history = new FakeHistory();
+    var selection = new AccessHistory.Selection(null, null, null, 0, Long.MAX_VALUE);
+    var writer = writer(() -> history);
+    CountDownLatch underWay = new CountDownLatch(1);
+    var question =
+        new FutureTask<>(() -> {
+          writer.scan(
+              selection,
+              _ -> {
+                underWay.countDown();
+                return true;
+              });
+          return true;
+        });
+    Thread.ofPlatform().start(question);
+    underWay.await();
+    writer.close();
+    assertThatThrownBy(question::get)
+        .hasCauseInstanceOf(Refusal.class)
+        .hasMessageContaining("closed");
+    assertThat(history.scans.get()).isZero();
+  }
+
   private HistoryWriter writer(HistoryWriter.Opener opener) {
     return new HistoryWriter(opener, now::get, notices::add);
   }
@@ -265,6 +310,7 @@ final class HistoryWriterTest {
   private static final class FakeHistory implements AccessHistory {
     final AtomicInteger appended = new AtomicInteger();
     final AtomicInteger committed = new AtomicInteger();
+    final AtomicInteger scans = new AtomicInteger();
     final AtomicBoolean closed = new AtomicBoolean();
     volatile @Nullable RuntimeException failure;
 
@@ -285,6 +331,30 @@ final class HistoryWriterTest {
     @Override
     public List<Row> find(Query query) {
       return List.of();
+    }
+
+    @Override
+    public void scan(Selection selection, Visitor visitor) {
+      Row row =
+          new Row(
+              START,
+              "default",
+              "web",
+              "vm1",
+              ResourceType.FILE_BLOCK,
+              "debian12",
+              1,
+              AccessType.READ,
+              4096,
+              Cause.DEMAND,
+              true,
+              1,
+              1);
+      scans.incrementAndGet();
+      while (visitor.visit(row)) {
+        // without an end
+      }
+      scans.decrementAndGet();
     }
 
     @Override

@@ -6,21 +6,26 @@ import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketTimeoutException;
 import java.net.StandardProtocolFamily;
 import java.nio.ByteBuffer;
+import java.nio.channels.CancelledKeyException;
 import java.nio.channels.ClosedChannelException;
+import java.nio.channels.SelectionKey;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +34,8 @@ import org.jspecify.annotations.Nullable;
 /// A guest's connection is accepted before the upstream is asked. If the upstream cannot be reached
 /// the connection is reset, so that the guest learns of it at its first read or write.
 final class Endpoint {
+  private static final Logger LOG = System.getLogger(Endpoint.class.getName());
+
   /// The most connections that a binding has at once, and so the levels of an upstream. PostgreSQL
   /// takes 100 unless it is told otherwise, and pools of ten are the default of many programs.
   static final int LEVELS = 100;
@@ -43,6 +50,7 @@ final class Endpoint {
   private final Upstream upstream;
   private final ReentrantLock lock;
   private final Reserve reserve;
+  private final Loop loop;
   private final Host host;
   private final ServerSocketChannel listener;
   private final int port;
@@ -59,6 +67,9 @@ final class Endpoint {
   private int inUse;
   private boolean closed;
 
+  // Of the loop's thread.
+  private @Nullable SelectionKey accepting;
+
   /// Listens; nothing is accepted before [#start].
   ///
   /// @param port the port to listen on, or 0 for any
@@ -71,6 +82,7 @@ final class Endpoint {
       int port,
       ReentrantLock lock,
       Reserve reserve,
+      Loop loop,
       Host host)
       throws IOException {
     this.name = name;
@@ -79,11 +91,13 @@ final class Endpoint {
     this.upstream = upstream;
     this.lock = lock;
     this.reserve = reserve;
+    this.loop = loop;
     this.host = host;
     this.listener = ServerSocketChannel.open(StandardProtocolFamily.INET);
     InetAddress loopback = InetAddress.ofLiteral("127.0.0.1");
     try {
       listener.bind(new InetSocketAddress(loopback, port), BACKLOG);
+      listener.configureBlocking(false);
       this.port = ((InetSocketAddress) listener.getLocalAddress()).getPort();
     } catch (IOException e) {
       listener.close();
@@ -92,7 +106,7 @@ final class Endpoint {
   }
 
   void start() {
-    Thread.ofVirtual().name("accept-" + name).start(this::accept);
+    loop.execute(this::listen);
   }
 
   String name() {
@@ -156,42 +170,46 @@ final class Endpoint {
     space = newSpace;
   }
 
+  private void listen() {
+    try {
+      accepting = loop.register(listener, SelectionKey.OP_ACCEPT, this::accept);
+    } catch (IOException e) {
+      LOG.log(Level.DEBUG, "an endpoint was closed before it listened", e);
+    }
+  }
+
   private void accept() {
-    while (true) {
-      try {
-        SocketChannel guest = listener.accept();
-        Thread.ofVirtual().name("relay-down").start(() -> serve(guest));
-      } catch (ClosedChannelException _) {
-        return;
-      } catch (IOException e) {
-        host.trouble().report("network-connections", "cannot accept guests: " + e.getMessage());
-        LockSupport.parkNanos(ACCEPT_PAUSE_NANOS);
+    try {
+      for (SocketChannel guest = listener.accept(); guest != null; guest = listener.accept()) {
+        serve(guest);
       }
+    } catch (ClosedChannelException _) {
+      // It is closed.
+    } catch (IOException e) {
+      host.trouble().report("network-connections", "cannot accept guests: " + e.getMessage());
+      interest(0);
+      var _ = loop.schedule(ACCEPT_PAUSE_NANOS, () -> interest(SelectionKey.OP_ACCEPT));
+    }
+  }
+
+  private void interest(int operations) {
+    SelectionKey key = accepting;
+    if (key != null && key.isValid()) {
+      key.interestOps(operations);
     }
   }
 
   private void serve(SocketChannel guest) {
     var connection = new Connection(guest, host.clock().nanos());
-    try {
-      Upstream.prepare(guest);
-    } catch (IOException _) {
-      // It is gone already.
-      Relay.close(guest);
-      return;
-    }
     if (!admit(connection)) {
       Relay.reset(guest);
       return;
     }
+    connection.begin();
     try {
-      connection.relay();
+      Upstream.prepare(guest);
     } catch (IOException e) {
-      failures.incrementAndGet();
-      host.trouble()
-          .report("upstream", "a connection of '" + name + "' was reset: " + IoProblem.explain(e));
-    } finally {
-      connection.reset();
-      release(connection);
+      LOG.log(Level.DEBUG, "a guest is gone already", e);
     }
   }
 
@@ -278,16 +296,28 @@ final class Endpoint {
     } finally {
       lock.unlock();
     }
-    listener.close();
+    loop.closeNow(listener);
     open.forEach(Connection::reset);
   }
 
   /// A guest's connection.
+  ///
+  /// Until its first answer it belongs to the loop, which does not wake other threads for it; then
+  /// to a [Relay] with threads of its own.
   private final class Connection {
     private final SocketChannel guest;
     private final long beganNanos;
     private int level;
     private Reserve.Supply supply = new Reserve.Supply.Nothing();
+
+    // Of the loop's thread.
+    private final List<SelectionKey> keys = new ArrayList<>();
+    private ByteBuffer toUpstream = Relay.emptyBuffer();
+    private ByteBuffer toGuest = Relay.emptyBuffer();
+    private @Nullable SocketChannel dialing;
+    private Loop.@Nullable Timer patience;
+    private boolean waits;
+    private boolean handedOver;
 
     // Whoever resets while the upstream is being opened cannot see it yet.
     private @Nullable Relay relay;
@@ -302,68 +332,274 @@ final class Endpoint {
       return Math.max(0, host.clock().nanos() - beganNanos);
     }
 
-    /// Relays until both ends have said all.
-    ///
-    /// @throws IOException if the upstream cannot be reached
-    void relay() throws IOException {
-      boolean waited = true;
-      ByteBuffer said = ByteBuffer.allocate(0);
-      SocketChannel up;
-      try {
-        switch (supply) {
-          case Reserve.Supply.Ready(SocketChannel channel, ByteBuffer already) -> {
-            up = channel;
-            said = already;
-            waited = false;
-          }
-          case Reserve.Supply.Coming(CompletableFuture<SocketChannel> channel) ->
-              up = await(channel);
-          case Reserve.Supply.Nothing() -> up = upstream.connect();
+    void begin() {
+      waits = !(supply instanceof Reserve.Supply.Ready);
+      switch (supply) {
+        case Reserve.Supply.Ready(SocketChannel channel, ByteBuffer already) -> {
+          toGuest = already;
+          link(channel);
         }
-      } finally {
-        if (waited) {
-          answered(this);
+        case Reserve.Supply.Coming(CompletableFuture<SocketChannel> channel) -> {
+          var _ = channel.whenComplete((up, _) -> loop.execute(() -> came(up)));
         }
-      }
-      if (waited) {
-        said = ByteBuffer.allocate(Relay.BUFFER_BYTES).flip();
-      }
-      Relay mine = take(up);
-      if (mine != null) {
-        mine.run(said);
+        case Reserve.Supply.Nothing() -> dial();
       }
     }
 
-    /// The connection that was being opened ahead; if that fails, one more is tried.
-    private SocketChannel await(CompletableFuture<SocketChannel> channel) throws IOException {
-      try {
-        return channel.get();
-      } catch (ExecutionException _) {
-        return upstream.connect();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new IOException("interrupted while " + upstream + " was reached", e);
+    /// The connection that was being opened ahead; if that failed, one more is tried.
+    private void came(@Nullable SocketChannel up) {
+      if (up == null) {
+        dial();
+      } else {
+        link(up);
+        settle();
       }
     }
 
-    private synchronized @Nullable Relay take(SocketChannel up) {
+    private void dial() {
+      Optional<List<InetAddress>> known = upstream.knownAddresses();
+      if (known.isPresent()) {
+        dial(known.get(), new IOException("its name has no address"));
+      } else {
+        Thread.ofVirtual().name("resolve").start(this::resolve);
+      }
+    }
+
+    private void resolve() {
+      try {
+        List<InetAddress> addresses = upstream.addresses();
+        loop.execute(() -> dial(addresses, new IOException("its name has no address")));
+      } catch (IOException e) {
+        loop.execute(() -> fail(e));
+      }
+    }
+
+    /// Connects to the first of some addresses that answers.
+    private void dial(List<InetAddress> addresses, IOException last) {
+      if (handedOver) {
+        return;
+      }
+      if (addresses.isEmpty()) {
+        fail(last);
+        return;
+      }
+      List<InetAddress> others = addresses.subList(1, addresses.size());
+      try {
+        SocketChannel channel = SocketChannel.open();
+        dialing = channel;
+        channel.configureBlocking(false);
+        boolean isThere =
+            channel.connect(new InetSocketAddress(addresses.getFirst(), upstream.port()));
+        // The round trip has begun; what follows is done meanwhile.
+        Upstream.prepare(channel);
+        if (isThere) {
+          connected(channel);
+          return;
+        }
+        patience = loop.schedule(Upstream.PATIENCE.toNanos(), () -> giveUp(others));
+        keys.add(loop.register(channel, SelectionKey.OP_CONNECT, () -> finish(channel, others)));
+      } catch (IOException e) {
+        hangUp();
+        dial(others, e);
+      }
+    }
+
+    private void giveUp(List<InetAddress> others) {
+      if (dialing != null) {
+        hangUp();
+        dial(others, new SocketTimeoutException("Connect timed out"));
+      }
+    }
+
+    private void finish(SocketChannel channel, List<InetAddress> others) {
+      try {
+        if (channel.finishConnect()) {
+          connected(channel);
+        }
+      } catch (IOException e) {
+        hangUp();
+        dial(others, e);
+      }
+    }
+
+    private void connected(SocketChannel channel) {
+      dialing = null;
+      stopWaiting();
+      link(channel);
+      settle();
+    }
+
+    /// Says once how long a guest had to wait; before its level is given up.
+    private void settle() {
+      if (waits) {
+        waits = false;
+        answered(this);
+      }
+    }
+
+    private void hangUp() {
+      if (dialing != null) {
+        Relay.close(dialing);
+        dialing = null;
+      }
+      stopWaiting();
+      keys.clear();
+    }
+
+    private void stopWaiting() {
+      if (patience != null) {
+        loop.cancel(patience);
+        patience = null;
+      }
+    }
+
+    /// Both ends are there: passes on what they say first, as long as that needs no waiting.
+    private void link(SocketChannel up) {
+      if (!take(up)) {
+        return;
+      }
+      try {
+        guest.configureBlocking(false);
+        up.configureBlocking(false);
+        boolean done = !pass(toGuest, guest) || hear(up);
+        if (done) {
+          handOver(up);
+          return;
+        }
+        if (keys.isEmpty()) {
+          keys.add(loop.register(up, SelectionKey.OP_READ, () -> answer(up)));
+        } else {
+          // It waited for the end of the connect.
+          keys.getFirst().attach((Runnable) () -> answer(up));
+          keys.getFirst().interestOps(SelectionKey.OP_READ);
+        }
+        keys.add(loop.register(guest, SelectionKey.OP_READ, () -> ask(up)));
+      } catch (IOException | CancelledKeyException e) {
+        LOG.log(Level.DEBUG, "a connection ends", e);
+        abandon();
+      }
+    }
+
+    private synchronized boolean take(SocketChannel up) {
       Relay mine = new Relay(guest, up);
-      if (reset) {
+      if (handedOver || reset) {
         mine.reset();
-        return null;
+        return false;
       }
       relay = mine;
-      return mine;
+      return true;
+    }
+
+    /// The guest says something.
+    private void ask(SocketChannel up) {
+      try {
+        if (hear(up)) {
+          handOver(up);
+        }
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "a connection ends", e);
+        abandon();
+      }
+    }
+
+    /// Passes on what the guest has said; returns whether a relay has to go on.
+    private boolean hear(SocketChannel up) throws IOException {
+      int count = guest.read(toUpstream.clear());
+      toUpstream.flip();
+      return count < 0 || !pass(toUpstream, up);
+    }
+
+    /// The upstream says something: from then on it is the business of a relay.
+    private void answer(SocketChannel up) {
+      try {
+        int count = up.read(toGuest.clear());
+        toGuest.flip();
+        if (count > 0) {
+          boolean _ = pass(toGuest, guest);
+        }
+        handOver(up);
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "a connection ends", e);
+        abandon();
+      }
+    }
+
+    private static boolean pass(ByteBuffer bytes, SocketChannel to) throws IOException {
+      while (bytes.hasRemaining()) {
+        if (to.write(bytes) == 0) {
+          return false;
+        }
+      }
+      return true;
+    }
+
+    private void handOver(SocketChannel up) {
+      if (handedOver) {
+        return;
+      }
+      handedOver = true;
+      loop.detach(keys, () -> Thread.ofVirtual().name("relay-down").start(() -> relay(up)));
+    }
+
+    private void relay(SocketChannel up) {
+      Relay mine = new Relay(guest, up);
+      try {
+        guest.configureBlocking(true);
+        up.configureBlocking(true);
+        mine.run(toUpstream, toGuest);
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "a connection ends", e);
+      } finally {
+        mine.reset();
+        release(this);
+      }
+    }
+
+    /// The upstream cannot be reached.
+    private void fail(IOException e) {
+      if (handedOver) {
+        return;
+      }
+      failures.incrementAndGet();
+      host.trouble()
+          .report(
+              "upstream",
+              "a connection of '"
+                  + name
+                  + "' was reset: "
+                  + IoProblem.explain(IoProblem.in(upstream + " cannot be reached", e)));
+      abandon();
     }
 
     /// Ends it at once; harmless when it has ended.
-    synchronized void reset() {
-      reset = true;
-      if (relay == null) {
-        Relay.reset(guest);
-      } else {
-        relay.reset();
+    void reset() {
+      synchronized (this) {
+        reset = true;
+        if (relay == null) {
+          Relay.reset(guest);
+        } else {
+          relay.reset();
+        }
       }
+      loop.execute(this::abandon);
+    }
+
+    /// Ends it while it is the loop's.
+    private void abandon() {
+      if (handedOver) {
+        return;
+      }
+      handedOver = true;
+      settle();
+      hangUp();
+      synchronized (this) {
+        if (relay == null) {
+          Relay.reset(guest);
+        } else {
+          relay.reset();
+        }
+      }
+      release(this);
     }
   }
 }

@@ -39,6 +39,7 @@ public final class NetworkEdge implements Edge {
   private final Host host;
   private final ReentrantLock lock = new ReentrantLock();
   private final Reserve reserve;
+  private final Loop loop;
 
   /// Held while endpoints come and go, which is written down; looked at without it.
   private final ReentrantLock registry = new ReentrantLock();
@@ -60,7 +61,9 @@ public final class NetworkEdge implements Edge {
     this.file = new EndpointsFile(stateDirectory);
     this.host = host;
     this.reserve = new Reserve(lock, host);
-    for (Remembered remembered : file.load()) {
+    List<Remembered> before = file.load();
+    this.loop = new Loop();
+    for (Remembered remembered : before) {
       restore(remembered);
     }
   }
@@ -86,6 +89,7 @@ public final class NetworkEdge implements Edge {
             port,
             lock,
             reserve,
+            loop,
             host);
     return new Served(endpoint, what.tenant(), what.source());
   }
@@ -303,6 +307,7 @@ public final class NetworkEdge implements Edge {
       for (Served each : served.values()) {
         remove(each);
       }
+      loop.close();
     } finally {
       registry.unlock();
     }

@@ -8,6 +8,7 @@ import java.net.StandardSocketOptions;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.regex.Matcher;
@@ -20,7 +21,7 @@ import java.util.regex.Pattern;
 record Upstream(String host, int port) {
   /// Time for the first request to connect and three more: Linux repeats it after 1, 3 and 7
   /// seconds.
-  private static final Duration PATIENCE = Duration.ofSeconds(10);
+  static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private static final Pattern TEXT =
       Pattern.compile(
@@ -71,11 +72,22 @@ record Upstream(String host, int port) {
     channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
   }
 
-  private List<InetAddress> addresses() throws IOException {
+  /// The address if it was named by its text, without asking anybody.
+  Optional<List<InetAddress>> knownAddresses() {
     try {
-      return List.of(InetAddress.ofLiteral(host));
+      return Optional.of(List.of(InetAddress.ofLiteral(host)));
     } catch (IllegalArgumentException _) {
-      // A name, which may take the resolver a while.
+      return Optional.empty();
+    }
+  }
+
+  /// The addresses of a name, which may take the resolver a while.
+  ///
+  /// @throws IOException with one line that names the upstream
+  List<InetAddress> addresses() throws IOException {
+    Optional<List<InetAddress>> known = knownAddresses();
+    if (known.isPresent()) {
+      return known.get();
     }
     var lookup = new FutureTask<>(() -> List.of(InetAddress.getAllByName(host)));
     Thread.ofPlatform().daemon().name("resolve-" + host).start(lookup);

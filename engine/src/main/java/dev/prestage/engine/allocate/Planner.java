@@ -66,6 +66,7 @@ public final class Planner {
   private final Forecaster.Open open = new OpenUnits();
   private Forecaster.Lead lead = new Forecaster.Lead(0, 1);
   private @Nullable Residency lastAsked;
+  private List<Binding> asking = List.of();
   private double expected;
   private long came;
   private long nextLease;
@@ -152,7 +153,9 @@ public final class Planner {
     }
     double least = worthwhile(bindings.getFirst().vm().program(), type);
     proposal.clear();
+    asking = bindings;
     cursor.propose(open, lead(bindings, type), nowNanos, least, (int) most, proposal);
+    asking = List.of();
     if (proposal.size() == 0) {
       return false;
     }
@@ -207,7 +210,17 @@ public final class Planner {
     @Override
     public boolean isOpen(long resource) {
       Residency residency = residency(Resource.space(resource));
-      return residency != null && residency.isOpen(Resource.index(resource));
+      return residency != null && isAsking(residency) && residency.isOpen(Resource.index(resource));
+    }
+
+    /// Another copy's disk is none of this one's business.
+    private boolean isAsking(Residency residency) {
+      for (int i = 0; i < asking.size(); i++) {
+        if (asking.get(i).space().id() == residency.space().id()) {
+          return true;
+        }
+      }
+      return false;
     }
 
     @Override
@@ -574,11 +587,17 @@ public final class Planner {
 
   /// Lets units that failed be tried again, once they have rested: an origin that refuses at once
   /// would else be asked again at once.
-  public void retryFailed(long nowNanos) {
+  ///
+  /// @return whether there were any
+  public boolean retryFailed(long nowNanos) {
+    boolean any = false;
     if (nowNanos - retriedNanos >= RETRY_NANOS) {
       retriedNanos = nowNanos;
-      spaces.values().forEach(Residency::forgetFailed);
+      for (Residency residency : spaces.values()) {
+        any |= residency.forgetFailed();
+      }
     }
+    return any;
   }
 
   /// Calls off what is in flight or waits for the bindings of a VM that stopped.

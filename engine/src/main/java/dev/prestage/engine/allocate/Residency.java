@@ -109,8 +109,11 @@ final class Residency {
     failed.set((int) index);
   }
 
-  void forgetFailed() {
+  /// Whether there was anything to forget.
+  boolean forgetFailed() {
+    boolean any = !failed.isEmpty();
     failed.clear();
+    return any;
   }
 
   /// All that is known about what is there is replaced.

@@ -27,6 +27,11 @@ public interface AccessHistory extends AutoCloseable {
   /// The accesses that match, oldest first; of more than the limit, the newest.
   List<Row> find(Query query);
 
+  /// Hands over the accesses that match, oldest first, until the visitor has enough. Those of one
+  /// time come in the order in which they were appended. The history stays open until the visitor
+  /// returns, so a visitor must not wait for anything.
+  void scan(Selection selection, Visitor visitor);
+
   @Override
   void close();
 
@@ -61,4 +66,27 @@ public interface AccessHistory extends AutoCloseable {
   /// @param limit at most this many rows
   record Query(
       @Nullable String program, @Nullable String vm, long fromNanos, long toNanos, int limit) {}
+
+  /// Which accesses to look at.
+  ///
+  /// @param program only this program's, or all
+  /// @param vm only this VM's, or all
+  /// @param type only those of resources of this type, or all
+  /// @param fromNanos from this time on
+  /// @param toNanos before this time
+  record Selection(
+      @Nullable String program,
+      @Nullable String vm,
+      @Nullable ResourceType type,
+      long fromNanos,
+      long toNanos) {}
+
+  /// Looks at accesses, one after the other.
+  @FunctionalInterface
+  interface Visitor {
+    /// Looks at one access.
+    ///
+    /// @return whether to go on
+    boolean visit(Row row);
+  }
 }

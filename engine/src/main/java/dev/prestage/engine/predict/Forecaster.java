@@ -53,6 +53,9 @@ public interface Forecaster {
     /// The copy touched something. Called for demand only, in the order of demand.
     void observe(Access access);
 
+    /// What was proposed may be lost, so it may be proposed again.
+    default void again() {}
+
     /// The copy gave up what it had touched, and may touch it again.
     default void released(Access access) {}
 

@@ -17,7 +17,7 @@ final class Guide {
   /// Others' profiles are followed in a window that grows with each touch they foretold.
   private static final int LEAST_WINDOW = 16;
 
-  private static final int MOST_WINDOW = 32;
+  private static final int MOST_WINDOW = 64;
   private static final int WINDOW_STEP = 4;
 
   private static final int SNAPSHOT_TOUCHES = 64;
@@ -56,7 +56,7 @@ final class Guide {
     int place = ranking.place(unit);
     boolean known = place != UnitMap.NONE;
     if (known) {
-      touchedAt[place] = touch;
+      touchedAt[place] = touchedAt[place] == 0 ? touch : touchedAt[place];
       advance(ranking.rank(place));
     }
     window =
@@ -128,9 +128,13 @@ final class Guide {
   void released(long unit) {
     int place = ranking.place(unit);
     if (place != UnitMap.NONE) {
-      touchedAt[place] = 0;
       next = Math.min(next, place);
     }
+  }
+
+  /// The way begins anew; what is here or was touched is passed over.
+  void again() {
+    next = 0;
   }
 
   /// The run ended: what was said of the rest of it is compared with what came.

@@ -14,8 +14,9 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
-/// The product's forecaster: several experts that each know one kind of pattern. For each resource
-/// the most confident expert is believed.
+/// The product's forecaster: a family of Markov models, and what starts touch. Each half proposes
+/// by itself what is worth staging; where both speak for a unit, the more confident one is
+/// believed.
 public final class HybridForecaster implements Forecaster {
   /// How fast the estimate of the time between two touches follows: about the last 16.
   private static final double GAP_RATE = 1.0 / 16;
@@ -48,7 +49,7 @@ public final class HybridForecaster implements Forecaster {
   private static final int START_UNITS = 128;
 
   /// A longer request is taken for several.
-  private static final int MOST_UNITS = 4096;
+  static final int MOST_UNITS = 4096;
 
   /// A wait longer than this is the user's or the origin's pause and not the program's pace.
   private static final long LONGEST_GAP_NANOS = 50_000_000;
@@ -81,9 +82,7 @@ public final class HybridForecaster implements Forecaster {
     return starts.size();
   }
 
-  /// The memory that holds what was learnt, in bytes, about: a state of the Markov model is an
-  /// entry of a linked map (64 bytes), its key (16) and an object with two arrays of four (112); a
-  /// resource of the launch profile is an entry (48), two keys (32) and an object (48).
+  /// The memory that holds what was learnt, in bytes, about.
   public long memoryBytes() {
     return markov.memoryBytes() + starts.memoryBytes();
   }
@@ -152,6 +151,11 @@ public final class HybridForecaster implements Forecaster {
     return forecaster;
   }
 
+  /// Tells the host's other programs of what was read. Once, for a model that is taken over.
+  public void introduce() {
+    starts.introduce();
+  }
+
   /// Reads what the first version wrote. Of its three parts the launch profile lives on; what
   /// followed what is learnt anew.
   static HybridForecaster readFirst(DataInput in, Spaces spaces, HostKnowledge host)
@@ -185,6 +189,11 @@ public final class HybridForecaster implements Forecaster {
         lane = touched;
       }
       touched.observe(access);
+    }
+
+    @Override
+    public void again() {
+      run.again();
     }
 
     @Override

@@ -4,7 +4,6 @@ import dev.prestage.engine.access.Outcome;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongConsumer;
 
@@ -205,8 +204,21 @@ final class MarkovModel {
     if (above <= most) {
       return (float) least;
     }
-    Arrays.sort(sorted, 0, above);
-    return sorted[above - most];
+    return leastOfMost(above, most);
+  }
+
+  /// The least of the greatest values, found by insertion: the JDK's sort would allocate.
+  private float leastOfMost(int values, int most) {
+    for (int i = 1; i < values; i++) {
+      float value = sorted[i];
+      int at = i;
+      while (at > 0 && sorted[at - 1] < value) {
+        sorted[at] = sorted[at - 1];
+        at--;
+      }
+      sorted[at] = value;
+    }
+    return sorted[most - 1];
   }
 
   /// In how many requests a candidate is likely due.
@@ -327,11 +339,6 @@ final class MarkovModel {
     mixer.read(in);
     calibrator.read(in);
     next.table().read(in);
-  }
-
-  /// Requests that are remembered.
-  int requests() {
-    return log.requests();
   }
 
   long memoryBytes() {

@@ -153,7 +153,7 @@ final class NextRequest {
     for (int i = 0; i < guess.size; i++) {
       sum += table.share(guess.cell(i));
     }
-    for (int i = 0; i < guess.size; i++) {
+    for (int i = 0; i < guess.size && sum > 0; i++) {
       into.add(
           guess.unit[i],
           table.share(guess.cell(i)) / sum,

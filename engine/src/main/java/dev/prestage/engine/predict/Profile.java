@@ -21,6 +21,9 @@ final class Profile {
   /// What is beyond this many units is not remembered: 64 Ki units are 4 GiB of a disk.
   static final int MOST_UNITS = 64 * 1024;
 
+  /// A program that started each second for 30 years.
+  private static final int MOST_RUNS = 1 << 30;
+
   private static final int REMEMBERED_RUNS = 16;
 
   /// A unit's mean rank follows as if it had been touched this often at the most.
@@ -126,7 +129,7 @@ final class Profile {
     if (size == 0) {
       return;
     }
-    runs++;
+    runs = Math.min(runs + 1, MOST_RUNS);
     UnitMap known = new UnitMap(units.length + size);
     for (int i = 0; i < units.length; i++) {
       known.put(units[i], i);
@@ -212,7 +215,7 @@ final class Profile {
 
   static Profile read(DataInput in, ResourceCodec codec) throws IOException {
     Profile profile = new Profile();
-    profile.runs = ResourceCodec.checkedSize(in.readInt(), Integer.MAX_VALUE);
+    profile.runs = ResourceCodec.checkedSize(in.readInt(), MOST_RUNS);
     int announced = ResourceCodec.checkedSize(in.readInt(), MOST_UNITS);
     long[] units = new long[0];
     short[] masks = new short[0];
@@ -234,7 +237,7 @@ final class Profile {
       chances[place] = (byte) ResourceCodec.checkedSize(in.readByte(), REMEMBERED_RUNS);
       hits[place] = (byte) ResourceCodec.checkedSize(in.readByte(), RANK_MEMORY);
       ranks[place] = in.readFloat();
-      if (!(ranks[place] >= (place == 0 ? 0 : ranks[place - 1]))) {
+      if (!(ranks[place] >= (place == 0 ? 0 : ranks[place - 1]) && ranks[place] <= MOST_UNITS)) {
         throw new ModelException("its order is none");
       }
     }
@@ -254,7 +257,7 @@ final class Profile {
   /// The share of runs lives on as that share of the last eight.
   static Profile readFirst(DataInput in, ResourceCodec codec) throws IOException {
     Profile profile = new Profile();
-    profile.runs = ResourceCodec.checkedSize(in.readInt(), Integer.MAX_VALUE);
+    profile.runs = ResourceCodec.checkedSize(in.readInt(), MOST_RUNS);
     int announced = ResourceCodec.checkedSize(in.readInt(), 32 * MOST_UNITS);
     int judged = Math.min(profile.runs, 8);
     List<long[]> entries = new ArrayList<>();

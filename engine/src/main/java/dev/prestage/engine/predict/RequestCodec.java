@@ -13,8 +13,11 @@ import java.util.Map;
 /// Each request is its units, with a mark if it begins a block of a stream; then, if marked, the
 /// stream and the space; then the distance. A request of no units ends them.
 final class RequestCodec {
-  private static final int MOST_UNITS = 1 << 15;
-  private static final int MOST_REQUESTS = 1 << 20;
+  private static final int MOST_UNITS = HybridForecaster.MOST_UNITS;
+  private static final int MOST_REQUESTS = 1 << 18;
+
+  /// Requests of more units in all are passed over: to index them would keep the host busy.
+  private static final long MOST_INDEXED = 1 << 25;
 
   private final ResourceCodec codec;
 
@@ -66,6 +69,7 @@ final class RequestCodec {
     RequestLog.Stream stream = null;
     int space = -1;
     long end = 0;
+    long indexed = 0;
     long head = number(in);
     for (int requests = 0; head != 0; requests++, head = number(in)) {
       long units = head >>> 1;
@@ -84,7 +88,11 @@ final class RequestCodec {
       long first = end + ((zigzag >>> 1) ^ -(zigzag & 1));
       end = first + units;
       Resource.of(space, end);
-      into.append(stream, Resource.of(space, first), (int) units);
+      long unit = Resource.of(space, first);
+      indexed += units;
+      if (indexed <= MOST_INDEXED) {
+        into.append(stream, unit, (int) units);
+      }
     }
   }
 

@@ -1,7 +1,5 @@
 package dev.prestage.engine.predict;
 
-import java.util.Arrays;
-
 /// The requests of a program's copies, as many of the latest as fit, and where to find them again:
 /// by a unit, by the last two and by the last three requests.
 ///
@@ -490,14 +488,5 @@ final class RequestLog {
         reader.request(owner[slot], first[at], count[at]);
       }
     }
-  }
-
-  /// Forgets everything.
-  void clear() {
-    Arrays.fill(byUnit, NONE);
-    Arrays.fill(byPair, NONE);
-    Arrays.fill(byTriple, NONE);
-    shifted += newest;
-    newest = 0;
   }
 }

@@ -1,9 +1,5 @@
 package dev.prestage.engine.predict;
 
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
-
 /// How likely a unit of a profile is touched in the rest of a run, counted: by how far the run is,
 /// by whose profile it is, by how many runs are known, and by the share of the last eight that
 /// touched it. Shared by all programs of a host, so that the second start of one profits from the
@@ -71,13 +67,5 @@ final class Shares {
       cases[cell] /= 2;
       touched[cell] /= 2;
     }
-  }
-
-  void write(DataOutput out) throws IOException {
-    Surroundings.write(cases, touched, out);
-  }
-
-  void read(DataInput in) throws IOException {
-    Surroundings.read(cases, touched, MOST_CASES, in);
   }
 }

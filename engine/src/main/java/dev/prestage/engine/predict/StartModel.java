@@ -109,6 +109,11 @@ final class StartModel {
       last.add(codec.read(in));
     }
     lastRun = last.stream().mapToLong(Long::longValue).toArray();
+  }
+
+  /// Tells the host what was learnt elsewhere or before: only of a model that was taken over as a
+  /// whole.
+  void introduce() {
     Profile.Ranking ranking = profile.ranking();
     long[] units = new long[ranking.size()];
     for (int place = 0; place < units.length; place++) {
@@ -124,10 +129,15 @@ final class StartModel {
     private final @Nullable Guide own =
         known.runs() > 0 ? new Guide(known, false, host.shares()) : null;
     private final List<Part> parts = new ArrayList<>();
+
+    /// What is touched now; what was given up is not.
     private final UnitSet touched = new UnitSet();
+
+    private final UnitSet ever = new UnitSet();
     private final Near near = new Near();
     private final Guard guard = new Guard();
     private long[] order = new long[64];
+    private int size;
     private int touches;
     private float novelty;
     private double pace = FIRST_PACE_NANOS;
@@ -154,7 +164,7 @@ final class StartModel {
         if (isTooLarge) {
           return;
         }
-        near.resolve(nanos - NEAR_NANOS, touched);
+        near.resolve(nanos - NEAR_NANOS, ever);
         if (lastNanos != 0 && !waited) {
           long gap = Math.clamp(nanos - lastNanos, 0, LONGEST_PACE_NANOS);
           pace += (gap - pace) * PACE_RATE;
@@ -166,19 +176,22 @@ final class StartModel {
         }
         if (isNew) {
           lookAround(first, units, nanos);
-          guard.judge(touches, touched);
+          guard.judge(touches, ever);
         }
       }
 
       private boolean touch(long unit) {
-        if (!touched.add(unit)) {
+        if (isTooLarge || !touched.add(unit)) {
           return false;
         }
-        if (touches == order.length) {
-          order = Arrays.copyOf(order, 2 * touches);
+        touches++;
+        if (ever.add(unit)) {
+          if (size == order.length) {
+            order = Arrays.copyOf(order, 2 * size);
+          }
+          order[size++] = unit;
+          isTooLarge = size >= Profile.MOST_UNITS;
         }
-        order[touches++] = unit;
-        isTooLarge = touches >= Profile.MOST_UNITS;
         host.touched(unit, program);
         Guide guide = guide();
         boolean isKnown = guide != null && guide.touched(unit, touches);
@@ -266,7 +279,7 @@ final class StartModel {
         int cell = Surroundings.cell(below, above, length, kind(unit, from));
         if (near.isNew(unit, cell)) {
           float likely = host.surroundings().probability(cell);
-          near.remember(unit, cell, likely, nanos, touched);
+          near.remember(unit, cell, likely, nanos, ever);
           float least = own == null ? LEAST_NEAR_UNKNOWN : LEAST_NEAR_KNOWN;
           if (likely * guard.scale() >= least) {
             near.queue(unit, likely);
@@ -316,7 +329,7 @@ final class StartModel {
 
     /// Whether it touched at most so many units, and is remembered.
     boolean isSmallerThan(long units) {
-      return touches <= units && !isTooLarge;
+      return size <= units && !isTooLarge;
     }
 
     /// Whether the program's own runs are known.
@@ -378,6 +391,18 @@ final class StartModel {
       }
     }
 
+    /// What was proposed may be lost: all of it is considered again.
+    void again() {
+      if (own != null) {
+        own.again();
+      }
+      for (Part part : parts) {
+        if (part.others != null) {
+          part.others.again();
+        }
+      }
+    }
+
     void released(long unit) {
       touched.remove(unit);
       if (own != null) {
@@ -387,7 +412,7 @@ final class StartModel {
 
     /// The run ends, and is learnt.
     void stop() {
-      near.resolve(Long.MAX_VALUE, touched);
+      near.resolve(Long.MAX_VALUE, ever);
       if (own != null) {
         own.learn(reliability);
       }
@@ -397,25 +422,11 @@ final class StartModel {
         }
       }
       boolean isFirst = profile.runs() == 0;
-      int size = distinct();
       profile.learn(order, size);
       lastRun = Arrays.copyOf(order, size);
       if (isFirst) {
         host.learnFirstStart(order, size);
       }
-    }
-
-    /// Brings each unit of the order down to its first touch: what was released may be touched
-    /// again.
-    private int distinct() {
-      UnitSet seen = new UnitSet();
-      int size = 0;
-      for (int i = 0; i < touches; i++) {
-        if (seen.add(order[i])) {
-          order[size++] = order[i];
-        }
-      }
-      return size;
     }
   }
 

@@ -1,9 +1,5 @@
 package dev.prestage.engine.predict;
 
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
-
 /// How likely a unit is touched near others that were, counted: by the distances to the nearest
 /// touched units below and above, by how much was touched there, and by what is known of the unit
 /// itself. This is readahead with probabilities. Shared by all programs of a host.
@@ -138,37 +134,6 @@ final class Surroundings {
     if (++cases[cell] > MOST_CASES) {
       cases[cell] /= 2;
       touched[cell] /= 2;
-    }
-  }
-
-  void write(DataOutput out) throws IOException {
-    write(cases, touched, out);
-    write(coarseCases, coarseTouched, out);
-    write(plainCases, plainTouched, out);
-  }
-
-  void read(DataInput in) throws IOException {
-    read(cases, touched, MOST_CASES, in);
-    read(coarseCases, coarseTouched, MOST_CASES, in);
-    read(plainCases, plainTouched, MOST_CASES, in);
-  }
-
-  static void write(int[] cases, int[] touched, DataOutput out) throws IOException {
-    for (int cell = 0; cell < cases.length; cell++) {
-      if (cases[cell] > 0) {
-        out.writeShort(cell);
-        out.writeShort(cases[cell]);
-        out.writeShort(touched[cell]);
-      }
-    }
-    out.writeShort(-1);
-  }
-
-  static void read(int[] cases, int[] touched, int most, DataInput in) throws IOException {
-    for (int cell = in.readShort(); cell >= 0; cell = in.readShort()) {
-      ResourceCodec.checkedSize(cell, cases.length - 1);
-      cases[cell] = ResourceCodec.checkedSize(in.readShort(), most);
-      touched[cell] = ResourceCodec.checkedSize(in.readShort(), cases[cell]);
     }
   }
 }

@@ -4,7 +4,9 @@
 /// all copies; one cursor per running copy. Confined to the engine thread. Owns what was learnt,
 /// bounded in size, and writes it in a versioned format ([dev.prestage.engine.predict.ModelFile]).
 ///
-/// A forecaster stays silent about programs it has not seen, and asking one changes nothing.
+/// A forecaster says little about programs that it has not seen: neighbours of what they touch, and
+/// what others touched of the same spaces. Asking for a forecast changes nothing; what a cursor
+/// proposes is remembered, so that it can be learnt from.
 @NullMarked
 package dev.prestage.engine.predict;
 

@@ -1,0 +1,72 @@
+package dev.prestage.control.aggregate;
+
+/// Durations counted by size, for quantiles to within an eighth: each power of two is divided into
+/// four equal parts, and a quantile is the middle of its part.
+///
+/// Below 1 µs everything is one part, above 2^44 ns (about five hours) another. The array covers
+/// what was seen only, so a key that was touched a few times takes little.
+final class LogHistogram {
+  private static final int FIRST_EXPONENT = 10;
+  private static final int LAST_EXPONENT = 44;
+  private static final int LAST = (LAST_EXPONENT - FIRST_EXPONENT) * 4 + 1;
+
+  private int[] counts = {};
+  private int first;
+  private long total;
+  private long least = Long.MAX_VALUE;
+  private long most = Long.MIN_VALUE;
+
+  void add(long nanos) {
+    int part = part(nanos);
+    if (counts.length == 0) {
+      counts = new int[1];
+      first = part;
+    } else if (part < first || part >= first + counts.length) {
+      int from = Math.min(first, part);
+      int to = Math.max(first + counts.length, part + 1);
+      int[] wider = new int[to - from];
+      System.arraycopy(counts, 0, wider, first - from, counts.length);
+      counts = wider;
+      first = from;
+    }
+    counts[part - first]++;
+    total++;
+    least = Math.min(least, nanos);
+    most = Math.max(most, nanos);
+  }
+
+  /// The value that this share of all values does not exceed; 0 if there is none.
+  long quantile(double share) {
+    long rank = (long) Math.ceil(share * total);
+    long below = 0;
+    for (int i = 0; i < counts.length; i++) {
+      below += counts[i];
+      if (below >= rank && counts[i] > 0) {
+        // No answer lies outside of what was seen.
+        return Math.clamp(middle(first + i), least, most);
+      }
+    }
+    return 0;
+  }
+
+  private static int part(long nanos) {
+    if (nanos < 1L << FIRST_EXPONENT) {
+      return 0;
+    }
+    int exponent = 63 - Long.numberOfLeadingZeros(nanos);
+    if (exponent >= LAST_EXPONENT) {
+      return LAST;
+    }
+    int quarter = (int) (nanos >>> (exponent - 2)) & 3;
+    return 1 + (exponent - FIRST_EXPONENT) * 4 + quarter;
+  }
+
+  private static long middle(int part) {
+    if (part == 0) {
+      return 1L << (FIRST_EXPONENT - 1);
+    }
+    int exponent = FIRST_EXPONENT + (part - 1) / 4;
+    long quarter = 1L << (exponent - 2);
+    return (4 + (part - 1) % 4) * quarter + quarter / 2;
+  }
+}
