@@ -59,6 +59,9 @@ public final class ForecastGate {
   private static final double MOST_MICROS = 12;
   private static final double MOST_MEGABYTES = 16;
 
+  /// How often the cost of a forecast is measured; the least one counts.
+  private static final int PASSES = 4;
+
   private final Path folder;
   private final Consumer<Check> checks;
 
@@ -73,11 +76,13 @@ public final class ForecastGate {
   ///
   /// @throws IOException if a trace cannot be read
   public void run() throws IOException, InterruptedException {
+    // First: the peers' calls of the same interfaces would slow down what the compiler made for one
+    // forecaster, and a host runs no peers.
+    checkCost();
     checkStarts();
     checkTime();
     checkTinyCaches();
     checkBlocks();
-    checkCost();
   }
 
   // ---- block traces, in open loop
@@ -302,9 +307,12 @@ public final class ForecastGate {
       Trace trace = SimulatorGate.trace(folder, name);
       int capacity = FIVE_PERCENT.pages(trace);
       int lead = 2;
-      // The first pass is the compiler's.
-      alone(trace, capacity, lead);
+      // The first passes are the compiler's, and others on the machine only make a pass dearer.
       ForecastAlone alone = alone(trace, capacity, lead);
+      for (int pass = 1; pass < PASSES; pass++) {
+        ForecastAlone again = alone(trace, capacity, lead);
+        alone = again.microsPerRequest() < alone.microsPerRequest() ? again : alone;
+      }
       Policy peer =
           Choice.of("markov1")
               .policy(

@@ -31,8 +31,8 @@ final class Calibrator {
 
   /// The cell for an opinion in a context.
   static int cell(int context, float mixed) {
-    float bin = (Math.clamp(mixed, -MOST, MOST) + MOST) * ((BINS - 1) / (2 * MOST));
-    return context * BINS + (int) (bin + 0.5f);
+    int bin = (int) ((mixed + MOST) * ((BINS - 1) / (2 * MOST)) + 0.5f);
+    return context * BINS + Math.max(0, Math.min(bin, BINS - 1));
   }
 
   /// The probability: half what was mixed, half what came of such opinions.

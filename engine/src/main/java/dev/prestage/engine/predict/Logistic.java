@@ -7,15 +7,13 @@ final class Logistic {
   /// Beyond this the probability is certain to six digits.
   private static final float MOST = 12;
 
-  private static final float[] STRETCH = new float[CELLS];
+  private static final float[] STRETCH = new float[CELLS + 1];
   private static final float[] SQUASH = new float[CELLS + 1];
 
   static {
-    for (int cell = 0; cell < CELLS; cell++) {
-      double p = (cell + 0.5) / CELLS;
-      STRETCH[cell] = (float) Math.log(p / (1 - p));
-    }
     for (int cell = 0; cell <= CELLS; cell++) {
+      double p = (Math.min(cell, CELLS - 1) + 0.5) / CELLS;
+      STRETCH[cell] = (float) Math.log(p / (1 - p));
       double x = (2.0 * cell / CELLS - 1) * MOST;
       SQUASH[cell] = (float) (1 / (1 + Math.exp(-x)));
     }
@@ -23,9 +21,9 @@ final class Logistic {
 
   private Logistic() {}
 
-  /// ln(p / (1 - p)), to 1 in 4,096 of p.
+  /// ln(p / (1 - p)) of a share from 0 to 1, to 1 in 4,096 of it.
   static float stretch(float p) {
-    return STRETCH[Math.clamp((int) (p * CELLS), 0, CELLS - 1)];
+    return STRETCH[(int) (p * CELLS)];
   }
 
   /// 1 / (1 + e^-x), to 1 in 1,400.

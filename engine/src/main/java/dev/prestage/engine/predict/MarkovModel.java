@@ -35,10 +35,7 @@ final class MarkovModel {
   private final CountTable[] tables =
       experts.stream().map(MarkovExpert::table).toArray(CountTable[]::new);
   private final Mixer mixer =
-      new Mixer(
-          tables.length,
-          VOTE_KINDS * MATCH_KINDS * SEQUENCE_KINDS,
-          HistoryExpert.AGES * Situation.LENGTHS);
+      new Mixer(VOTE_KINDS * MATCH_KINDS * SEQUENCE_KINDS, HistoryExpert.AGES * Situation.LENGTHS);
   private final Calibrator calibrator = new Calibrator(3 * 2 * SEQUENCE_KINDS);
   private final NextRequest next = new NextRequest();
   private final Reliability reliability;
@@ -50,7 +47,7 @@ final class MarkovModel {
   // Reused by each call: the engine has one thread.
   private final Situation now = new Situation();
   private final Candidates candidates = new Candidates();
-  private final float[] opinions = new float[tables.length];
+  private final float[] opinions = new float[Mixer.EXPERTS];
   private final float[] sorted = new float[Candidates.MOST];
 
   /// @param reliability hears of each opinion whether it came true
@@ -159,29 +156,36 @@ final class MarkovModel {
     }
   }
 
-  /// All experts' opinions on a candidate, mixed and calibrated. Written out, because it is the
-  /// hottest place there is: a loop over the experts would call each through the interface.
+  /// All experts' opinions on a candidate, mixed and calibrated; neighbours with the same evidence
+  /// have the same opinion. Written out, because it is the hottest place there is: a loop over the
+  /// experts would call each through the interface.
   private void judge(int row) {
     int vote = votes.cell(now, candidates, row);
     int match = matches.cell(now, candidates, row);
     int sequence = sequences.cell(now, candidates, row);
     int past = history.cell(now, candidates, row);
     int place = places.cell(now, candidates, row);
+    long features =
+        ((((((((long) vote << BITS[1]) | match) << BITS[2]) | sequence) << BITS[3]) | past)
+                << BITS[4])
+            | place;
+    candidates.features[row] = features;
+    if (row > 0 && candidates.features[row - 1] == features) {
+      candidates.probability[row] = candidates.probability[row - 1];
+      candidates.contexts[row] = candidates.contexts[row - 1];
+      return;
+    }
     opinions[0] = Logistic.stretch(votes.table().share(vote));
     opinions[1] = Logistic.stretch(matches.table().share(match));
     opinions[2] = Logistic.stretch(sequences.table().share(sequence));
     opinions[3] = Logistic.stretch(history.table().share(past));
     opinions[4] = Logistic.stretch(places.table().share(place));
-    candidates.features[row] =
-        ((((((((long) vote << BITS[1]) | match) << BITS[2]) | sequence) << BITS[3]) | past)
-                << BITS[4])
-            | place;
     int voting = Integer.bitCount(candidates.votes[row]);
     int sequenceKind = SequenceExpert.kind(now, candidates, row);
     int first =
         (voting * MATCH_KINDS + MatchExpert.kind(now, candidates, row)) * SEQUENCE_KINDS
             + sequenceKind;
-    int second = candidates.ageClass[row] * Situation.LENGTHS + now.lengthClass();
+    int second = candidates.ageClass[row] * Situation.LENGTHS + now.lengthClass;
     float mixed = mixer.mix(opinions, first, second);
     int matched = candidates.match[row] == 0 ? 0 : 1;
     int context = (Math.min(2, voting) * 2 + matched) * SEQUENCE_KINDS + sequenceKind;
@@ -227,7 +231,7 @@ final class MarkovModel {
     if (offset < Integer.MAX_VALUE) {
       return ahead + 1L + offset;
     }
-    return 1 + (long) (candidates.ahead[row] / log.speed(now.position));
+    return 1 + (long) (candidates.ahead[row] / now.speed);
   }
 
   private Expert expertOf(int row) {

@@ -45,8 +45,7 @@ final class MatchExpert implements MarkovExpert {
     int match = of.match[row];
     int offset = match == 0 ? 0 : Situation.offsetClass(of.matchOffset[row]);
     int votes = Math.min(2, Integer.bitCount(of.votes[row]));
-    return ((state(now, match) * Situation.LENGTHS + now.lengthClass()) * Situation.OFFSETS
-                + offset)
+    return ((state(now, match) * Situation.LENGTHS + now.lengthClass) * Situation.OFFSETS + offset)
             * VOTES
         + votes;
   }

@@ -23,25 +23,27 @@ final class Mixer {
   private static final float LAST_RATE = 0.0005f;
   private static final float EARLY_CASES = 20_000;
 
-  private final int experts;
+  /// How many experts there are: a constant, so that the loops below are unrolled.
+  static final int EXPERTS = 5;
+
+  private static final int INPUTS = EXPERTS + 1;
+
   private final float[] first;
   private final float[] second;
   private long learnt;
 
   /// @param firstContexts how many contexts choose the first set of weights
   /// @param secondContexts how many choose the second
-  Mixer(int experts, int firstContexts, int secondContexts) {
-    this.experts = experts;
+  Mixer(int firstContexts, int secondContexts) {
     this.first = weights(firstContexts);
     this.second = weights(secondContexts);
   }
 
-  private float[] weights(int contexts) {
-    int inputs = experts + 1;
-    float[] weights = new float[contexts * inputs];
+  private static float[] weights(int contexts) {
+    float[] weights = new float[contexts * INPUTS];
     Arrays.fill(weights, FIRST_WEIGHT);
     for (int context = 0; context < contexts; context++) {
-      weights[context * inputs + experts] = 0;
+      weights[context * INPUTS + EXPERTS] = 0;
     }
     return weights;
   }
@@ -50,10 +52,10 @@ final class Mixer {
   ///
   /// @param opinions the experts' logits
   float mix(float[] opinions, int firstContext, int secondContext) {
-    int a = firstContext * (experts + 1);
-    int b = secondContext * (experts + 1);
-    float sum = (first[a + experts] + second[b + experts]) * BIAS;
-    for (int i = 0; i < experts; i++) {
+    int a = firstContext * INPUTS;
+    int b = secondContext * INPUTS;
+    float sum = (first[a + EXPERTS] + second[b + EXPERTS]) * BIAS;
+    for (int i = 0; i < EXPERTS; i++) {
       sum += (first[a + i] + second[b + i]) * opinions[i];
     }
     return sum;
@@ -65,14 +67,14 @@ final class Mixer {
   void learn(float[] opinions, int firstContext, int secondContext, float mixed, boolean cameTrue) {
     float rate = LAST_RATE + EARLY_RATE / (1 + learnt++ / EARLY_CASES);
     float step = rate * ((cameTrue ? 1 : 0) - Logistic.squash(mixed));
-    int a = firstContext * (experts + 1);
-    int b = secondContext * (experts + 1);
-    for (int i = 0; i < experts; i++) {
+    int a = firstContext * INPUTS;
+    int b = secondContext * INPUTS;
+    for (int i = 0; i < EXPERTS; i++) {
       first[a + i] += step * opinions[i];
       second[b + i] += step * opinions[i];
     }
-    first[a + experts] += step * BIAS;
-    second[b + experts] += step * BIAS;
+    first[a + EXPERTS] += step * BIAS;
+    second[b + EXPERTS] += step * BIAS;
   }
 
   long memoryBytes() {

@@ -86,7 +86,7 @@ final class NextRequest {
     }
     into.size = 0;
     into.behind = now.unit;
-    int runsOn = now.log.run(now.position) > 0 ? 1 : 0;
+    int runsOn = now.run > 0 ? 1 : 0;
     into.context =
         (runsOn * LENGTHS + lengthClass(now.length)) * (Situation.VOTERS + 1) + now.voterCount;
     nameBehind(now, now.best, BEST, into);

@@ -17,8 +17,8 @@ final class SequenceExpert implements MarkovExpert {
 
   @Override
   public void collect(Situation now, Forecaster.Open open, Candidates into) {
-    float lead = now.log.speed(now.position) * now.lead;
-    int window = 16 << Math.min(now.log.run(now.position), 4);
+    float lead = now.speed * now.lead;
+    int window = 16 << Math.min(now.run, 4);
     int to = (int) Math.min(MOST_AHEAD, lead + Math.min(64, window));
     long behind = now.unit + now.log.units(now.position);
     for (int ahead = (int) Math.min(to, lead / 2); ahead < to && !into.isExhausted(); ahead++) {
@@ -36,10 +36,8 @@ final class SequenceExpert implements MarkovExpert {
     if (ahead < 0) {
       return seen;
     }
-    float leads = (ahead + 1) / now.log.speed(now.position) / (now.lead + 1);
-    return ((runClass(now.log.run(now.position)) * LEADS + leadClass(leads)) * DISTANCES
-                + distanceClass(ahead))
-            * 2
+    float leads = (ahead + 1) / now.unitsPerLead;
+    return ((runClass(now.run) * LEADS + leadClass(leads)) * DISTANCES + distanceClass(ahead)) * 2
         + seen;
   }
 
@@ -67,7 +65,6 @@ final class SequenceExpert implements MarkovExpert {
     if (of.ahead[row] < 0) {
       return 0;
     }
-    int run = now.log.run(now.position);
-    return run == 0 ? 1 : run <= 4 ? 2 : 3;
+    return now.run == 0 ? 1 : now.run <= 4 ? 2 : 3;
   }
 }

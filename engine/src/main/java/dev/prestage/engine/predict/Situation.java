@@ -18,26 +18,50 @@ final class Situation {
   int second;
   boolean isBestOfThree;
   int length;
+  int lengthClass;
   int voterCount;
+
+  /// How many requests long the sequence is that the last request runs on, units a request by which
+  /// it advances, or a lead.
+  int run;
+
+  float speed;
+  float unitsPerLead;
+
+  /// The state of the log that was looked at, and whose last request.
+  private int requests;
+
+  private int streamId;
 
   /// Looks at the last request of a stream.
   ///
   /// @param requestsAhead requests of the stream that pass until a unit which is asked for now is
   ///   here
   void look(RequestLog at, RequestLog.Stream stream, int requestsAhead) {
-    log = at;
-    position = log.last(stream);
-    if (position == RequestLog.NONE) {
-      return;
-    }
-    unit = log.first(position);
     lead = requestsAhead;
+    if (log != at || requests != at.requests() || streamId != stream.id()) {
+      log = at;
+      requests = at.requests();
+      streamId = stream.id();
+      position = log.last(stream);
+      if (position != RequestLog.NONE) {
+        look(stream);
+      }
+    }
+    unitsPerLead = speed * (lead + 1);
+  }
+
+  private void look(RequestLog.Stream stream) {
+    unit = log.first(position);
+    run = log.run(position);
+    speed = log.speed(position);
     int pair = log.earlierPair(position);
     int triple = log.lastAfterThree(stream);
     isBestOfThree = triple != RequestLog.NONE;
     best = isBestOfThree ? triple : pair;
     second = pair == best && pair != RequestLog.NONE ? log.earlierPair(pair) : pair;
     length = matchLength();
+    lengthClass = lengthClass(length);
     voterCount = 0;
     int voter = log.earlier(position);
     while (voter != RequestLog.NONE && voterCount < VOTERS) {
@@ -74,7 +98,7 @@ final class Situation {
   /// The match's length in classes: none, 1-2, 3, 4-5, 6-8, 9-12, 13-23, 24.
   static final int LENGTHS = 8;
 
-  int lengthClass() {
+  private static int lengthClass(int length) {
     if (length <= 2) {
       return length == 0 ? 0 : 1;
     }

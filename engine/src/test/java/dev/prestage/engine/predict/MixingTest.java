@@ -37,16 +37,16 @@ class MixingTest {
   @Test
   void mixerComesToTrustTheExpertThatIsRight() {
     Random random = new Random(5);
-    Mixer mixer = new Mixer(2, 1, 1);
-    float[] opinions = new float[2];
+    Mixer mixer = new Mixer(1, 1);
+    float[] opinions = new float[Mixer.EXPERTS];
     for (int i = 0; i < 20_000; i++) {
       boolean truth = random.nextBoolean();
       opinions[0] = truth ? 2 : -2;
       opinions[1] = random.nextBoolean() ? 2 : -2;
       mixer.learn(opinions, 0, 0, mixer.mix(opinions, 0, 0), truth);
     }
-    float right = Logistic.squash(mixer.mix(new float[] {2, -2}, 0, 0));
-    float wrong = Logistic.squash(mixer.mix(new float[] {-2, 2}, 0, 0));
+    float right = Logistic.squash(mixer.mix(new float[] {2, -2, 0, 0, 0}, 0, 0));
+    float wrong = Logistic.squash(mixer.mix(new float[] {-2, 2, 0, 0, 0}, 0, 0));
     assertThat(right).isGreaterThan(.95f);
     assertThat(wrong).isLessThan(.05f);
   }
