@@ -1,5 +1,10 @@
 package dev.prestage.dataplane;
 
+import static dev.prestage.dataplane.Guests.assertEchoes;
+import static dev.prestage.dataplane.Guests.assertReset;
+import static dev.prestage.dataplane.Guests.guest;
+import static dev.prestage.dataplane.Guests.receive;
+import static dev.prestage.dataplane.Guests.send;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -12,14 +17,11 @@ import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
-import java.io.IOException;
 import java.io.InputStream;
 import java.net.ConnectException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
-import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
@@ -87,35 +89,6 @@ class ConnectionsTest {
 
   private static Lease lease(long id, int first, int units, long untilNanos) {
     return new Lease(id, DATABASE, new Range(SPACE, first, units), 0, 1, 0, 0, untilNanos);
-  }
-
-  private static Socket guest(String address) throws IOException {
-    int colon = address.indexOf(':');
-    Socket guest =
-        new Socket(
-            InetAddress.ofLiteral(address.substring(0, colon)),
-            Integer.parseInt(address.substring(colon + 1)));
-    guest.setSoTimeout(20_000);
-    return guest;
-  }
-
-  private static void send(Socket guest, String text) throws IOException {
-    guest.getOutputStream().write(text.getBytes(StandardCharsets.US_ASCII));
-  }
-
-  private static String receive(Socket guest, int bytes) throws IOException {
-    return new String(guest.getInputStream().readNBytes(bytes), StandardCharsets.US_ASCII);
-  }
-
-  private static void assertEchoes(Socket guest) throws IOException {
-    send(guest, "ping");
-    assertThat(receive(guest, 4)).isEqualTo("ping");
-  }
-
-  private static void assertReset(Socket guest) {
-    assertThatThrownBy(() -> guest.getInputStream().read())
-        .isInstanceOf(SocketException.class)
-        .hasMessageContaining("reset");
   }
 
   private Frame.AccessRecord access(int level, AccessType type, boolean waited, boolean answered)

@@ -69,6 +69,7 @@ final class Endpoint {
 
   // Of the loop's thread.
   private @Nullable SelectionKey accepting;
+  private @Nullable SocketChannel spare;
 
   /// Listens; nothing is accepted before [#start].
   ///
@@ -186,9 +187,12 @@ final class Endpoint {
     } catch (ClosedChannelException _) {
       // It is closed.
     } catch (IOException e) {
-      host.trouble().report("network-connections", "cannot accept guests: " + e.getMessage());
       interest(0);
       var _ = loop.schedule(ACCEPT_PAUSE_NANOS, () -> interest(SelectionKey.OP_ACCEPT));
+      host.trouble()
+          .report(
+              "network-connections",
+              "cannot accept guests of '" + name + "' now: " + IoProblem.explain(e));
     }
   }
 
@@ -205,11 +209,52 @@ final class Endpoint {
       Relay.reset(guest);
       return;
     }
+    // The connect goes out first, or the first bytes on a connection that stood ready.
     connection.begin();
+    connection.announce();
     try {
+      guest.configureBlocking(false);
       Upstream.prepare(guest);
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "a guest is gone already", e);
+    }
+    refill();
+  }
+
+  /// A socket to connect with: making one takes time that a guest need not wait.
+  private SocketChannel socket() throws IOException {
+    SocketChannel ready = spare;
+    spare = null;
+    return ready == null ? freshSocket() : ready;
+  }
+
+  private static SocketChannel freshSocket() throws IOException {
+    SocketChannel channel = SocketChannel.open();
+    try {
+      channel.configureBlocking(false);
+      Upstream.prepare(channel);
+      return channel;
+    } catch (IOException e) {
+      Relay.close(channel);
+      throw e;
+    }
+  }
+
+  private void refill() {
+    if (spare == null && listener.isOpen()) {
+      try {
+        spare = freshSocket();
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "no socket in advance", e);
+      }
+    }
+  }
+
+  private void dropSpare() {
+    SocketChannel left = spare;
+    spare = null;
+    if (left != null) {
+      Relay.close(left);
     }
   }
 
@@ -229,9 +274,6 @@ final class Endpoint {
         connects.incrementAndGet();
         if (!(connection.supply instanceof Reserve.Supply.Ready)) {
           waits.incrementAndGet();
-          report(connection.level, connection.beganNanos, true, Access.PENDING);
-        } else {
-          report(connection.level, connection.beganNanos, false, connection.ageNanos());
         }
       }
     } finally {
@@ -253,10 +295,10 @@ final class Endpoint {
     return !full;
   }
 
-  private void answered(Connection connection) {
+  private void report(Connection connection, boolean waited, long latencyNanos) {
     lock.lock();
     try {
-      report(connection.level, connection.beganNanos, true, connection.ageNanos());
+      offer(connection.level, connection.beganNanos, AccessType.UNKNOWN, waited, latencyNanos);
     } finally {
       lock.unlock();
     }
@@ -272,10 +314,6 @@ final class Endpoint {
     } finally {
       lock.unlock();
     }
-  }
-
-  private void report(int level, long timeNanos, boolean waited, long latencyNanos) {
-    offer(level, timeNanos, AccessType.UNKNOWN, waited, latencyNanos);
   }
 
   private void offer(
@@ -297,6 +335,7 @@ final class Endpoint {
       lock.unlock();
     }
     loop.closeNow(listener);
+    loop.execute(this::dropSpare);
     open.forEach(Connection::reset);
   }
 
@@ -309,6 +348,7 @@ final class Endpoint {
     private final long beganNanos;
     private int level;
     private Reserve.Supply supply = new Reserve.Supply.Nothing();
+    private long latencyNanos = Access.PENDING;
 
     // Of the loop's thread.
     private final List<SelectionKey> keys = new ArrayList<>();
@@ -317,6 +357,7 @@ final class Endpoint {
     private @Nullable SocketChannel dialing;
     private Loop.@Nullable Timer patience;
     private boolean waits;
+    private boolean announced;
     private boolean handedOver;
 
     // Whoever resets while the upstream is being opened cannot see it yet.
@@ -334,6 +375,7 @@ final class Endpoint {
 
     void begin() {
       waits = !(supply instanceof Reserve.Supply.Ready);
+      latencyNanos = waits ? Access.PENDING : ageNanos();
       switch (supply) {
         case Reserve.Supply.Ready(SocketChannel channel, ByteBuffer already) -> {
           toGuest = already;
@@ -343,6 +385,14 @@ final class Endpoint {
           var _ = channel.whenComplete((up, _) -> loop.execute(() -> came(up)));
         }
         case Reserve.Supply.Nothing() -> dial();
+      }
+    }
+
+    /// Says once that a guest came; before anything else of its connection.
+    private void announce() {
+      if (!announced) {
+        announced = true;
+        report(this, latencyNanos == Access.PENDING, latencyNanos);
       }
     }
 
@@ -385,13 +435,10 @@ final class Endpoint {
       }
       List<InetAddress> others = addresses.subList(1, addresses.size());
       try {
-        SocketChannel channel = SocketChannel.open();
+        SocketChannel channel = socket();
         dialing = channel;
-        channel.configureBlocking(false);
         boolean isThere =
             channel.connect(new InetSocketAddress(addresses.getFirst(), upstream.port()));
-        // The round trip has begun; what follows is done meanwhile.
-        Upstream.prepare(channel);
         if (isThere) {
           connected(channel);
           return;
@@ -431,9 +478,10 @@ final class Endpoint {
 
     /// Says once how long a guest had to wait; before its level is given up.
     private void settle() {
+      announce();
       if (waits) {
         waits = false;
-        answered(this);
+        report(this, true, ageNanos());
       }
     }
 

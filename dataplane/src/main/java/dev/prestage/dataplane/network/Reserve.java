@@ -212,6 +212,9 @@ final class Reserve implements Stager {
   /// that does, else the one that is being opened for it. Those whose upstream has closed them end
   /// as failed.
   Supply demand(int space, int level) {
+    if (leases.isEmpty()) {
+      return new Supply.Nothing();
+    }
     List<Unit> ready = unitsOf(space, Stage.READY);
     ready.sort(
         Comparator.comparingInt((Unit unit) -> unit.level() == level ? 0 : 1)
