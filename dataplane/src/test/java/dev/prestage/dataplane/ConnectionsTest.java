@@ -19,6 +19,7 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
 import java.io.InputStream;
 import java.net.ConnectException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -492,6 +493,58 @@ class ConnectionsTest {
       assertThatThrownBy(() -> guest(address).close()).isInstanceOf(ConnectException.class);
       control.send(new Frame.Stage(lease(2, 0, 2)));
       assertThat(control.awaitLease(2, s -> s.ended() == 0b11).failed()).isEqualTo(0b11);
+    }
+  }
+
+  /// All of 127/8 is this host's, as is a bridge's address.
+  @Test
+  void guestsAreServedAtTheAddressThatWasConfigured() throws Exception {
+    for (String each : List.of("127.0.0.2", "::1")) {
+      control.close();
+      plane.close();
+      site.connectionsAddress = InetAddress.ofLiteral(each);
+      plane = site.start();
+      control = site.control();
+      try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
+        String address = bind(upstream);
+        assertThat(Guests.endpoint(address).getAddress()).isEqualTo(site.connectionsAddress);
+        assertThat(address).startsWith(each.contains(":") ? "[0:0:0:0:0:0:0:1]:" : each + ":");
+        try (Socket guest = guest(address)) {
+          assertEchoes(guest);
+        }
+        int port = Guests.endpoint(address).getPort();
+        assertThatThrownBy(() -> guest("127.0.0.1:" + port).close())
+            .isInstanceOf(ConnectException.class);
+      }
+      control.detach(DATABASE);
+    }
+  }
+
+  /// A bridge that has its address later than the data plane starts.
+  @Test
+  void anAddressThatIsMissingAtAStartKeepsItsPort() throws Exception {
+    try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
+      String address = bind(upstream);
+      control.close();
+      plane.close();
+      // For documentation, so no host has it.
+      site.connectionsAddress = InetAddress.ofLiteral("192.0.2.1");
+      plane = site.start();
+      control = site.control();
+      assertThat(
+              control
+                  .await(Frame.Trouble.class, t -> t.kind().equals("network-connections"))
+                  .text())
+          .contains("'vm1/5' on 192.0.2.1:", "reach nothing until it can be")
+          .doesNotContain("\n");
+      assertThat(bind(DATABASE, upstream.source()).error())
+          .contains("cannot listen for connections of 'vm1/5' on 192.0.2.1:0");
+      control.close();
+      plane.close();
+      site.connectionsAddress = Options.LOOPBACK;
+      plane = site.start();
+      control = site.control();
+      assertThat(bind(upstream)).isEqualTo(address);
     }
   }
 

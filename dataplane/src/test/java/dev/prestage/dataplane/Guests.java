@@ -19,7 +19,7 @@ final class Guests {
   static InetSocketAddress endpoint(String address) {
     int colon = address.lastIndexOf(':');
     return new InetSocketAddress(
-        InetAddress.ofLiteral(address.substring(0, colon)),
+        InetAddress.ofLiteral(address.substring(0, colon).replaceAll("[\\[\\]]", "")),
         Integer.parseInt(address.substring(colon + 1)));
   }
 

@@ -8,6 +8,7 @@ import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
@@ -29,7 +30,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// One binding: a listener on this host's loopback, whose connections are relayed to the upstream.
+/// One binding: a listener on an address of this host, whose connections are relayed to the
+/// upstream.
 ///
 /// A guest's connection is accepted before the upstream is asked. If the upstream cannot be reached
 /// the connection is reset, so that the guest learns of it at its first read or write.
@@ -53,7 +55,7 @@ final class Endpoint {
   private final Loop loop;
   private final Host host;
   private final ServerSocketChannel listener;
-  private final int port;
+  private final InetSocketAddress address;
   private final AtomicLong connects = new AtomicLong();
   private final AtomicLong waits = new AtomicLong();
   private final AtomicLong refused = new AtomicLong();
@@ -73,14 +75,14 @@ final class Endpoint {
 
   /// Listens; nothing is accepted before [#start].
   ///
-  /// @param port the port to listen on, or 0 for any
+  /// @param where to listen; its port may be 0 for any
   /// @throws IOException with one line that says why not
   Endpoint(
       String name,
       int binding,
       int space,
       Upstream upstream,
-      int port,
+      InetSocketAddress where,
       ReentrantLock lock,
       Reserve reserve,
       Loop loop,
@@ -94,15 +96,18 @@ final class Endpoint {
     this.reserve = reserve;
     this.loop = loop;
     this.host = host;
-    this.listener = ServerSocketChannel.open(StandardProtocolFamily.INET);
-    InetAddress loopback = InetAddress.ofLiteral("127.0.0.1");
+    this.listener =
+        ServerSocketChannel.open(
+            where.getAddress() instanceof Inet6Address
+                ? StandardProtocolFamily.INET6
+                : StandardProtocolFamily.INET);
     try {
-      listener.bind(new InetSocketAddress(loopback, port), BACKLOG);
+      listener.bind(where, BACKLOG);
       listener.configureBlocking(false);
-      this.port = ((InetSocketAddress) listener.getLocalAddress()).getPort();
+      this.address = (InetSocketAddress) listener.getLocalAddress();
     } catch (IOException e) {
       listener.close();
-      throw IoProblem.in("cannot listen for connections of '" + name + "' on port " + port, e);
+      throw IoProblem.in("cannot listen for connections of '" + name + "' on " + text(where), e);
     }
   }
 
@@ -119,12 +124,20 @@ final class Endpoint {
   }
 
   int port() {
-    return port;
+    return address.getPort();
   }
 
   /// Where guests connect.
   String address() {
-    return "127.0.0.1:" + port;
+    return text(address);
+  }
+
+  /// As `address:port`, one of IPv6 in brackets and without its interface.
+  private static String text(InetSocketAddress where) {
+    String host = where.getAddress().getHostAddress();
+    int zone = host.indexOf('%');
+    String bare = zone < 0 ? host : host.substring(0, zone);
+    return (bare.indexOf(':') < 0 ? bare : "[" + bare + "]") + ":" + where.getPort();
   }
 
   int binding() {
