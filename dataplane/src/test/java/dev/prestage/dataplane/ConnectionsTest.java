@@ -149,7 +149,9 @@ class ConnectionsTest {
 
   @Test
   void whatIsNoUpstreamIsRefused() throws Exception {
-    for (String source : List.of("db", "db:", "db:0", "db:65536", "a b:1", "::1:5432", "[x]:1")) {
+    for (String source :
+        List.of(
+            "db", "db:", "db:0", "db:65536", "a b:1", "db:1,proxy=v1", "::1:5432", "[x]:1")) {
       assertThat(bind(DATABASE, source).error()).as(source).contains("is no upstream");
     }
     assertThat(bind(DATABASE, "[::1]:5432").error()).isEmpty();
@@ -358,6 +360,35 @@ class ConnectionsTest {
   }
 
   // ---- what a proxy must not change
+
+  @Test
+  void anUpstreamThatWantsToKnowIsToldWhoTheGuestIsBeforeAnythingElse() throws Exception {
+    try (TestUpstream upstream = TestUpstream.start(TestUpstream::hold)) {
+      String address = bind(DATABASE, upstream.source() + ",proxy=v2").address();
+      control.stage(lease(1, 0, 1));
+      for (boolean ahead : new boolean[] {true, false}) {
+        int number = ahead ? 0 : 1;
+        try (Socket guest = guest(address)) {
+          send(guest, "mine");
+          Site.await(() -> upstream.connections.size() > number, "it is open");
+          Socket server = upstream.connections.get(number);
+          server.setSoTimeout(20_000);
+          byte[] header = server.getInputStream().readNBytes(28);
+          assertThat(header).startsWith('\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T');
+          assertThat(ByteBuffer.wrap(header, 16, 12))
+              .as("ahead: %s", ahead)
+              .isEqualTo(
+                  ByteBuffer.allocate(12)
+                      .put(new byte[] {127, 0, 0, 1, 127, 0, 0, 1})
+                      .putShort((short) guest.getLocalPort())
+                      .putShort((short) guest.getPort())
+                      .flip());
+          assertThat(receive(server, 4)).isEqualTo("mine");
+        }
+      }
+      assertThat(control.awaitLease(1, s -> s.ended() != 0).useful()).isEqualTo(1);
+    }
+  }
 
   @Test
   void anEndThatHasSaidAllStillListens() throws Exception {

@@ -522,7 +522,7 @@ final class Endpoint {
       try {
         guest.configureBlocking(false);
         up.configureBlocking(false);
-        boolean done = !pass(toGuest, guest) || hear(up);
+        boolean done = !introduce(up) || !pass(toGuest, guest) || hear(up);
         if (done) {
           handOver(up);
           return;
@@ -549,6 +549,21 @@ final class Endpoint {
       }
       relay = mine;
       return true;
+    }
+
+    /// Tells the upstream who the guest is where it wants to know; returns whether all of that has
+    /// gone out.
+    private boolean introduce(SocketChannel up) throws IOException {
+      if (!upstream.namesGuests()) {
+        return true;
+      }
+      toUpstream.clear();
+      ProxyHeader.write(
+          toUpstream,
+          (InetSocketAddress) guest.getRemoteAddress(),
+          (InetSocketAddress) guest.getLocalAddress());
+      toUpstream.flip();
+      return pass(toUpstream, up);
     }
 
     /// The guest says something.

@@ -17,8 +17,9 @@ import jdk.net.ExtendedSocketOptions;
 ///
 /// @param host a name or the text of an address, without brackets
 /// @param port 1 to 65535
+/// @param namesGuests whether each connection begins with a [ProxyHeader]
 /// @param lookup resolves the host where it is a name
-record Upstream(String host, int port, Lookup lookup) {
+record Upstream(String host, int port, boolean namesGuests, Lookup lookup) {
   /// Time for the first request to connect and three more: Linux repeats it after 1, 3 and 7
   /// seconds.
   static final Duration PATIENCE = Duration.ofSeconds(10);
@@ -34,9 +35,10 @@ record Upstream(String host, int port, Lookup lookup) {
   private static final Pattern TEXT =
       Pattern.compile(
           "(?:(?<name>[A-Za-z0-9_][A-Za-z0-9._-]{0,252})|\\[(?<six>[0-9A-Fa-f:.]{2,45})])"
-              + ":(?<port>[0-9]{1,5})");
+              + ":(?<port>[0-9]{1,5})(?<proxy>,proxy=v2)?");
 
-  /// The upstream that a binding names as `host:port`.
+  /// The upstream that a binding names as `host:port`, or as `host:port,proxy=v2` where it is to be
+  /// told whose connection it gets.
   ///
   /// @throws IOException with one line for whoever asked
   static Upstream of(String source) throws IOException {
@@ -46,11 +48,14 @@ record Upstream(String host, int port, Lookup lookup) {
       String name = parts.group("name");
       if (port >= 1 && port <= 65535) {
         String host = name == null ? parts.group("six") : name;
-        return new Upstream(host, port, new Lookup(host));
+        return new Upstream(host, port, parts.group("proxy") != null, new Lookup(host));
       }
     }
     throw new IOException(
-        "'" + source + "' is no upstream: name it as host:port, an IPv6 address in brackets");
+        "'"
+            + source
+            + "' is no upstream: name it as host:port or host:port,proxy=v2, an IPv6 address in"
+            + " brackets");
   }
 
   /// Connects to the first of the host's addresses that answers.
