@@ -150,8 +150,7 @@ class ConnectionsTest {
   @Test
   void whatIsNoUpstreamIsRefused() throws Exception {
     for (String source :
-        List.of(
-            "db", "db:", "db:0", "db:65536", "a b:1", "db:1,proxy=v1", "::1:5432", "[x]:1")) {
+        List.of("db", "db:", "db:0", "db:65536", "a b:1", "db:1,proxy=v1", "::1:5432", "[x]:1")) {
       assertThat(bind(DATABASE, source).error()).as(source).contains("is no upstream");
     }
     assertThat(bind(DATABASE, "[::1]:5432").error()).isEmpty();
