@@ -222,7 +222,7 @@ final class Endpoint {
       Relay.reset(guest);
       return;
     }
-    // The connect goes out first, or the first bytes on a connection that stood ready.
+    // A connect for which there was nothing goes out before it is reported.
     connection.begin();
     connection.announce();
     try {
@@ -287,6 +287,11 @@ final class Endpoint {
         connects.incrementAndGet();
         if (!(connection.supply instanceof Reserve.Supply.Ready)) {
           waits.incrementAndGet();
+        }
+        if (!(connection.supply instanceof Reserve.Supply.Nothing(boolean overtook)) || overtook) {
+          // The control plane hears that a lease's unit has ended. Without the access that ended it
+          // the level would seem to be free, and would be opened again.
+          connection.announce();
         }
       }
     } finally {
@@ -360,8 +365,7 @@ final class Endpoint {
     private final SocketChannel guest;
     private final long beganNanos;
     private int level;
-    private Reserve.Supply supply = new Reserve.Supply.Nothing();
-    private long latencyNanos = Access.PENDING;
+    private Reserve.Supply supply = new Reserve.Supply.Nothing(false);
 
     // Of the loop's thread.
     private final List<SelectionKey> keys = new ArrayList<>();
@@ -388,7 +392,6 @@ final class Endpoint {
 
     void begin() {
       waits = !(supply instanceof Reserve.Supply.Ready);
-      latencyNanos = waits ? Access.PENDING : ageNanos();
       switch (supply) {
         case Reserve.Supply.Ready(SocketChannel channel, ByteBuffer already) -> {
           toGuest = already;
@@ -397,7 +400,7 @@ final class Endpoint {
         case Reserve.Supply.Coming(CompletableFuture<SocketChannel> channel) -> {
           var _ = channel.whenComplete((up, _) -> loop.execute(() -> came(up)));
         }
-        case Reserve.Supply.Nothing() -> dial();
+        case Reserve.Supply.Nothing(_) -> dial();
       }
     }
 
@@ -405,7 +408,11 @@ final class Endpoint {
     private void announce() {
       if (!announced) {
         announced = true;
-        report(this, latencyNanos == Access.PENDING, latencyNanos);
+        if (supply instanceof Reserve.Supply.Ready) {
+          report(this, false, ageNanos());
+        } else {
+          report(this, true, Access.PENDING);
+        }
       }
     }
 
