@@ -10,6 +10,7 @@ import dev.prestage.engine.predict.ModelBundle;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.predict.ReachedLevels;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
@@ -80,8 +81,15 @@ public final class ModelStore implements Models, AutoCloseable {
 
   @Override
   public Forecaster of(Program program, ResourceType type) {
-    return served.computeIfAbsent(
-        new Learnt(program, type), learnt -> serving.apply(learner(learnt)));
+    return served.computeIfAbsent(new Learnt(program, type), this::serve);
+  }
+
+  private Forecaster serve(Learnt learnt) {
+    HybridForecaster learner = learner(learnt);
+    Forecaster forecaster = serving.apply(learner);
+    return learnt.type() == ResourceType.NETWORK_CONNECTION
+        ? new ReachedLevels(forecaster, learner.lastRun())
+        : forecaster;
   }
 
   private HybridForecaster learner(Learnt learnt) {
