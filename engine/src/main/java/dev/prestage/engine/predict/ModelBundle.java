@@ -4,6 +4,7 @@ import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.SortedMap;
@@ -13,15 +14,16 @@ import java.util.function.BiFunction;
 /// All that was learnt about a program, of each type of resources, as bytes that may travel.
 ///
 /// What was learnt of disks only is a [ModelFile], which hosts of earlier releases read, too. Else
-/// the bytes are magic, version and number of parts; each part is the ordinal of its type, a length
-/// and a [ModelFile], which has a checksum of its own. Big-endian.
+/// the bytes are magic, version and number of parts; each part is the text of its type, a length
+/// and a [ModelFile], which has a checksum of its own; a text is its length in a byte and ASCII.
+/// Big-endian.
 ///
 /// @param models one at least, all of one program
 public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
   private static final long MAGIC = 0x50524553414c4c54L; // "PRESALLT"
   private static final int VERSION = 1;
   private static final int HEAD_BYTES = Long.BYTES + 2 * Integer.BYTES;
-  private static final int PART_HEAD_BYTES = 2 * Integer.BYTES;
+  private static final int PART_HEAD_BYTES = 1 + Integer.BYTES;
 
   public ModelBundle {
     if (models.isEmpty()) {
@@ -61,7 +63,7 @@ public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
     for (Map.Entry<ResourceType, ModelFile> each : models.entrySet()) {
       byte[] bytes = each.getValue().encode(spaces);
       parts.put(each.getKey(), bytes);
-      length += PART_HEAD_BYTES + bytes.length;
+      length += PART_HEAD_BYTES + each.getKey().text().length() + bytes.length;
     }
     byte[] blocks = parts.get(ResourceType.FILE_BLOCK);
     if (blocks != null && parts.size() == 1) {
@@ -69,7 +71,10 @@ public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
     }
     ByteBuffer all = ByteBuffer.allocate(length).putLong(MAGIC).putInt(VERSION);
     all.putInt(parts.size());
-    parts.forEach((type, bytes) -> all.putInt(type.ordinal()).putInt(bytes.length).put(bytes));
+    parts.forEach((type, bytes) -> {
+      byte[] text = type.text().getBytes(StandardCharsets.US_ASCII);
+      all.put((byte) text.length).put(text).putInt(bytes.length).put(bytes);
+    });
     return all.array();
   }
 
@@ -98,7 +103,7 @@ public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
     try {
       int count = in.getInt();
       for (int i = 0; i < count; i++) {
-        ResourceType type = type(in.getInt());
+        ResourceType type = type(in);
         int length = in.getInt();
         if (length < 0 || length > in.remaining()) {
           throw new ModelException("it is cut: " + in.remaining() + " of " + length + " bytes");
@@ -134,11 +139,13 @@ public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
     return ModelFile.decode(bytes, spaces, tenant -> common.apply(tenant, type));
   }
 
-  private static ResourceType type(int ordinal) throws ModelException {
-    ResourceType[] types = ResourceType.values();
-    if (ordinal < 0 || ordinal >= types.length) {
-      throw new ModelException("it has a model of type " + ordinal + ", which is not known");
+  private static ResourceType type(ByteBuffer in) throws ModelException {
+    byte[] text = new byte[Byte.toUnsignedInt(in.get())];
+    in.get(text);
+    try {
+      return ResourceType.of(new String(text, StandardCharsets.US_ASCII));
+    } catch (IllegalArgumentException e) {
+      throw new ModelException("it has a model of an " + e.getMessage());
     }
-    return types[ordinal];
   }
 }

@@ -103,9 +103,9 @@ class ModelBundleTest {
     newer[11] = 9;
     assertThatThrownBy(() -> decode(newer, new Numbers())).hasMessageContaining("version 9");
     byte[] strange = bytes.clone();
-    strange[19] = 44;
+    strange[17] = 'x';
     assertThatThrownBy(() -> decode(strange, new Numbers()))
-        .hasMessageContaining("type 44, which is not known");
+        .hasMessageContaining("it has a model of an unknown resource type 'xile-block'");
   }
 
   @Test
