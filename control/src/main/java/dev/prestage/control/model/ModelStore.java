@@ -6,7 +6,6 @@ import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HostKnowledge;
 import dev.prestage.engine.predict.HybridForecaster;
-import dev.prestage.engine.predict.ModelBundle;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;

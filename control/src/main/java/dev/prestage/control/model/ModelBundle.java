@@ -1,5 +1,8 @@
-package dev.prestage.engine.predict;
+package dev.prestage.control.model;
 
+import dev.prestage.engine.predict.HostKnowledge;
+import dev.prestage.engine.predict.ModelException;
+import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import java.nio.BufferUnderflowException;

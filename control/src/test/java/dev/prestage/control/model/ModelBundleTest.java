@@ -1,4 +1,4 @@
-package dev.prestage.engine.predict;
+package dev.prestage.control.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -6,6 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.predict.Forecaster;
+import dev.prestage.engine.predict.HostKnowledge;
+import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.predict.ModelException;
+import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
