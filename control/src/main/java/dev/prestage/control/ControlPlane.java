@@ -68,6 +68,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The data plane's level for each VM: how many NBD clients read its disk.
   private static final String DISK_CONNECTIONS = "disk_connections";
 
+  /// What a guest is connected by while its VM is there: NBD clients of its disks, and the VM
+  /// manager that was given a snapshot's memory.
+  private static final Set<String> CONNECTIONS = Set.of(DISK_CONNECTIONS, "memory_connections");
+
   private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
 
   /// A batch is up to a millisecond of accesses: four seconds of work may wait before some is shed.
@@ -414,7 +418,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     endRunsOf(
         closedDisks.heard(
             counters.stream()
-                .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
+                .filter(counter -> CONNECTIONS.contains(counter.name()))
                 .collect(
                     Collectors.groupingBy(
                         counter -> vmOf(counter.label()),
@@ -449,11 +453,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return slash < 0 ? address : address.substring(0, slash);
   }
 
-  /// How many NBD connections a VM's disks had in the last report, which comes every second; 0 if
-  /// there never was one.
+  /// How many connections a VM's disks and memory had in the last report, which comes every second;
+  /// 0 if there never was one.
   long connections(Vm vm) {
     return dataPlaneCounters.stream()
-        .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
+        .filter(counter -> CONNECTIONS.contains(counter.name()))
         .filter(counter -> vmOf(counter.label()).equals(vm.name()))
         .mapToLong(Frame.Counter::value)
         .sum();
