@@ -68,9 +68,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The data plane's level for each VM: how many NBD clients read its disk.
   private static final String DISK_CONNECTIONS = "disk_connections";
 
-  /// What a guest is connected by while its VM is there: NBD clients of its disks, and the VM
-  /// manager that was given a snapshot's memory.
-  private static final Set<String> CONNECTIONS = Set.of(DISK_CONNECTIONS, "memory_connections");
+  /// The data plane's level for each VM: whether its memory is served.
+  private static final String MEMORY_CONNECTIONS = "memory_connections";
+
+  /// While any of these is there for a VM, its copy has not ended.
+  private static final Set<String> CONNECTIONS = Set.of(DISK_CONNECTIONS, MEMORY_CONNECTIONS);
 
   private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
 
@@ -453,21 +455,33 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return slash < 0 ? address : address.substring(0, slash);
   }
 
-  /// How many connections a VM's disks and memory had in the last report, which comes every second;
-  /// 0 if there never was one.
+  /// How many NBD connections a VM's disks had in the last report, which comes every second; 0 if
+  /// there never was one.
   long connections(Vm vm) {
     return dataPlaneCounters.stream()
-        .filter(counter -> CONNECTIONS.contains(counter.name()))
+        .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
         .filter(counter -> vmOf(counter.label()).equals(vm.name()))
         .mapToLong(Frame.Counter::value)
         .sum();
+  }
+
+  /// Whether a VM's memory was served at the last report.
+  boolean hasMemory(Vm vm) {
+    return dataPlaneCounters.stream()
+        .anyMatch(counter ->
+            counter.name().equals(MEMORY_CONNECTIONS)
+                && counter.value() > 0
+                && vmOf(counter.label()).equals(vm.name()));
   }
 
   private void endRunsOf(List<String> names) {
     for (String name : names) {
       Registered registered = registry.vm(name);
       if (registered != null && engine.isRunning(registered.vm().id())) {
-        LOG.log(INFO, "the disks of VM {0} have been closed for a while: its run ends", name);
+        LOG.log(
+            INFO,
+            "the disks and memory of VM {0} have been closed for a while: its run ends",
+            name);
         engine.stopped(registered.vm().id());
       }
     }

@@ -33,8 +33,8 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
   private static final byte PRESENT = 1;
   private static final byte REMOVED = 2;
 
-  /// Pages of a staged run that are filled in one call: 64 KiB took 21 us in November 2026, for
-  /// which a fault that comes meanwhile waits. Longer runs take no less for each page.
+  /// Pages of a staged run that are filled in one call, for which a fault that comes meanwhile
+  /// waits: what one lease of the planner has. Longer runs take no less time for each page.
   private static final int RUN_PAGES = 16;
 
   /// A page that cannot be read is tried again after this time.
