@@ -39,7 +39,7 @@ class MemoryHostTest {
     Path source =
         Path.of(
             System.getProperty("prestage.home"),
-            "dataplane/src/test/resources/dev/prestage/dataplane/memory/vmm.c");
+            "dataplane/src/main/resources/dev/prestage/dataplane/memory/vmm.c");
     vmm = folder.resolve("vmm");
     Process gcc;
     try {

@@ -416,7 +416,7 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     int end = position + 1;
     while (end < chunk.live().units()
         && end - position < RUN_PAGES
-        && regions.of(chunk.live().first() + end) == region
+        && region.equals(regions.of(chunk.live().first() + end))
         && isToFill(chunk, open, end)
         && isZero(chunk, end) == empty) {
       end++;
@@ -477,7 +477,7 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     HandOver.Found found = socket.await(peer, faults, patience);
     if (found.peerEnded()) {
       int said = peer.receive(page).bytes();
-      over |= said == 0 || said < 0 && said != PageFaults.AGAIN;
+      over |= said == 0 || (said < 0 && said != PageFaults.AGAIN);
     }
     if (found.arrived()) {
       turnAway();

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.PriorityQueue;
 import java.util.SequencedSet;
 import java.util.TreeMap;
@@ -54,7 +55,7 @@ final class Staging implements Stager, AutoCloseable {
   // Guarded by the lock.
   private final Map<Integer, Endpoint> endpoints = new HashMap<>();
   private final Map<Long, Live> leases = new HashMap<>();
-  private final Map<Endpoint, TreeMap<Place, Live>> byPlace = new HashMap<>();
+  private final Map<Endpoint, NavigableMap<Place, Live>> byPlace = new HashMap<>();
   private final PriorityQueue<Live> queue =
       new PriorityQueue<>(
           Comparator.comparingLong((Live live) -> live.lease.dueNanos())
@@ -73,7 +74,13 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  private record Place(long first, long lease) {}
+  private record Place(long first, long lease) implements Comparable<Place> {
+    @Override
+    public int compareTo(Place other) {
+      int order = Long.compare(first, other.first);
+      return order == 0 ? Long.compare(lease, other.lease) : order;
+    }
+  }
 
   private record Gone(int space, int units) {}
 
@@ -140,9 +147,7 @@ final class Staging implements Stager, AutoCloseable {
     lock.lock();
     try {
       endpoints.put(endpoint.binding(), endpoint);
-      byPlace.put(
-          endpoint,
-          new TreeMap<>(Comparator.comparingLong(Place::first).thenComparingLong(Place::lease)));
+      byPlace.put(endpoint, new TreeMap<>());
     } finally {
       lock.unlock();
     }
@@ -229,7 +234,7 @@ final class Staging implements Stager, AutoCloseable {
   void demanded(Endpoint endpoint, long[] pages, int count, boolean[] wasReady) {
     lock.lock();
     try {
-      TreeMap<Place, Live> places = byPlace.get(endpoint);
+      NavigableMap<Place, Live> places = byPlace.get(endpoint);
       for (int i = 0; i < count; i++) {
         wasReady[i] = false;
         if (places != null && !places.isEmpty()) {
@@ -241,7 +246,7 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  private boolean demanded(TreeMap<Place, Live> places, long page) {
+  private boolean demanded(NavigableMap<Place, Live> places, long page) {
     boolean ready = false;
     var from = new Place(page - Lease.MAX_UNITS + 1, Long.MIN_VALUE);
     var to = new Place(page, Long.MAX_VALUE);
@@ -265,7 +270,7 @@ final class Staging implements Stager, AutoCloseable {
     changed.add(live);
     if (live.open() == 0) {
       leases.remove(live.lease.id());
-      TreeMap<Place, Live> places = live.endpoint == null ? null : byPlace.get(live.endpoint);
+      NavigableMap<Place, Live> places = live.endpoint == null ? null : byPlace.get(live.endpoint);
       if (places != null) {
         places.remove(new Place(live.first(), live.lease.id()));
       }
@@ -329,7 +334,7 @@ final class Staging implements Stager, AutoCloseable {
       }
       if (live.open() != 0 && endpoint != null) {
         byPlace
-            .getOrDefault(endpoint, new TreeMap<>())
+            .computeIfAbsent(endpoint, _ -> new TreeMap<>())
             .put(new Place(live.first(), lease.id()), live);
         enqueue(live);
       }

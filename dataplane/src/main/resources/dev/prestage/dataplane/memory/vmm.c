@@ -1,9 +1,11 @@
 /*
- * A VM manager for tests: the part of Firecracker that restores memory through a userfaultfd, without
+ * A VM manager for tests and measurements: the part of Firecracker that restores memory through a userfaultfd, without
  * a guest. Threads of its own play the guest. It is told what to do on standard input, one line at a
  * time, and answers each with one line that begins with "ok" or "no".
  *
- *   vmm SNAPSHOT
+ *   vmm SNAPSHOT          a snapshot with any bytes
+ *   vmm SNAPSHOT BYTES    writes a snapshot of so many bytes first, if there is none of that size,
+ *                         whose bytes follow from their place
  *
  *   map OFFSET SIZE       a region of memory for a part of the snapshot; says its address
  *   uffd                  makes the userfaultfd and registers all regions
@@ -19,6 +21,10 @@
  *   hang PAGE             a thread touches a page that may never come; not waited for
  *   came                  whether that thread has its page, with the right bytes
  *   present               how many pages are there
+ *   evict                 drops the snapshot from the page cache
+ *   walk PAGES PROGRAM RUN  reads PAGES pages in runs of 16: which ones PROGRAM decides, in which order
+ *                         RUN too, and two in a hundred RUN alone; compares every byte; says how long
+ *                         the reads took in nanoseconds, without the comparing
  *   close                 closes the connection
  *   die                   ends as by SIGKILL
  *
@@ -42,6 +48,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096L
@@ -75,11 +82,26 @@ static void written(long page, unsigned char *into) {
   for (long i = 0; i < PAGE; i++) into[i] = (unsigned char)(page * 7 + i * 13 + 1);
 }
 
+/* The bytes of a snapshot that this program made: one block of pages in sixteen is empty. */
+static void made(long page, unsigned char *into) {
+  uint64_t x = (uint64_t)page * 0x9e3779b97f4a7c15u + 1;
+  for (long i = 0; i < PAGE; i += 8) {
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    memcpy(into + i, &x, 8);
+  }
+  if (page / 16 % 16 == 15) memset(into, 0, PAGE);
+}
+
 static int right(long page, const unsigned char *bytes) {
   static const unsigned char zeros[PAGE];
   unsigned char own[PAGE];
   switch (expected[page]) {
-    case FILE_BYTES: return memcmp(bytes, snapshot + page * PAGE, PAGE) == 0;
+    case FILE_BYTES:
+      if (snapshot) return memcmp(bytes, snapshot + page * PAGE, PAGE) == 0;
+      made(page, own);
+      return memcmp(bytes, own, PAGE) == 0;
     case ZEROS: return memcmp(bytes, zeros, PAGE) == 0;
     default: written(page, own); return memcmp(bytes, own, PAGE) == 0;
   }
@@ -199,6 +221,61 @@ static long storm(unsigned seed, long rounds) {
   return bad;
 }
 
+static long make(const char *path, long bytes) {
+  unsigned char block[16 * PAGE];
+  int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  if (file < 0) return 1;
+  for (long page = 0; page < bytes / PAGE; page += 16) {
+    for (long i = 0; i < 16; i++) made(page + i, block + i * PAGE);
+    if (write(file, block, sizeof block) != sizeof block) return 1;
+  }
+  return close(file);
+}
+
+static uint64_t next(uint64_t *state) {
+  uint64_t x = *state += 0x9e3779b97f4a7c15u;
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+  return x ^ x >> 31;
+}
+
+static long now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
+/* Runs of 16 pages of a stretch of their own each, so that none comes twice. */
+static long walk(long pages, uint64_t program, uint64_t run, long *nanos) {
+  long count = pages / 16, blocks = snapshot_pages / 16, stretch = blocks / count, bad = 0;
+  long *order = malloc(count * sizeof *order);
+  uint64_t random = program, other = program * 31 + run;
+  for (long i = 0; i < count; i++) {
+    uint64_t usual = next(&random) % stretch, unusual = next(&other);
+    order[i] = (i * stretch + (long)(unusual % 50 ? usual : unusual / 50 % stretch)) * 16;
+  }
+  for (long i = count - 1; i > 0; i--) {
+    long j = next(&random) % (i + 1), page = order[i];
+    order[i] = order[j];
+    order[j] = page;
+  }
+  /* Each run does things a little earlier or later. */
+  for (long i = 0; i + 8 < count; i++) {
+    long j = i + next(&other) % 8, page = order[i];
+    order[i] = order[j];
+    order[j] = page;
+  }
+  *nanos = 0;
+  for (long i = 0; i < count; i++) {
+    long began = now();
+    for (long p = 0; p < 16; p++) (void)*(volatile char *)address(order[i] + p);
+    *nanos += now() - began;
+    for (long p = 0; p < 16; p++) bad += !right(order[i] + p, (unsigned char *)address(order[i] + p));
+  }
+  free(order);
+  return bad;
+}
+
 static void *hang_thread(void *argument) {
   long page = (long)argument;
   hanging = right(page, (unsigned char *)address(page)) ? 2 : 3;
@@ -222,14 +299,16 @@ static void answer(long bad) {
 
 int main(int count, char **arguments) {
   if (count < 2) return 2;
-  int file = open(arguments[1], O_RDONLY);
   struct stat status;
+  long size = count > 2 ? atol(arguments[2]) : 0;
+  if (size && (stat(arguments[1], &status) || status.st_size != size) && make(arguments[1], size)) return 2;
+  int file = open(arguments[1], O_RDONLY);
   if (file < 0 || fstat(file, &status)) return 2;
   snapshot_pages = status.st_size / PAGE;
   /* A copy, so that a snapshot that is spoilt later does not spoil what is expected. */
-  snapshot = malloc(status.st_size);
+  if (!size) snapshot = malloc(status.st_size);
   expected = calloc(1, snapshot_pages + 1);
-  for (long at = 0; at < status.st_size;) {
+  for (long at = 0; snapshot && at < status.st_size;) {
     long got = pread(file, snapshot + at, status.st_size - at, at);
     if (got <= 0) return 2;
     at += got;
@@ -285,7 +364,13 @@ int main(int count, char **arguments) {
       printf("ok %d\n", (int)hanging);
     else if (!strcmp(line, "present"))
       printf("ok %ld\n", present());
-    else if (!strcmp(line, "close")) {
+    else if (!strcmp(line, "evict")) {
+      int failed = fdatasync(file);
+      answer(failed ? failed : posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED));
+    } else if (!strcmp(line, "walk")) {
+      long nanos, bad = walk(a, b, c, &nanos);
+      printf(bad ? "no %ld\n" : "ok %ld\n", bad ? bad : nanos);
+    } else if (!strcmp(line, "close")) {
       answer(close(connection));
       connection = -1;
     } else if (!strcmp(line, "die"))
