@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.client.PrestageClient;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -77,6 +78,12 @@ class MemoryHostTest {
     }
     assertThat(process.exitValue()).as(out).isZero();
     return out;
+  }
+
+  private static void predicting(RunningHost host, boolean on) throws IOException {
+    try (PrestageClient client = host.client()) {
+      client.put("/v1/predicting", "{\"on\":" + on + "}");
+    }
   }
 
   private static JsonNode account(RunningHost host) {
@@ -160,6 +167,8 @@ class MemoryHostTest {
       assertThat(socket).endsWith(".sock");
       assertThat(resource.path("unitAmount").asInt(PAGE)).isEqualTo(PAGE);
 
+      // What is not known yet is guessed from neighbours; this run is to be on demand.
+      predicting(host, false);
       prestage(host, "vm", "start", "box-1");
       try (Vm first = new Vm(snapshot, socket)) {
         first.work();
@@ -179,6 +188,7 @@ class MemoryHostTest {
           });
       assertThat(prestage(host, "forecast", "box-1")).contains("memory-page:snap1.mem/");
 
+      predicting(host, true);
       try (Vm second = new Vm(snapshot, socket)) {
         prestage(host, "vm", "start", "box-1");
         prestage(host, "allocate", "box-1");
