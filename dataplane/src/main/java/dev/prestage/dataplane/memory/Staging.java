@@ -298,9 +298,10 @@ final class Staging implements Stager, AutoCloseable {
       long open = live.open();
       live.ready |= filled & open;
       live.unobserved |= filled & open;
-      live.redundant |= there & open;
-      live.cancelled |= calledOff & open;
-      live.failed |= failed & open;
+      // A page that was there when its neighbours were filled may have been given back since.
+      live.redundant |= there & live.open();
+      live.cancelled |= calledOff & live.open();
+      live.failed |= failed & live.open();
       touched(live);
     } finally {
       lock.unlock();
