@@ -6,12 +6,12 @@ import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.model.ModelBundle;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.predict.ModelException;
-import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
@@ -45,10 +45,12 @@ final class CommandExecutor {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
 
   /// The source of connections, which becomes a label too: a host's name, an IPv4 address or an
-  /// IPv6 address in brackets, and a port. Names have up to 253 characters (RFC 1035, 2.3.4).
+  /// IPv6 address in brackets, and a port; then what the data plane understands beside. Names have
+  /// up to 253 characters (RFC 1035, 2.3.4).
   private static final Pattern UPSTREAM =
       Pattern.compile(
-          "(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\\[[0-9A-Fa-f:.]{2,45}\\]):([0-9]{1,5})");
+          "(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\\[[0-9A-Fa-f:.]{2,45}\\]):([0-9]{1,5})"
+              + "(?:,proxy=v2)?");
 
   private final ControlPlane plane;
   private final Registry registry;
@@ -156,6 +158,9 @@ final class CommandExecutor {
       }
       case Command.ExportModel(String program, String tenant) -> export(program, tenant);
       case Command.ImportModel(ByteBuffer model) -> importModel(model);
+      case Command.ShowModels _ -> models.view(plane::training);
+      case Command.TrainModel(String program, String tenant) ->
+          plane.train(knownProgram(program, tenant));
       case Command.ShowHealth _ -> views.health();
       case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine, models).all());
       case Command.RegisterVm _,
@@ -231,7 +236,8 @@ final class CommandExecutor {
           Reason.INVALID,
           "upstream '"
               + source
-              + "' is not host:port, such as db.example.org:5432 or [2001:db8::1]:5432");
+              + "' is not host:port, such as db.example.org:5432, [2001:db8::1]:5432 or"
+              + " web.example.org:8080,proxy=v2");
     }
   }
 
@@ -399,6 +405,14 @@ final class CommandExecutor {
 
   private void removeUnread(String name, CompletableFuture<Reply> reply) throws Refusal {
     Registered registered = known(name);
+    if (plane.hasMemory(registered.vm())) {
+      throw new Refusal(
+          Reason.CONFLICT,
+          "the memory of VM "
+              + name
+              + " is being served, and its guest would hang at the next missing page; stop the"
+              + " guest first, or remove the VM with --force (force=true in the API)");
+    }
     long connections = plane.connections(registered.vm());
     if (connections > 0) {
       throw new Refusal(
@@ -504,13 +518,18 @@ final class CommandExecutor {
 
   // ---- models
 
-  private Reply export(String program, @Nullable String tenant) throws Refusal {
+  private Program knownProgram(String program, @Nullable String tenant) throws Refusal {
     Program known =
         registry.known(
             named("tenant", tenant == null ? DEFAULT_TENANT : tenant), named("program", program));
     if (known == null) {
       throw new Refusal(Reason.UNKNOWN, "no program '" + program + "' was ever registered here");
     }
+    return known;
+  }
+
+  private Reply export(String program, @Nullable String tenant) throws Refusal {
+    Program known = knownProgram(program, tenant);
     try {
       return new Reply.Model(ByteBuffer.wrap(models.export(known)));
     } catch (ModelException e) {
@@ -520,7 +539,7 @@ final class CommandExecutor {
 
   private Reply importModel(ByteBuffer bytes) throws Refusal {
     Registry.Mark before = registry.mark();
-    ModelFile model;
+    ModelBundle model;
     Program program;
     boolean taken = false;
     try {
@@ -536,8 +555,7 @@ final class CommandExecutor {
         registry.takeBack(before);
       }
     }
-    models.replace(program, model.forecaster());
-    return new Reply.Imported(
-        model.tenant(), model.program(), model.forecaster().runs(), model.forecaster().resources());
+    models.replace(program, model);
+    return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
   }
 }

@@ -12,6 +12,8 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
+import dev.prestage.control.train.TrainerProcess;
+import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.allocate.Limits;
@@ -19,11 +21,14 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
@@ -40,6 +45,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -67,6 +73,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// The data plane's level for each VM: how many NBD clients read its disk.
   private static final String DISK_CONNECTIONS = "disk_connections";
+
+  /// The data plane's level for each VM: whether its memory is served.
+  private static final String MEMORY_CONNECTIONS = "memory_connections";
+
+  /// While any of these is there for a VM, its copy has not ended.
+  private static final Set<String> CONNECTIONS = Set.of(DISK_CONNECTIONS, MEMORY_CONNECTIONS);
 
   private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
 
@@ -127,6 +139,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private long awaitedUntilNanos;
   private boolean confirmed;
   private volatile boolean closing;
+  private volatile @Nullable Trainings trainings;
 
   /// What a control plane needs to know.
   ///
@@ -226,6 +239,91 @@ public final class ControlPlane implements Commands, AutoCloseable {
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
     registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));
     engine.predicting(registry.predicting().orElse(options.predicting()));
+  }
+
+  // ---- training
+
+  /// Trains networks from now on, on request and regularly.
+  ///
+  /// @param trainer asked each time; empty while it is not installed
+  /// @param window how far back history is read
+  /// @param every how often; zero: only on request
+  public void trainWith(
+      Supplier<Optional<TrainerProcess>> trainer, Duration window, Duration every) {
+    trainings = new Trainings(new TrainingHost(), trainer, window, every, clock);
+  }
+
+  Reply.Training train(Program program) throws Refusal {
+    Trainings trains = trainings;
+    if (trains == null) {
+      throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
+    }
+    // So that it is listed with how far it is.
+    models.of(program, ResourceType.FILE_BLOCK);
+    return trains.request(program);
+  }
+
+  Reply.@Nullable Training training(Program program) {
+    Trainings trains = trainings;
+    return trains == null ? null : trains.state(program);
+  }
+
+  /// What trainings ask on their own thread, and the engine thread answers.
+  private final class TrainingHost implements Trainings.Host {
+    @Override
+    public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
+        throws Refusal {
+      history.scan(selection, visitor);
+    }
+
+    @Override
+    public Map<Spaces.Name, Integer> numbers(Set<Spaces.Name> names)
+        throws InterruptedException, Refusal {
+      return onEngine(
+          () -> names.stream().collect(Collectors.toMap(name -> name, registry::number)));
+    }
+
+    @Override
+    public Optional<Network> serving(Program program) throws InterruptedException, Refusal {
+      return onEngine(() -> Optional.ofNullable(models.network(program)));
+    }
+
+    @Override
+    public void serve(Program program, Network network) throws InterruptedException, Refusal {
+      onEngine(() -> {
+        models.serve(program, network);
+        return program;
+      });
+    }
+
+    @Override
+    public void trained(Program program) throws InterruptedException, Refusal {
+      onEngine(() -> {
+        models.trained(program);
+        return program;
+      });
+    }
+
+    @Override
+    public Map<Program, Long> newRequests() throws InterruptedException, Refusal {
+      return onEngine(models::newRequests);
+    }
+
+    private <T> T onEngine(Supplier<T> question) throws InterruptedException, Refusal {
+      CompletableFuture<T> answer = new CompletableFuture<>();
+      events.put(() -> {
+        try {
+          answer.complete(question.get());
+        } catch (RuntimeException e) {
+          answer.completeExceptionally(e);
+        }
+      });
+      try {
+        return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+      } catch (TimeoutException | ExecutionException e) {
+        throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+      }
+    }
   }
 
   // ---- the engine thread
@@ -414,7 +512,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     endRunsOf(
         closedDisks.heard(
             counters.stream()
-                .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
+                .filter(counter -> CONNECTIONS.contains(counter.name()))
                 .collect(
                     Collectors.groupingBy(
                         counter -> vmOf(counter.label()),
@@ -459,11 +557,23 @@ public final class ControlPlane implements Commands, AutoCloseable {
         .sum();
   }
 
+  /// Whether a VM's memory was served at the last report.
+  boolean hasMemory(Vm vm) {
+    return dataPlaneCounters.stream()
+        .anyMatch(counter ->
+            counter.name().equals(MEMORY_CONNECTIONS)
+                && counter.value() > 0
+                && vmOf(counter.label()).equals(vm.name()));
+  }
+
   private void endRunsOf(List<String> names) {
     for (String name : names) {
       Registered registered = registry.vm(name);
       if (registered != null && engine.isRunning(registered.vm().id())) {
-        LOG.log(INFO, "the disks of VM {0} have been closed for a while: its run ends", name);
+        LOG.log(
+            INFO,
+            "the disks and memory of VM {0} have been closed for a while: its run ends",
+            name);
         engine.stopped(registered.vm().id());
       }
     }
@@ -705,6 +815,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   @Override
   public void close() {
     closing = true;
+    Trainings trains = trainings;
+    if (trains != null) {
+      trains.close();
+    }
     link.close();
     try {
       thread.join();

@@ -7,13 +7,18 @@ import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.memory.MemoryDemo;
+import dev.prestage.benchmarks.memory.MemoryReport;
 import dev.prestage.benchmarks.network.NetworkGate;
 import dev.prestage.benchmarks.network.OwnNetwork;
 import dev.prestage.benchmarks.simulator.ForecastGate;
+import dev.prestage.benchmarks.simulator.NeuralGate;
 import dev.prestage.benchmarks.simulator.SimulatorGate;
 import dev.prestage.cli.process.SelfCommand;
+import dev.prestage.control.train.TrainerProcess;
 import java.io.EOFException;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -96,6 +101,24 @@ public final class BenchCommand {
 
   @Command(
       description =
+          "A VM restored from a snapshot that is not in the page cache: pages on demand and pages filled in before.")
+  int memory(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks -> {
+          MemoryReport report =
+              MemoryDemo.run(
+                  SelfCommand.line(), MemoryDemo.Scope.GATE, System.err, DemoCommand.isTerminal());
+          System.out.println(report.table());
+          System.out.println();
+          report.checks().forEach(checks);
+        });
+  }
+
+  @Command(
+      description =
           "The simulator against published numbers, on public traces: misses of caches and peers, stalls, speed.")
   int simulator(
       @Parameters(paramLabel = "FOLDER", description = "Where the traces lie.") Path folder,
@@ -113,6 +136,21 @@ public final class BenchCommand {
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {
     return gate(gate, checks -> new ForecastGate(folder, checks).run());
+  }
+
+  @Command(
+      description =
+          "What a trained network adds to forecasts on public traces, and what it costs. Some three minutes.")
+  int gru(
+      @Parameters(paramLabel = "FOLDER", description = "Where the traces lie.") Path folder,
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    TrainerProcess trainer =
+        TrainerProcess.installed(SelfCommand.home(), SelfCommand.home().resolve("build/trainer"))
+            .orElseThrow(() ->
+                new FileSystemException(
+                    "the trainer", null, "is not installed; tools/trainer builds it"));
+    return gate(gate, checks -> new NeuralGate(folder, trainer, checks).run());
   }
 
   @Command(

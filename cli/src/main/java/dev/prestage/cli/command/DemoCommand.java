@@ -2,6 +2,8 @@ package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.memory.MemoryDemo;
+import dev.prestage.benchmarks.memory.MemoryReport;
 import dev.prestage.benchmarks.network.NetworkDemo;
 import dev.prestage.benchmarks.network.NetworkReport;
 import dev.prestage.benchmarks.network.OwnNetwork;
@@ -11,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -35,6 +38,12 @@ public final class DemoCommand implements Callable<Integer> {
           "Instead: connections of a service to a database and a cache 40 ms away, its own, a pool's and predicted ones.")
   private boolean network;
 
+  @Option(
+      names = "--memory",
+      description =
+          "Instead: a VM restored from a snapshot, with its pages on demand and with those that are expected filled in.")
+  private boolean memory;
+
   @Option(names = IN_OWN_NETWORK, hidden = true)
   private boolean inOwnNetwork;
 
@@ -42,6 +51,9 @@ public final class DemoCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     if (network) {
       return network();
+    }
+    if (memory) {
+      return memory();
     }
     DemoReport report = run(Demo.Scope.WHOLE);
     System.out.println(report.table());
@@ -51,8 +63,23 @@ public final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
+  private int memory() throws IOException, InterruptedException {
+    MemoryReport report =
+        MemoryDemo.run(SelfCommand.line(), MemoryDemo.Scope.DEMO, System.err, isTerminal());
+    System.out.println(report.table());
+    if (json != null) {
+      report.write(json);
+    }
+    return 0;
+  }
+
   private int network() throws IOException, InterruptedException {
-    if (!inOwnNetwork) {
+    NetworkDemo.Link link = NetworkDemo.Link.DEVICE;
+    Optional<String> refusal = inOwnNetwork ? Optional.empty() : OwnNetwork.refusal();
+    if (refusal.isPresent()) {
+      System.err.println("prestage: no delayed link, so it is modelled: " + refusal.get());
+      link = NetworkDemo.Link.MODELLED;
+    } else if (!inOwnNetwork) {
       List<String> again = new ArrayList<>(SelfCommand.line());
       again.addAll(List.of("demo", "--network", IN_OWN_NETWORK));
       if (json != null) {
@@ -61,8 +88,8 @@ public final class DemoCommand implements Callable<Integer> {
       return OwnNetwork.run(again);
     }
     NetworkReport report =
-        NetworkDemo.run(SelfCommand.line(), NetworkDemo.Scope.DEMO, System.err, isTerminal());
-    System.out.println(report.table());
+        NetworkDemo.run(SelfCommand.line(), NetworkDemo.Scope.DEMO, link, System.err, isTerminal());
+    System.out.println(report);
     if (json != null) {
       report.write(json);
     }
@@ -76,7 +103,7 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   static Path folder() {
-    return Path.of(System.getProperty("prestage.home", "."), "build", "demo");
+    return SelfCommand.home().resolve("build/demo");
   }
 
   // From JDK 25 on the default console is null again where nobody sits before it.

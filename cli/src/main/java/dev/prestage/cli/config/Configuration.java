@@ -1,5 +1,6 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
@@ -7,6 +8,7 @@ import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,10 +31,12 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param state the folder for everything that survives a restart
 /// @param sockets the folder for the sockets
 /// @param nbd how guests' disks are served
+/// @param connectionsListen the address at which guests' connections are relayed
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
 /// @param forecaster who predicts
+/// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
 /// @param historyCapacityBytes how much they may take; the oldest go first
@@ -42,10 +46,12 @@ public record Configuration(
     List<Origin> origins,
     Tier tier,
     Nbd nbd,
+    InetAddress connectionsListen,
     String apiTcp,
     @Nullable Path apiToken,
     boolean predicting,
     ForecasterKind forecaster,
+    Duration trainEvery,
     Thresholds thresholds,
     Limits limits,
     Duration endRunAfter,
@@ -178,6 +184,10 @@ public record Configuration(
             nbd.value("connections", 256, text -> whole(text, 1, 4096)),
             nbd.value("group", "", Configuration::group));
     nbd.close();
+    Section connections = root.section("connections");
+    InetAddress listen =
+        connections.value("listen", Options.LOOPBACK, Configuration::addressOfThisHost);
+    connections.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
@@ -189,6 +199,7 @@ public record Configuration(
     Section predict = root.section("predict");
     boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
     ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
+    Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Configuration::pause);
     Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
     Thresholds thresholds = thresholds(predict);
     predict.close();
@@ -214,10 +225,12 @@ public record Configuration(
         List.copyOf(origins),
         tier,
         serving,
+        listen,
         apiTcp,
         token,
         predicting,
         kind,
+        trainEvery,
         thresholds,
         limits,
         endRunAfter,
@@ -322,6 +335,15 @@ public record Configuration(
     return limits;
   }
 
+  /// Zero, or at least a minute.
+  private static Duration pause(String text) {
+    Duration pause = Quantities.duration(text);
+    if (pause.isPositive() && pause.compareTo(Duration.ofMinutes(1)) < 0) {
+      throw new IllegalArgumentException("'" + text + "' is shorter than a minute; 0s means never");
+    }
+    return pause;
+  }
+
   private static Path path(Path folder, String text) {
     return folder.resolve(withoutTilde(text));
   }
@@ -360,6 +382,21 @@ public record Configuration(
       throw new IllegalArgumentException("port " + port + " is above 65535");
     }
     return text;
+  }
+
+  /// Guests are told the address, so it is one, and not all that this host has.
+  private static InetAddress addressOfThisHost(String text) {
+    InetAddress address;
+    try {
+      address = InetAddress.ofLiteral(text);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("'" + text + "' is no IP address", e);
+    }
+    if (address.isAnyLocalAddress() || address.isMulticastAddress()) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is not one address of this host; name the one that guests reach");
+    }
+    return address;
   }
 
   private static String group(String text) {

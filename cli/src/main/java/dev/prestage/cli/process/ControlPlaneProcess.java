@@ -9,6 +9,7 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.control.record.HistoryKeeper;
 import dev.prestage.control.record.HistoryWriter;
+import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -23,6 +24,7 @@ import dev.prestage.simulator.policy.Readahead;
 import dev.prestage.simulator.policy.Reap;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -66,6 +68,11 @@ public final class ControlPlaneProcess {
             clock,
             history == null ? new NoHistory() : new Kept(history, keeper),
             notices);
+    Path trainer = configuration.state().resolve("trainer");
+    plane.trainWith(
+        () -> TrainerProcess.installed(SelfCommand.home(), trainer),
+        configuration.historyKeep(),
+        configuration.trainEvery());
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(

@@ -2,6 +2,7 @@ package dev.prestage.control.model;
 
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.control.command.Reply;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HostKnowledge;
@@ -9,6 +10,8 @@ import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.predict.ReachedLevels;
+import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
@@ -18,15 +21,21 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /// The forecasters of this host, each with its file `<tenant>/<program>.model`; that of another
 /// type than file blocks says so: `<tenant>/<program>.memory-page.model`.
@@ -81,8 +90,15 @@ public final class ModelStore implements Models, AutoCloseable {
 
   @Override
   public Forecaster of(Program program, ResourceType type) {
-    return served.computeIfAbsent(
-        new Learnt(program, type), learnt -> serving.apply(learner(learnt)));
+    return served.computeIfAbsent(new Learnt(program, type), this::serve);
+  }
+
+  private Forecaster serve(Learnt learnt) {
+    HybridForecaster learner = learner(learnt);
+    Forecaster forecaster = serving.apply(learner);
+    return learnt.type() == ResourceType.NETWORK_CONNECTION
+        ? new ReachedLevels(forecaster, learner.lastRun())
+        : forecaster;
   }
 
   private HybridForecaster learner(Learnt learnt) {
@@ -123,21 +139,91 @@ public final class ModelStore implements Models, AutoCloseable {
     }
   }
 
-  /// What was learnt about a program's disks, as bytes that may travel.
+  /// What was learnt about each program that this process has heard of.
+  ///
+  /// @param trainings how far the training of a program is, or null
+  public Reply.Models view(Function<Program, Reply.@Nullable Training> trainings) {
+    List<Reply.ModelView> views = new ArrayList<>();
+    learners.forEach((learnt, learner) -> {
+      Program program = learnt.program();
+      double gain = learner.networkGain();
+      views.add(
+          new Reply.ModelView(
+              program.tenant(),
+              program.name(),
+              learnt.type().text(),
+              learner.runs(),
+              learner.resources(),
+              learner.requests(),
+              learner.memoryBytes(),
+              learner.network() != null,
+              Double.isNaN(gain) ? null : gain,
+              learnt.equals(Learnt.blocks(program)) ? trainings.apply(program) : null));
+    });
+    views.sort(
+        Comparator.comparing(Reply.ModelView::tenant)
+            .thenComparing(Reply.ModelView::program)
+            .thenComparing(Reply.ModelView::type));
+    return new Reply.Models(views);
+  }
+
+  /// How many requests each program made to its disks since its network was trained.
+  public Map<Program, Long> newRequests() {
+    Map<Program, Long> requests = new HashMap<>();
+    learners.forEach((learnt, learner) -> {
+      if (learnt.equals(Learnt.blocks(learnt.program()))) {
+        requests.put(learnt.program(), learner.newRequests());
+      }
+    });
+    return requests;
+  }
+
+  /// A training of a program's network has ended, whatever came of it.
+  public void trained(Program program) {
+    Learnt learnt = Learnt.blocks(program);
+    HybridForecaster learner = learner(learnt);
+    learner.trained();
+    write(learnt, learner);
+  }
+
+  /// The network that serves a program's disks, or null.
+  public @Nullable Network network(Program program) {
+    return learner(Learnt.blocks(program)).network();
+  }
+
+  /// Has a network serve a program's disks.
+  public void serve(Program program, Network network) {
+    Learnt learnt = Learnt.blocks(program);
+    HybridForecaster learner = learner(learnt);
+    learner.serve(network);
+    write(learnt, learner);
+  }
+
+  /// What was learnt about a program, of all types of resources, as bytes that may travel.
   ///
   /// @throws ModelException if nothing was
   public byte[] export(Program program) throws ModelException {
-    HybridForecaster learner = learner(Learnt.blocks(program));
-    if (learner.runs() == 0) {
+    SortedMap<ResourceType, ModelFile> learnt = new TreeMap<>();
+    for (ResourceType type : ResourceType.values()) {
+      HybridForecaster learner = learner(new Learnt(program, type));
+      if (learner.runs() > 0) {
+        learnt.put(type, new ModelFile(program.tenant(), program.name(), learner));
+      }
+    }
+    if (learnt.isEmpty()) {
       throw new ModelException("no run of " + program.name() + " was learnt yet");
     }
-    return new ModelFile(program.tenant(), program.name(), learner).encode(spaces);
+    return new ModelBundle(learnt).encode(spaces);
   }
 
-  /// Puts a model that was learnt elsewhere in place of this host's. Copies that run keep theirs
-  /// until they stop.
-  public void replace(Program program, HybridForecaster forecaster) {
-    Learnt learnt = Learnt.blocks(program);
+  /// Puts models that were learnt elsewhere in place of this host's; types of which there is none
+  /// keep theirs. Copies that run keep theirs until they stop.
+  public void replace(Program program, ModelBundle models) {
+    models.models().forEach((type, model) -> replace(program, type, model.forecaster()));
+  }
+
+  private void replace(Program program, ResourceType type, HybridForecaster forecaster) {
+    Learnt learnt = new Learnt(program, type);
     forecaster.introduce();
     HybridForecaster before = learners.put(learnt, forecaster);
     if (before != null) {
@@ -147,12 +233,12 @@ public final class ModelStore implements Models, AutoCloseable {
     write(learnt, forecaster);
   }
 
-  /// The model that bytes from elsewhere hold.
+  /// The models that bytes from elsewhere hold.
   ///
   /// @throws ModelException with the reason if they hold none that can be used
-  public ModelFile decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
-    return ModelFile.decode(
-        bytes, numbering, tenant -> knowledge(new Common(tenant, ResourceType.FILE_BLOCK)));
+  public ModelBundle decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
+    return ModelBundle.decode(
+        bytes, numbering, (tenant, type) -> knowledge(new Common(tenant, type)));
   }
 
   private HostKnowledge knowledge(Learnt learnt) {

@@ -1,0 +1,162 @@
+package dev.prestage.control.train;
+
+import dev.prestage.engine.predict.neural.Corpus;
+import dev.prestage.engine.predict.neural.Network;
+import dev.prestage.engine.predict.neural.NetworkFile;
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.BufferedReader;
+import java.io.DataInput;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/// The trainer as a child of this process: at the lowest priority and on one thread. It takes some
+/// 450 MB while it works, and ends with this process. It is an optional part of the installation.
+///
+/// @param folder with the trainer's jar, `trainer.jar`, and what it needs in `lib`
+/// @param work where it keeps its files while it works, and PyTorch's libraries
+public record TrainerProcess(Path folder, Path work) {
+  private static final String MAIN = "dev.prestage.trainer.Trainer";
+  private static final String OWN_LINE = "trainer: ";
+  private static final String LEFTOVER = "training-";
+
+  /// Six epochs of 400,000 requests at a quarter of the usual speed.
+  private static final Duration LONGEST = Duration.ofMinutes(30);
+
+  private static final String MOST_MEMORY = "-Xmx1g";
+
+  /// The trainer of an installation.
+  ///
+  /// @param home of the installation
+  /// @param work where it may keep files
+  /// @return empty if the trainer is not installed there
+  public static Optional<TrainerProcess> installed(Path home, Path work) {
+    Path folder = home.resolve("trainer/target");
+    return Files.isReadable(folder.resolve("trainer.jar"))
+            && Files.isDirectory(folder.resolve("lib"))
+        ? Optional.of(new TrainerProcess(folder, work))
+        : Optional.empty();
+  }
+
+  /// Trains a network. Interrupting the caller ends the trainer.
+  ///
+  /// @param epochs how often the corpus is read
+  /// @param progress hears each line of the trainer
+  /// @throws IOException with the trainer's own line if it fails
+  public Network train(Corpus corpus, int epochs, Consumer<String> progress)
+      throws IOException, InterruptedException {
+    Files.createDirectories(work);
+    sweep();
+    Path folder = Files.createTempDirectory(work, LEFTOVER);
+    try {
+      Path input = folder.resolve("corpus");
+      Path output = folder.resolve("network");
+      try (var bytes =
+          new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(input)))) {
+        corpus.write(bytes);
+      }
+      run(input, output, epochs, progress);
+      try (var bytes = new DataInputStream(new BufferedInputStream(Files.newInputStream(output)))) {
+        return NetworkFile.read(bytes, DataInput::readLong);
+      }
+    } finally {
+      remove(folder);
+    }
+  }
+
+  /// What a killed process left.
+  private void sweep() throws IOException {
+    try (DirectoryStream<Path> left = Files.newDirectoryStream(work, LEFTOVER + "*")) {
+      for (Path folder : left) {
+        remove(folder);
+      }
+    }
+  }
+
+  private static void remove(Path folder) throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+      for (Path file : files) {
+        Files.deleteIfExists(file);
+      }
+    }
+    Files.deleteIfExists(folder);
+  }
+
+  private void run(Path input, Path output, int epochs, Consumer<String> progress)
+      throws IOException, InterruptedException {
+    Path errors = input.resolveSibling("errors");
+    ProcessBuilder builder = new ProcessBuilder(command(input, output, epochs));
+    builder.environment().put("OMP_NUM_THREADS", "1");
+    builder.environment().put("DJL_CACHE_DIR", work.resolve("pytorch").toString());
+    builder.redirectError(errors.toFile());
+    // Its standard input stays open while this process lives, and it ends with that.
+    Process process = builder.start();
+    try {
+      Thread reader = Thread.ofVirtual().start(() -> tell(process, progress));
+      if (!process.waitFor(LONGEST.toSeconds(), TimeUnit.SECONDS)) {
+        throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
+      }
+      reader.join();
+      if (process.exitValue() != 0) {
+        throw new IOException(reason(errors, process.exitValue()));
+      }
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  private List<String> command(Path input, Path output, int epochs) {
+    List<String> command = new ArrayList<>();
+    if (Files.isExecutable(Path.of("/usr/bin/nice"))) {
+      command.addAll(List.of("/usr/bin/nice", "-n", "19"));
+    }
+    command.addAll(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:+UseSerialGC",
+            MOST_MEMORY,
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-Dai.djl.offline=true",
+            "-Dai.djl.pytorch.num_threads=1",
+            "-Dai.djl.pytorch.num_interop_threads=1",
+            "-cp",
+            folder.resolve("trainer.jar") + ":" + folder.resolve("lib") + "/*",
+            MAIN,
+            input.toString(),
+            output.toString(),
+            Integer.toString(epochs)));
+    return command;
+  }
+
+  private static void tell(Process process, Consumer<String> progress) {
+    try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
+      lines.lines().forEach(progress);
+    } catch (IOException | UncheckedIOException e) {
+      progress.accept("its output ended: " + e.getMessage());
+    }
+  }
+
+  /// The trainer's last line of its own, or else its last line.
+  private static String reason(Path errors, int status) throws IOException {
+    String said = new String(Files.readAllBytes(errors), StandardCharsets.UTF_8).strip();
+    String last = said.substring(Math.max(0, said.lastIndexOf(OWN_LINE)));
+    if (last.startsWith(OWN_LINE)) {
+      return last.lines().findFirst().orElseThrow().substring(OWN_LINE.length());
+    }
+    String line = said.substring(said.lastIndexOf('\n') + 1);
+    return "the trainer ended with status " + status + (line.isEmpty() ? "" : ": " + line);
+  }
+}
