@@ -150,6 +150,7 @@ final class CommandExecutor {
       case Command.ShowLeases(String name, int limit) ->
           views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
+      case Command.ShowReport _ -> views.report();
       case Command.ShowTiers _ -> views.tiers();
       case Command.SetPredicting(boolean on) -> {
         registry.keepPredicting(on);

@@ -110,6 +110,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final ModelStore models;
   private final HistorySink history;
   private final Health health;
+  private final Report report;
+  private final long startedNanos;
   private final Engine engine;
   private final LinkClient link;
   private final ClosedDisks closedDisks;
@@ -215,6 +217,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
             Files.exists(options.state().resolve("attachments")),
             clock);
     this.health = new Health(clock, notices);
+    this.report = new Report(registry::binding);
+    this.startedNanos = clock.nanos();
     if (!registry.trouble().isEmpty()) {
       health.trouble("registrations", registry.trouble());
     }
@@ -234,7 +238,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
             models,
             link,
             notices,
-            health::ended,
+            (lease, units, how, lead) -> {
+              health.ended(lease, units, how, lead);
+              report.ended(lease, units, how, lead);
+            },
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
     registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));
@@ -403,9 +410,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
               record.waited(),
               record.latencyNanos());
       if (!seenBefore) {
+        report.touched(access);
         engine.accessed(access);
       }
       if (answered) {
+        report.answered(access);
         history.offer(access, binding);
       }
       at = next;
@@ -801,6 +810,14 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   Health health() {
     return health;
+  }
+
+  Report report() {
+    return report;
+  }
+
+  long startedNanos() {
+    return startedNanos;
   }
 
   Map<String, String> parts() {

@@ -113,6 +113,7 @@ final class Routes {
         "/v1/images/{image}",
         query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
         "tenant");
+    route(routing, Method.GET, "/v1/report", query -> new Command.ShowReport());
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
     new HistoryRoutes(commands, clock).on(routing, this);
     route(
@@ -291,6 +292,7 @@ final class Routes {
           Reply.Aggregate _,
           Reply.Imported _,
           Reply.Models _,
+          Reply.Report _,
           Reply.Purged _,
           Reply.Health _ ->
           json(response, reply);

@@ -62,6 +62,9 @@ public sealed interface Command {
   /// would touch.
   record ShowForecast(String vm, int limit) implements Command {}
 
+  /// What staging did for each program and type of resource.
+  record ShowReport() implements Command {}
+
   /// The host's tiers.
   record ShowTiers() implements Command {}
 
