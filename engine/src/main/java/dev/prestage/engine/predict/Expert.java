@@ -16,6 +16,8 @@ public enum Expert {
   MATCH(16),
   /// Neighbours of what was touched, by what was touched around them.
   NEIGHBOURHOOD(32),
+  /// The recurrent network: long-term dependencies.
+  NEURAL(64),
   /// A peer that is compared with, not a part of the product's forecaster.
   PEER(8);
 

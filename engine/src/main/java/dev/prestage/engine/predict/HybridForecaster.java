@@ -3,6 +3,7 @@ package dev.prestage.engine.predict;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.Spaces;
 import java.io.DataInput;
@@ -27,8 +28,13 @@ public final class HybridForecaster implements Forecaster {
   private static final String STARTS = "starts";
   private static final String REQUESTS = "requests";
   private static final String MARKOV = "markov";
-  private static final int SECTIONS = 3;
+  private static final String NEURAL = "neural";
+  private static final int SECTIONS = 4;
   private static final int FIRST = 1;
+
+  /// Since then the section of the Markov models has a place for the network's weight.
+  private static final int SECOND = 2;
+
   private static final int MOST_SECTIONS = 256;
 
   /// As long as a run touches no more than this many times what is held, nothing of it has to
@@ -126,7 +132,8 @@ public final class HybridForecaster implements Forecaster {
     out.writeInt(SECTIONS);
     ModelFile.section(out, STARTS, FIRST, section -> starts.write(section, codec));
     ModelFile.section(out, REQUESTS, FIRST, section -> markov.writeRequests(section, codec));
-    ModelFile.section(out, MARKOV, FIRST, markov::writeCounts);
+    ModelFile.section(out, MARKOV, SECOND, markov::writeCounts);
+    ModelFile.section(out, NEURAL, FIRST, section -> markov.neural().write(section, codec));
   }
 
   /// Reads what [#write] wrote; sections that it does not know, or of later versions, are passed
@@ -137,18 +144,41 @@ public final class HybridForecaster implements Forecaster {
     int sections = ResourceCodec.checkedSize(in.readInt(), MOST_SECTIONS);
     for (int i = 0; i < sections; i++) {
       ModelFile.Section section = ModelFile.section(in);
-      if (section.version() == FIRST) {
-        switch (section.name()) {
-          case STARTS -> section.read(bytes -> forecaster.starts.read(bytes, codec));
-          case REQUESTS -> section.read(bytes -> forecaster.markov.readRequests(bytes, codec));
-          case MARKOV -> section.read(forecaster.markov::readCounts);
-          default -> {
-            // What another version knew beside.
-          }
+      forecaster.read(section, codec);
+    }
+    return forecaster;
+  }
+
+  private void read(ModelFile.Section section, ResourceCodec codec) throws IOException {
+    int version = section.version();
+    if (section.name().equals(MARKOV) && version <= SECOND) {
+      section.read(bytes -> markov.readCounts(bytes, version == SECOND));
+    } else if (version == FIRST) {
+      switch (section.name()) {
+        case STARTS -> section.read(bytes -> starts.read(bytes, codec));
+        case REQUESTS -> section.read(bytes -> markov.readRequests(bytes, codec));
+        case NEURAL -> section.read(bytes -> markov.neural().read(bytes, codec));
+        default -> {
+          // What another version knew beside.
         }
       }
     }
-    return forecaster;
+  }
+
+  /// Takes a network that was trained for this program on trial.
+  public void serve(Network network) {
+    markov.neural().serve(network);
+  }
+
+  /// Whether a network serves, one on trial included.
+  public boolean hasNetwork() {
+    return markov.neural().network() != null;
+  }
+
+  /// By how many bits a request the last network made forecasts of the next one better, or NaN
+  /// before any was tried.
+  public double networkGain() {
+    return markov.neural().verdict();
   }
 
   /// Tells the host's other programs of what was read. Once, for a model that is taken over.

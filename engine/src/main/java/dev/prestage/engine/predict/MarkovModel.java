@@ -1,11 +1,13 @@
 package dev.prestage.engine.predict;
 
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.predict.neural.Network;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.util.List;
 import java.util.function.LongConsumer;
+import java.util.stream.Stream;
 
 /// What comes next, given the current request and recent history: a family of Markov models and
 /// sequences whose opinions are mixed by what was right lately, for each candidate.
@@ -15,7 +17,7 @@ import java.util.function.LongConsumer;
 /// probability would become that of being touched. Each opinion is recorded with its evidence until
 /// the truth is known, whether it was acted on or not.
 final class MarkovModel {
-  private static final int[] BITS = {10, 10, 10, 9, 15};
+  private static final int[] BITS = {10, 10, 10, 9, 15, 8};
 
   /// What a probability is about, at the most: a demand within this time.
   private static final long HORIZON_NANOS = 30_000_000_000L;
@@ -32,8 +34,10 @@ final class MarkovModel {
   private final HistoryExpert history = new HistoryExpert();
   private final ContextExpert places = new ContextExpert();
   private final List<MarkovExpert> experts = List.of(votes, matches, sequences, history, places);
+  private final NeuralExpert neural = new NeuralExpert();
   private final CountTable[] tables =
-      experts.stream().map(MarkovExpert::table).toArray(CountTable[]::new);
+      Stream.concat(experts.stream().map(MarkovExpert::table), Stream.of(neural.table()))
+          .toArray(CountTable[]::new);
   private final Mixer mixer =
       new Mixer(VOTE_KINDS * MATCH_KINDS * SEQUENCE_KINDS, HistoryExpert.AGES * Situation.LENGTHS);
   private final Calibrator calibrator = new Calibrator(3 * 2 * SEQUENCE_KINDS);
@@ -59,6 +63,7 @@ final class MarkovModel {
   final class Trail {
     private final RequestLog.Stream stream = log.open();
     private final NextRequest.Guess guess = new NextRequest.Guess();
+    private final NeuralExpert.Reader reader = neural.new Reader();
     private boolean isFresh;
 
     /// Whether it made a request since it was last asked.
@@ -71,6 +76,7 @@ final class MarkovModel {
       for (int i = 0; i < units; i++) {
         demanded(first + i, nanos);
       }
+      reader.read(first, next.probability(guess, first), guess.kind());
       next.learn(guess, first);
       log.append(stream, first, units);
       now.look(log, stream, 0);
@@ -94,7 +100,7 @@ final class MarkovModel {
       tick(open.came());
       records.expire(clock - heldUnits, nowNanos - HORIZON_NANOS, inVain);
       int ahead = requestsAhead(leadNanos, gapNanos);
-      collect(stream, open, ahead);
+      collect(stream, reader, open, ahead);
       float bound = bound(least, most);
       long readyNanos = nowNanos + leadNanos;
       int room = most;
@@ -115,7 +121,7 @@ final class MarkovModel {
 
     /// As [#propose], for people: all candidates, and nothing is remembered.
     void forecast(long nowNanos, long gapNanos, Forecast into) {
-      collect(stream, Forecaster.Open.ALL, 0);
+      collect(stream, reader, Forecaster.Open.ALL, 0);
       for (int row = 0; row < candidates.size(); row++) {
         into.add(
             candidates.unit[row],
@@ -131,7 +137,7 @@ final class MarkovModel {
     }
 
     void next(long dueNanos, Forecast into) {
-      next.forecast(guess, dueNanos, into);
+      next.forecast(guess, reader, dueNanos, into);
     }
   }
 
@@ -142,7 +148,8 @@ final class MarkovModel {
     return Math.clamp((leadNanos + gapNanos / 2) / gapNanos - 1, 0, MOST_REQUESTS_AHEAD);
   }
 
-  private void collect(RequestLog.Stream stream, Forecaster.Open open, int ahead) {
+  private void collect(
+      RequestLog.Stream stream, NeuralExpert.Reader reader, Forecaster.Open open, int ahead) {
     candidates.clear();
     now.look(log, stream, ahead);
     if (now.position == RequestLog.NONE) {
@@ -151,24 +158,27 @@ final class MarkovModel {
     votes.collect(now, open, candidates);
     matches.collect(now, open, candidates);
     sequences.collect(now, open, candidates);
+    reader.collect(now, open, candidates);
     for (int row = 0; row < candidates.size(); row++) {
-      judge(row);
+      judge(row, reader.cell(now, candidates.unit[row]));
     }
   }
 
   /// All experts' opinions on a candidate, mixed and calibrated; neighbours with the same evidence
   /// have the same opinion. Written out, because it is the hottest place there is: a loop over the
   /// experts would call each through the interface.
-  private void judge(int row) {
+  private void judge(int row, int network) {
     int vote = votes.cell(now, candidates, row);
     int match = matches.cell(now, candidates, row);
     int sequence = sequences.cell(now, candidates, row);
     int past = history.cell(now, candidates, row);
     int place = places.cell(now, candidates, row);
     long features =
-        ((((((((long) vote << BITS[1]) | match) << BITS[2]) | sequence) << BITS[3]) | past)
-                << BITS[4])
-            | place;
+        (((((((((((long) vote << BITS[1]) | match) << BITS[2]) | sequence) << BITS[3]) | past)
+                        << BITS[4])
+                    | place)
+                << BITS[5])
+            | network);
     candidates.features[row] = features;
     if (row > 0 && candidates.features[row - 1] == features) {
       candidates.probability[row] = candidates.probability[row - 1];
@@ -180,6 +190,8 @@ final class MarkovModel {
     opinions[2] = Logistic.stretch(sequences.table().share(sequence));
     opinions[3] = Logistic.stretch(history.table().share(past));
     opinions[4] = Logistic.stretch(places.table().share(place));
+    opinions[Mixer.NEURAL] =
+        network == NeuralExpert.SILENT ? 0 : Logistic.stretch(neural.table().share(network));
     int voting = Integer.bitCount(candidates.votes[row]);
     int sequenceKind = SequenceExpert.kind(now, candidates, row);
     int first =
@@ -231,14 +243,19 @@ final class MarkovModel {
     if (offset < Integer.MAX_VALUE) {
       return ahead + 1L + offset;
     }
-    return 1 + (long) (candidates.ahead[row] / now.speed);
+    return candidates.ahead[row] >= 0
+        ? 1 + (long) (candidates.ahead[row] / now.speed)
+        : Network.HORIZON / 2;
   }
 
   private Expert expertOf(int row) {
     if (candidates.match[row] != 0) {
       return Expert.MATCH;
     }
-    return candidates.votes[row] != 0 ? Expert.MARKOV : Expert.SEQUENTIAL;
+    if (candidates.votes[row] != 0) {
+      return Expert.MARKOV;
+    }
+    return candidates.ahead[row] >= 0 ? Expert.SEQUENTIAL : Expert.NEURAL;
   }
 
   /// Units come to a host, and a forecaster may serve several of them, each with its own count.
@@ -302,6 +319,10 @@ final class MarkovModel {
       int cell = (int) (features & ((1L << BITS[e]) - 1));
       features >>>= BITS[e];
       CountTable table = tables[e];
+      if (e == Mixer.NEURAL && cell == NeuralExpert.SILENT) {
+        opinions[e] = 0;
+        continue;
+      }
       opinions[e] = Logistic.stretch(table.share(cell));
       table.learn(cell, worthwhile);
     }
@@ -313,8 +334,14 @@ final class MarkovModel {
     reliability.judge(records.probability(record), worthwhile);
   }
 
+  /// The expert that serves a trained network.
+  NeuralExpert neural() {
+    return neural;
+  }
+
   void readUnits(LongConsumer reader) {
     log.readAll((_, unit, _) -> reader.accept(unit));
+    neural.readUnits(reader);
   }
 
   /// Writes the requests of the log, those of a stream as differences.
@@ -336,11 +363,12 @@ final class MarkovModel {
     next.table().write(out);
   }
 
-  void readCounts(DataInput in) throws IOException {
+  /// @param hasNeural whether the file knows of the neural expert
+  void readCounts(DataInput in, boolean hasNeural) throws IOException {
     for (MarkovExpert expert : experts) {
       expert.table().read(in);
     }
-    mixer.read(in);
+    mixer.read(in, hasNeural);
     calibrator.read(in);
     next.table().read(in);
   }
@@ -350,6 +378,10 @@ final class MarkovModel {
     for (MarkovExpert expert : experts) {
       bytes += expert.table().memoryBytes();
     }
-    return bytes + calibrator.memoryBytes() + next.memoryBytes();
+    Network network = neural.network();
+    return bytes
+        + calibrator.memoryBytes()
+        + next.memoryBytes()
+        + (network == null ? 0 : network.memoryBytes());
   }
 }

@@ -24,7 +24,10 @@ final class Mixer {
   private static final float EARLY_CASES = 20_000;
 
   /// How many experts there are: a constant, so that the loops below are unrolled.
-  static final int EXPERTS = 5;
+  static final int EXPERTS = 6;
+
+  /// The expert that is silent at first, and has no weight before it said something.
+  static final int NEURAL = EXPERTS - 1;
 
   private static final int INPUTS = EXPERTS + 1;
 
@@ -43,6 +46,7 @@ final class Mixer {
     float[] weights = new float[contexts * INPUTS];
     Arrays.fill(weights, FIRST_WEIGHT);
     for (int context = 0; context < contexts; context++) {
+      weights[context * INPUTS + NEURAL] = 0;
       weights[context * INPUTS + EXPERTS] = 0;
     }
     return weights;
@@ -90,11 +94,14 @@ final class Mixer {
     }
   }
 
-  void read(DataInput in) throws IOException {
+  /// @param hasNeural whether the file knows of the neural expert
+  void read(DataInput in, boolean hasNeural) throws IOException {
     learnt = ResourceCodec.checkedCount(in.readLong());
     for (float[] weights : new float[][] {first, second}) {
       for (int i = 0; i < weights.length; i++) {
-        weights[i] = ResourceCodec.checkedWeight(in.readFloat());
+        if (hasNeural || i % INPUTS != NEURAL) {
+          weights[i] = ResourceCodec.checkedWeight(in.readFloat());
+        }
       }
     }
   }

@@ -23,7 +23,7 @@ final class NextRequest {
   /// Immediate repeats are one request: so many are passed over.
   private static final int MOST_REPEATS = 4;
 
-  private static final int LENGTHS = 4;
+  static final int LENGTHS = 4;
   private static final int CONTEXTS = 2 * LENGTHS * (Situation.VOTERS + 1);
 
   /// By who names a unit, behind which request it lies, how long the match is, how many occurrences
@@ -72,6 +72,11 @@ final class NextRequest {
       if (row >= 0) {
         named[row] |= bit;
       }
+    }
+
+    /// The kind of situation: the length of the match, and whether the request runs on.
+    int kind() {
+      return context / (Situation.VOTERS + 1);
     }
 
     private int cell(int i) {
@@ -146,19 +151,39 @@ final class NextRequest {
     }
   }
 
-  /// Adds the guess: what is likely if it is any of these, so that the probabilities add up to 1.
-  /// What is new to the program is beyond this forecast.
-  void forecast(Guess guess, long dueNanos, Forecast into) {
+  /// How likely a unit is next, if it is any of those that are guessed.
+  double probability(Guess guess, long unit) {
+    for (int i = 0; i < guess.size; i++) {
+      if (guess.unit[i] == unit) {
+        return table.share(guess.cell(i)) / sum(guess);
+      }
+    }
+    return 0;
+  }
+
+  private double sum(Guess guess) {
     double sum = 0;
     for (int i = 0; i < guess.size; i++) {
       sum += table.share(guess.cell(i));
     }
-    for (int i = 0; i < guess.size && sum > 0; i++) {
+    return Math.max(sum, Float.MIN_NORMAL);
+  }
+
+  /// Adds the guess, mixed with that of the network: what is likely if it is any of these, so that
+  /// the probabilities add up to 1 at the most. What is new to the program is beyond this forecast.
+  void forecast(Guess guess, NeuralExpert.Reader reader, long dueNanos, Forecast into) {
+    double sum = sum(guess);
+    double trust = reader.trust(guess.kind());
+    for (int i = 0; i < guess.size; i++) {
+      double counted = table.share(guess.cell(i)) / sum;
       into.add(
           guess.unit[i],
-          table.share(guess.cell(i)) / sum,
+          (1 - trust) * counted + trust * reader.next(guess.unit[i]),
           dueNanos,
           guess.named[i] == 0 ? Expert.SEQUENTIAL : Expert.MARKOV);
+    }
+    if (trust > 0) {
+      reader.likeliest(unit -> into.add(unit, trust * reader.next(unit), dueNanos, Expert.NEURAL));
     }
   }
 
