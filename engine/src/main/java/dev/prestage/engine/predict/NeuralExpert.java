@@ -33,8 +33,8 @@ final class NeuralExpert {
   /// So many requests long a network is on trial.
   private static final int TRIAL_REQUESTS = 4096;
 
-  /// After its trial it is judged by one request in so many: working out how likely the next one was
-  /// takes as long as all else.
+  /// After its trial it is judged by one request in so many: working out how likely the next one
+  /// was takes as long as all else.
   private static final int SAMPLED = 16;
 
   /// Bits a request by which forecasts of the next one must be better.

@@ -34,6 +34,13 @@ class MixingTest {
     assertThat(table.share(1)).as("an old habit fades").isGreaterThan(.95f);
   }
 
+  private static float[] opinions(float first, float second) {
+    float[] opinions = new float[Mixer.EXPERTS];
+    opinions[0] = first;
+    opinions[1] = second;
+    return opinions;
+  }
+
   @Test
   void mixerComesToTrustTheExpertThatIsRight() {
     Random random = new Random(5);
@@ -45,8 +52,8 @@ class MixingTest {
       opinions[1] = random.nextBoolean() ? 2 : -2;
       mixer.learn(opinions, 0, 0, mixer.mix(opinions, 0, 0), truth);
     }
-    float right = Logistic.squash(mixer.mix(new float[] {2, -2, 0, 0, 0}, 0, 0));
-    float wrong = Logistic.squash(mixer.mix(new float[] {-2, 2, 0, 0, 0}, 0, 0));
+    float right = Logistic.squash(mixer.mix(opinions(2, -2), 0, 0));
+    float wrong = Logistic.squash(mixer.mix(opinions(-2, 2), 0, 0));
     assertThat(right).isGreaterThan(.95f);
     assertThat(wrong).isLessThan(.05f);
   }

@@ -276,13 +276,7 @@ public final class Network {
   /// All weights, in the order of the constructor.
   List<float[]> weights() {
     return List.of(
-        flat(input),
-        flat(recurrent),
-        recurrentBias,
-        flat(next),
-        nextBias,
-        flat(soon),
-        soonBias);
+        flat(input), flat(recurrent), recurrentBias, flat(next), nextBias, flat(soon), soonBias);
   }
 
   private static float[] flat(float[][] rows) {
