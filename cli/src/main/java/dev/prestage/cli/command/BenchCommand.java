@@ -10,10 +10,13 @@ import dev.prestage.benchmarks.engine.BusyHost;
 import dev.prestage.benchmarks.network.NetworkGate;
 import dev.prestage.benchmarks.network.OwnNetwork;
 import dev.prestage.benchmarks.simulator.ForecastGate;
+import dev.prestage.benchmarks.simulator.NeuralGate;
 import dev.prestage.benchmarks.simulator.SimulatorGate;
 import dev.prestage.cli.process.SelfCommand;
+import dev.prestage.control.train.TrainerProcess;
 import java.io.EOFException;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -113,6 +116,21 @@ public final class BenchCommand {
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {
     return gate(gate, checks -> new ForecastGate(folder, checks).run());
+  }
+
+  @Command(
+      description =
+          "What a trained network adds to forecasts on public traces, and what it costs. Some three minutes.")
+  int gru(
+      @Parameters(paramLabel = "FOLDER", description = "Where the traces lie.") Path folder,
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    TrainerProcess trainer =
+        TrainerProcess.installed(DemoCommand.home(), DemoCommand.home().resolve("build/trainer"))
+            .orElseThrow(() ->
+                new FileSystemException(
+                    "the trainer", null, "is not installed; tools/trainer builds it"));
+    return gate(gate, checks -> new NeuralGate(folder, trainer, checks).run());
   }
 
   @Command(

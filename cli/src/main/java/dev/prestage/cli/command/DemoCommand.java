@@ -76,7 +76,12 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   static Path folder() {
-    return Path.of(System.getProperty("prestage.home", "."), "build", "demo");
+    return home().resolve("build/demo");
+  }
+
+  /// Where Prestage is installed.
+  static Path home() {
+    return Path.of(System.getProperty("prestage.home", "."));
   }
 
   // From JDK 25 on the default console is null again where nobody sits before it.
