@@ -156,6 +156,9 @@ final class CommandExecutor {
       }
       case Command.ExportModel(String program, String tenant) -> export(program, tenant);
       case Command.ImportModel(ByteBuffer model) -> importModel(model);
+      case Command.ShowModels _ -> models.view(plane::training);
+      case Command.TrainModel(String program, String tenant) ->
+          plane.train(knownProgram(program, tenant));
       case Command.ShowHealth _ -> views.health();
       case Command.ShowCounters _ -> new Reply.Counters(new Counters(plane, engine, models).all());
       case Command.RegisterVm _,
@@ -504,13 +507,18 @@ final class CommandExecutor {
 
   // ---- models
 
-  private Reply export(String program, @Nullable String tenant) throws Refusal {
+  private Program knownProgram(String program, @Nullable String tenant) throws Refusal {
     Program known =
         registry.known(
             named("tenant", tenant == null ? DEFAULT_TENANT : tenant), named("program", program));
     if (known == null) {
       throw new Refusal(Reason.UNKNOWN, "no program '" + program + "' was ever registered here");
     }
+    return known;
+  }
+
+  private Reply export(String program, @Nullable String tenant) throws Refusal {
+    Program known = knownProgram(program, tenant);
     try {
       return new Reply.Model(ByteBuffer.wrap(models.export(known)));
     } catch (ModelException e) {

@@ -12,6 +12,8 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
+import dev.prestage.control.train.TrainerProcess;
+import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.allocate.Limits;
@@ -19,7 +21,10 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.predict.neural.Corpus;
+import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
@@ -40,6 +45,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -127,6 +133,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private long awaitedUntilNanos;
   private boolean confirmed;
   private volatile boolean closing;
+  private volatile @Nullable Trainings trainings;
 
   /// What a control plane needs to know.
   ///
@@ -226,6 +233,78 @@ public final class ControlPlane implements Commands, AutoCloseable {
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
     registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));
     engine.predicting(registry.predicting().orElse(options.predicting()));
+  }
+
+  // ---- training
+
+  /// Trains networks from now on, on request and regularly.
+  ///
+  /// @param trainer empty if it is not installed
+  /// @param window how far back history is read
+  /// @param every how often; zero: only on request
+  public void trainWith(Optional<TrainerProcess> trainer, Duration window, Duration every) {
+    trainings = new Trainings(new TrainingHost(), trainer, window, every, clock);
+  }
+
+  Reply.Training train(Program program) throws Refusal {
+    Trainings trains = trainings;
+    if (trains == null) {
+      throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
+    }
+    return trains.request(program);
+  }
+
+  Reply.@Nullable Training training(Program program) {
+    Trainings trains = trainings;
+    return trains == null ? null : trains.state(program);
+  }
+
+  /// What trainings ask on their own thread, and the engine thread answers.
+  private final class TrainingHost implements Trainings.Host {
+    @Override
+    public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
+        throws Refusal {
+      history.scan(selection, visitor);
+    }
+
+    @Override
+    public Corpus numbered(Trainings.Numbering numbering) throws InterruptedException, Refusal {
+      return onEngine(() -> numbering.with(registry::number));
+    }
+
+    @Override
+    public Optional<Network> serving(Program program) throws InterruptedException, Refusal {
+      return onEngine(() -> Optional.ofNullable(models.network(program)));
+    }
+
+    @Override
+    public void serve(Program program, Network network) throws InterruptedException, Refusal {
+      onEngine(() -> {
+        models.serve(program, network);
+        return program;
+      });
+    }
+
+    @Override
+    public Map<Program, Long> requests() throws InterruptedException, Refusal {
+      return onEngine(models::requests);
+    }
+
+    private <T> T onEngine(Supplier<T> question) throws InterruptedException, Refusal {
+      CompletableFuture<T> answer = new CompletableFuture<>();
+      events.put(() -> {
+        try {
+          answer.complete(question.get());
+        } catch (RuntimeException e) {
+          answer.completeExceptionally(e);
+        }
+      });
+      try {
+        return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+      } catch (TimeoutException | ExecutionException e) {
+        throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+      }
+    }
   }
 
   // ---- the engine thread
@@ -705,6 +784,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   @Override
   public void close() {
     closing = true;
+    Trainings trains = trainings;
+    if (trains != null) {
+      trains.close();
+    }
     link.close();
     try {
       thread.join();

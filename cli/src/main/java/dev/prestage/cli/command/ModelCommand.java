@@ -5,6 +5,7 @@ import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -12,13 +13,71 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ScopeType;
 
-/// What was learnt, carried from host to host.
+/// What was learnt: shown, trained, carried from host to host.
 @Command(
     name = "model",
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT,
-    description = "Carry what was learnt about a program to another host.")
+    description = "What was learnt about programs: see it, train it, carry it to another host.")
 public final class ModelCommand {
+  @Command(name = "list", description = "What was learnt about each program.")
+  int list(@Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      JsonNode models = api.parsed(client.get("/v1/models").text());
+      if (models != null) {
+        Table table =
+            new Table(
+                "tenant", "program", "type", "runs", "requests", "memory", "network", "training");
+        models.path("models").forEach(model -> table.row(row(model)));
+        table.print(System.out);
+      }
+    }
+    return 0;
+  }
+
+  private static Object[] row(JsonNode model) {
+    JsonNode gain = model.path("networkGainBits");
+    JsonNode training = model.path("training");
+    return new Object[] {
+      model.path("tenant").asText(),
+      model.path("program").asText(),
+      model.path("type").asText(),
+      model.path("runs").asText(),
+      model.path("requests").asText(),
+      Table.size(model.path("memoryBytes").asLong()),
+      network(model.path("network").asBoolean(), gain),
+      training.isObject()
+          ? training.path("state").asText() + ": " + training.path("line").asText()
+          : "-"
+    };
+  }
+
+  private static String network(boolean serves, JsonNode gain) {
+    String worth = gain.isNumber() ? String.format(Locale.ROOT, "%+.2f bits", gain.asDouble()) : "";
+    return serves ? "serves " + worth : worth.isEmpty() ? "-" : "retired " + worth;
+  }
+
+  @Command(
+      name = "train",
+      description =
+          "Train a program's network from history, in the background; 'model list' shows how far it is.")
+  int train(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Option(names = "--tenant", description = "Whose program it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    String query = tenant == null ? "" : "?tenant=" + PrestageClient.encode(tenant);
+    String path = "/v1/models/" + PrestageClient.encode(program) + "/training" + query;
+    try (PrestageClient client = api.client()) {
+      JsonNode training = api.parsed(client.post(path, "").text());
+      if (training != null) {
+        System.out.println(training.path("state").asText() + ": " + training.path("line").asText());
+      }
+    }
+    return 0;
+  }
+
   @Command(name = "export", description = "Write a program's model to a file.")
   int exportModel(
       @Parameters(paramLabel = "PROGRAM") String program,

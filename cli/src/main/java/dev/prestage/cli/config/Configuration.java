@@ -33,6 +33,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param apiToken the file with the token for TCP, or null
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
 /// @param forecaster who predicts
+/// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
 /// @param historyCapacityBytes how much they may take; the oldest go first
@@ -46,6 +47,7 @@ public record Configuration(
     @Nullable Path apiToken,
     boolean predicting,
     ForecasterKind forecaster,
+    Duration trainEvery,
     Thresholds thresholds,
     Limits limits,
     Duration endRunAfter,
@@ -189,6 +191,7 @@ public record Configuration(
     Section predict = root.section("predict");
     boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
     ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
+    Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Quantities::duration);
     Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
     Thresholds thresholds = thresholds(predict);
     predict.close();
@@ -218,6 +221,7 @@ public record Configuration(
         token,
         predicting,
         kind,
+        trainEvery,
         thresholds,
         limits,
         endRunAfter,

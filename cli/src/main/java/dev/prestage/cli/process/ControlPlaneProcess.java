@@ -9,6 +9,7 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.control.record.HistoryKeeper;
 import dev.prestage.control.record.HistoryWriter;
+import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -66,6 +67,11 @@ public final class ControlPlaneProcess {
             clock,
             history == null ? new NoHistory() : new Kept(history, keeper),
             notices);
+    Path home = Path.of(System.getProperty("prestage.home", "."));
+    plane.trainWith(
+        TrainerProcess.installed(home, configuration.state().resolve("trainer")),
+        configuration.historyKeep(),
+        configuration.trainEvery());
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(

@@ -126,6 +126,14 @@ final class Routes {
         "/v1/models/{program}",
         query -> new Command.ExportModel(query.segment("program"), query.optional("tenant")),
         "tenant");
+    route(routing, Method.GET, "/v1/models", query -> new Command.ShowModels());
+    route(
+        routing,
+        Method.POST,
+        "/v1/models/{program}/training",
+        query ->
+            new Command.TrainModel(query.noBody().segment("program"), query.optional("tenant")),
+        "tenant");
     route(
         routing,
         Method.POST,
@@ -272,6 +280,7 @@ final class Routes {
           json(response, one(vm, vms.vms()));
       case Reply.Allocation allocation when command instanceof Command.Allocate ->
           json(response.status(Status.ACCEPTED_202), allocation);
+      case Reply.Training training -> json(response.status(Status.ACCEPTED_202), training);
       case Reply.Vms _,
           Reply.VmView _,
           Reply.Allocation _,
@@ -281,6 +290,7 @@ final class Routes {
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,
+          Reply.Models _,
           Reply.Purged _,
           Reply.Health _ ->
           json(response, reply);

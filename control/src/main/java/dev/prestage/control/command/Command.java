@@ -124,6 +124,12 @@ public sealed interface Command {
   /// Take what another host learnt. It replaces what this host knows about that program.
   record ImportModel(ByteBuffer model) implements Command {}
 
+  /// What was learnt about each program.
+  record ShowModels() implements Command {}
+
+  /// Train a program's network from history, in the background.
+  record TrainModel(String program, @Nullable String tenant) implements Command {}
+
   /// Whether all parts work.
   record ShowHealth() implements Command {}
 

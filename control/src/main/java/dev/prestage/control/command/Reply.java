@@ -4,6 +4,7 @@ import dev.prestage.engine.history.AccessHistory;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// What a [Command] is answered with. Component names are the API's field names; units stand last
@@ -234,6 +235,52 @@ public sealed interface Reply {
   ///
   /// @param bytes that were given back
   record Purged(long bytes) implements Reply {}
+
+  /// What was learnt about programs.
+  record Models(List<ModelView> models) implements Reply {}
+
+  /// What was learnt about one program's accesses of one type.
+  ///
+  /// @param runs complete runs
+  /// @param resources that its starts touch
+  /// @param requests all of them
+  /// @param memoryBytes about
+  /// @param network whether a trained network serves, one on trial included
+  /// @param networkGainBits by how many bits a request the last network made forecasts of the next
+  ///   one better, or null before any was tried
+  /// @param training how far the last training is, or null
+  record ModelView(
+      String tenant,
+      String program,
+      String type,
+      int runs,
+      int resources,
+      long requests,
+      long memoryBytes,
+      boolean network,
+      @Nullable Double networkGainBits,
+      @Nullable Training training) {}
+
+  /// How far the training of a program's network is.
+  ///
+  /// @param state `queued`, `reading`, `training`; then `serving`, `rejected` because the network
+  ///   that serves is better, or `failed`
+  /// @param line one line about it
+  record Training(String tenant, String program, String state, String line) implements Reply {
+    public static final String QUEUED = "queued";
+    public static final String READING = "reading";
+    public static final String TRAINING = "training";
+    public static final String SERVING = "serving";
+    public static final String REJECTED = "rejected";
+    public static final String FAILED = "failed";
+
+    private static final Set<String> UNDER_WAY = Set.of(QUEUED, READING, TRAINING);
+
+    /// Whether it has not ended yet.
+    public boolean hasEnded() {
+      return !UNDER_WAY.contains(state);
+    }
+  }
 
   /// What was imported.
   record Imported(String tenant, String program, int runs, int resources) implements Reply {}

@@ -2,6 +2,7 @@ package dev.prestage.control.model;
 
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.control.command.Reply;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HostKnowledge;
@@ -9,6 +10,7 @@ import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
@@ -18,8 +20,11 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -27,6 +32,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /// The forecasters of this host, each with its file `<tenant>/<program>.model`; that of another
 /// type than file blocks says so: `<tenant>/<program>.memory-page.model`.
@@ -121,6 +127,58 @@ public final class ModelStore implements Models, AutoCloseable {
     if (learner.runs() > 0) {
       write(learnt, learner);
     }
+  }
+
+  /// What was learnt about each program that this process has heard of.
+  ///
+  /// @param trainings how far the training of a program is, or null
+  public Reply.Models view(Function<Program, Reply.@Nullable Training> trainings) {
+    List<Reply.ModelView> views = new ArrayList<>();
+    learners.forEach((learnt, learner) -> {
+      Program program = learnt.program();
+      double gain = learner.networkGain();
+      views.add(
+          new Reply.ModelView(
+              program.tenant(),
+              program.name(),
+              learnt.type().text(),
+              learner.runs(),
+              learner.resources(),
+              learner.requests(),
+              learner.memoryBytes(),
+              learner.network() != null,
+              Double.isNaN(gain) ? null : gain,
+              learnt.equals(Learnt.blocks(program)) ? trainings.apply(program) : null));
+    });
+    views.sort(
+        Comparator.comparing(Reply.ModelView::tenant)
+            .thenComparing(Reply.ModelView::program)
+            .thenComparing(Reply.ModelView::type));
+    return new Reply.Models(views);
+  }
+
+  /// How many requests each program made to its disks, as far as is known.
+  public Map<Program, Long> requests() {
+    Map<Program, Long> requests = new HashMap<>();
+    learners.forEach((learnt, learner) -> {
+      if (learnt.equals(Learnt.blocks(learnt.program()))) {
+        requests.put(learnt.program(), learner.requests());
+      }
+    });
+    return requests;
+  }
+
+  /// The network that serves a program's disks, or null.
+  public @Nullable Network network(Program program) {
+    return learner(Learnt.blocks(program)).network();
+  }
+
+  /// Has a network serve a program's disks.
+  public void serve(Program program, Network network) {
+    Learnt learnt = Learnt.blocks(program);
+    HybridForecaster learner = learner(learnt);
+    learner.serve(network);
+    write(learnt, learner);
   }
 
   /// What was learnt about a program's disks, as bytes that may travel.

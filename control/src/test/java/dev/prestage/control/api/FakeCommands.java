@@ -113,6 +113,13 @@ final class FakeCommands implements Commands {
               "vm1",
               "web",
               List.of(new Reply.Expected("file-block:debian12/1", 0.8, 12.5, List.of("run-set"))));
+      case Command.ShowModels _ ->
+          new Reply.Models(
+              List.of(
+                  new Reply.ModelView(
+                      "default", "web", "file-block", 3, 900, 12_000, 1 << 20, true, 0.5, null)));
+      case Command.TrainModel(String program, _) ->
+          new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
       case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", 9, 4)));
       case Command.ShowHistory _ -> new Reply.History(List.of(ROW));

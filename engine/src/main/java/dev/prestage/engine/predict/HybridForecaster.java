@@ -170,9 +170,14 @@ public final class HybridForecaster implements Forecaster {
     markov.neural().serve(network);
   }
 
-  /// Whether a network serves, one on trial included.
-  public boolean hasNetwork() {
-    return markov.neural().network() != null;
+  /// The network that serves, one on trial included, or null.
+  public @Nullable Network network() {
+    return markov.neural().network();
+  }
+
+  /// How many requests were learnt from, as far as is known.
+  public long requests() {
+    return markov.requests();
   }
 
   /// By how many bits a request the last network made forecasts of the next one better, or NaN

@@ -334,6 +334,10 @@ final class MarkovModel {
     reliability.judge(records.probability(record), worthwhile);
   }
 
+  long requests() {
+    return log.requests();
+  }
+
   /// The expert that serves a trained network.
   NeuralExpert neural() {
     return neural;
