@@ -24,6 +24,7 @@ import dev.prestage.simulator.policy.Readahead;
 import dev.prestage.simulator.policy.Reap;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
