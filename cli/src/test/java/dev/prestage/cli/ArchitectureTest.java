@@ -136,6 +136,7 @@ class ArchitectureTest {
                       "link", List.of("engine"),
                       "dataplane", List.of("engine", "link"),
                       "control", List.of("engine", "link"),
+                      "trainer", List.of("engine"),
                       "simulator", List.of("engine"),
                       "client", List.of(),
                       "benchmarks",

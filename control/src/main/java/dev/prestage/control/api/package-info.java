@@ -21,6 +21,8 @@
 /// | `GET /v1/history/top`, `timeline`, `transitions`, `sequences` | ShowTop, ShowTimeline, ShowTransitions, ShowSequences |
 /// | `GET /v1/history/export` | ReadHistory, page after page; CSV |
 /// | `PUT /v1/predicting` `{"on"}` | SetPredicting |
+/// | `GET /v1/models` | ShowModels |
+/// | `POST /v1/models/{program}/training?tenant=` (202) | TrainModel |
 /// | `GET /v1/models/{program}?tenant=`, `POST /v1/models` | ExportModel, ImportModel; octets |
 /// | `GET /v1/events` | notices as server-sent events, from `Last-Event-ID` on |
 /// | `GET /health` | ShowHealth; 200 also when degraded |
