@@ -402,6 +402,14 @@ final class CommandExecutor {
 
   private void removeUnread(String name, CompletableFuture<Reply> reply) throws Refusal {
     Registered registered = known(name);
+    if (plane.hasMemory(registered.vm())) {
+      throw new Refusal(
+          Reason.CONFLICT,
+          "the memory of VM "
+              + name
+              + " is being served, and its guest would hang at the next missing page; stop the"
+              + " guest first, or remove the VM with --force (force=true in the API)");
+    }
     long connections = plane.connections(registered.vm());
     if (connections > 0) {
       throw new Refusal(

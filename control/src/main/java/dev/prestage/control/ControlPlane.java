@@ -74,6 +74,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The data plane's level for each VM: how many NBD clients read its disk.
   private static final String DISK_CONNECTIONS = "disk_connections";
 
+  /// The data plane's level for each VM: whether its memory is served.
+  private static final String MEMORY_CONNECTIONS = "memory_connections";
+
+  /// While any of these is there for a VM, its copy has not ended.
+  private static final Set<String> CONNECTIONS = Set.of(DISK_CONNECTIONS, MEMORY_CONNECTIONS);
+
   private static final System.Logger LOG = System.getLogger(ControlPlane.class.getName());
 
   /// A batch is up to a millisecond of accesses: four seconds of work may wait before some is shed.
@@ -493,7 +499,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     endRunsOf(
         closedDisks.heard(
             counters.stream()
-                .filter(counter -> counter.name().equals(DISK_CONNECTIONS))
+                .filter(counter -> CONNECTIONS.contains(counter.name()))
                 .collect(
                     Collectors.groupingBy(
                         counter -> vmOf(counter.label()),
@@ -538,11 +544,23 @@ public final class ControlPlane implements Commands, AutoCloseable {
         .sum();
   }
 
+  /// Whether a VM's memory was served at the last report.
+  boolean hasMemory(Vm vm) {
+    return dataPlaneCounters.stream()
+        .anyMatch(counter ->
+            counter.name().equals(MEMORY_CONNECTIONS)
+                && counter.value() > 0
+                && vmOf(counter.label()).equals(vm.name()));
+  }
+
   private void endRunsOf(List<String> names) {
     for (String name : names) {
       Registered registered = registry.vm(name);
       if (registered != null && engine.isRunning(registered.vm().id())) {
-        LOG.log(INFO, "the disks of VM {0} have been closed for a while: its run ends", name);
+        LOG.log(
+            INFO,
+            "the disks and memory of VM {0} have been closed for a while: its run ends",
+            name);
         engine.stopped(registered.vm().id());
       }
     }

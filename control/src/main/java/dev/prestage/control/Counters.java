@@ -21,12 +21,14 @@ final class Counters {
           "connections",
           "disk_connections",
           "disk_served",
+          "memory_connections",
+          "memory_missing",
           "network_in_use",
           "network_ready");
 
   /// How the names of numbers of one VM begin.
   private static final List<String> VM_SUBJECTS =
-      List.of("demand_", "accesses_", "disk_", "network_");
+      List.of("demand_", "accesses_", "disk_", "memory_", "network_");
 
   private final ControlPlane plane;
   private final Engine engine;

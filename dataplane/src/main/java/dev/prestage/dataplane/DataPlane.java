@@ -4,6 +4,7 @@ import dev.prestage.dataplane.edge.AccessRing;
 import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.dataplane.edge.Host;
+import dev.prestage.dataplane.memory.MemoryEdge;
 import dev.prestage.dataplane.network.NetworkEdge;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
@@ -73,6 +74,7 @@ public final class DataPlane implements AutoCloseable {
       this.disks = parts.own(new BlockEdge(options, host));
       edges.add(disks);
       edges.add(parts.own(new NetworkEdge(options.stateDirectory(), host)));
+      edges.add(parts.own(MemoryEdge.open(options.memorySockets(), options.snapshots(), host)));
       for (EdgeFactory factory : more) {
         edges.add(parts.own(factory.open(host)));
       }

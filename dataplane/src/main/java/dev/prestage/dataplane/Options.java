@@ -1,6 +1,7 @@
 package dev.prestage.dataplane;
 
 import dev.prestage.dataplane.block.BlockOptions;
+import dev.prestage.dataplane.memory.MemoryEdge;
 import dev.prestage.dataplane.nbd.NbdLimits;
 import dev.prestage.engine.fault.Faults;
 import java.net.InetSocketAddress;
@@ -48,6 +49,18 @@ public record Options(
         tier,
         BlockOptions.DEFAULT,
         NbdLimits.DEFAULT);
+  }
+
+  /// Where VM managers hand over the memory of VMs.
+  Path memorySockets() {
+    return linkSocket.resolveSibling("memory");
+  }
+
+  /// Where snapshots are: beside the images.
+  List<MemoryEdge.Folder> snapshots() {
+    return origins.stream()
+        .map(origin -> new MemoryEdge.Folder(origin.name(), origin.directory(), origin.faults()))
+        .toList();
   }
 
   /// A directory of images.

@@ -65,9 +65,7 @@ class EdgesTest {
       assertThat(answer(control, bind(902, UPLINK, ResourceType.IO_BANDWIDTH, "uplink")).shape())
           .isEqualTo(new Shape(8, 1, Measure.BYTES_PER_SECOND, 8));
       assertThat(answer(control, bind(903, 3, ResourceType.MEMORY_PAGE, "snapshot")).error())
-          .isEqualTo(
-              "this host serves no memory-page, only file-block, network-connection,"
-                  + " io-bandwidth");
+          .isEqualTo("snapshot 'snapshot' is in none of the origins nas");
       control.send(new Frame.Stage(lease(1, DISK, 3, 2, Long.MAX_VALUE)));
       control.send(new Frame.Stage(lease(2, UPLINK, 0, 3, Long.MAX_VALUE)));
       LeaseState extents = control.awaitLease(1, s -> s.ready() == 0b11);

@@ -17,6 +17,7 @@ import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.Models;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Range;
+import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
@@ -376,6 +377,7 @@ public final class Engine {
       return;
     }
     long now = clock.nanos();
+    presume(binding, lease, progress.news().unobserved(), now);
     long ready = progress.ready();
     long unused = progress.news().unused();
     long failed = progress.news().failed();
@@ -414,6 +416,18 @@ public final class Engine {
               lease.first() + Long.numberOfTrailingZeros(failed),
               Long.bitCount(failed),
               "failed"));
+    }
+  }
+
+  private void presume(Binding binding, Lease lease, long units, long nowNanos) {
+    Copy copy = copies.get(binding.vm().id());
+    if (units == 0 || copy == null || copy.run == null) {
+      return;
+    }
+    Forecaster.Cursor cursor = cursor(copy.run, binding, nowNanos);
+    for (long left = units; left != 0; left &= left - 1) {
+      long index = lease.first() + Long.numberOfTrailingZeros(left);
+      cursor.presumed(binding.id(), Resource.of(lease.space(), index));
     }
   }
 

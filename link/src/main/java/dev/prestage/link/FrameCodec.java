@@ -42,7 +42,7 @@ import org.jspecify.annotations.Nullable;
 /// Frames to bytes and back. A frame's kind is its number below; numbers are never reused.
 public final class FrameCodec {
   /// The protocol's version. It rises when a frame changes its meaning or layout.
-  public static final int VERSION = 4;
+  public static final int VERSION = 5;
 
   /// The largest frame: the resident units of 8 TiB in blocks are 16 MiB of bits.
   public static final int MAX_BYTES = 17 * 1024 * 1024;
@@ -305,11 +305,13 @@ public final class FrameCodec {
     out.writeLong(state.redundant());
     out.writeLong(state.failed());
     out.writeLong(state.cancelled());
+    out.writeLong(state.unobserved());
     out.writeLong(state.leadNanos());
   }
 
   private static LeaseState readState(ByteBuffer in) {
     return new LeaseState(
+        in.getLong(),
         in.getLong(),
         in.getLong(),
         in.getLong(),

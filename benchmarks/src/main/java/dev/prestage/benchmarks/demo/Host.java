@@ -124,6 +124,39 @@ public final class Host implements AutoCloseable {
     return addresses;
   }
 
+  /// Registers a VM with memory from a snapshot, of the tenant `default`.
+  ///
+  /// @return the socket at which its VM manager hands the memory over
+  public String registerMemory(String vm, String program, String snapshot) throws IOException {
+    ObjectNode request = JSON.createObjectNode().put("vm", vm).put("program", program);
+    request
+        .putArray("resources")
+        .addObject()
+        .put("as", "memory")
+        .put("type", "memory-page")
+        .put("source", snapshot);
+    JsonNode answer = JSON.readTree(client.post("/v1/vms", request.toString()).text());
+    return answer.path("resources").path(0).path("uri").asText();
+  }
+
+  /// Has all staged that the start of a VM's program is expected to need, and waits until nothing
+  /// more comes of that.
+  public void allocate(String vm) throws IOException {
+    String request = JSON.createObjectNode().put("vm", vm).toString();
+    long id =
+        JSON.readTree(client.post("/v1/allocations", request).text()).path("allocation").asLong();
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+    while (JSON.readTree(client.get("/v1/allocations/" + id).text())
+        .path("state")
+        .asText()
+        .equals("staging")) {
+      if (System.nanoTime() > end) {
+        throw new IOException("what " + vm + " needs does not become available");
+      }
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(2));
+    }
+  }
+
   /// Forgets a VM.
   public void remove(String vm) throws IOException {
     client.delete("/v1/vms/" + vm);
@@ -173,6 +206,17 @@ public final class Host implements AutoCloseable {
       if (System.nanoTime() > end) {
         throw new IOException(
             "the host reports less than " + least + " of " + name + ", which it answered");
+      }
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+    }
+  }
+
+  /// Waits until a number has fallen to zero, or is gone.
+  public void awaitZero(String name) throws IOException {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SETTLE_SECONDS);
+    while (Numbers.parse(client.get("/metrics").text()).of(name) > 0) {
+      if (System.nanoTime() > end) {
+        throw new IOException("the host reports more than none of " + name);
       }
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
     }

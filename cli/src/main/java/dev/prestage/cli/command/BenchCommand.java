@@ -7,6 +7,8 @@ import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.memory.MemoryDemo;
+import dev.prestage.benchmarks.memory.MemoryReport;
 import dev.prestage.benchmarks.network.NetworkGate;
 import dev.prestage.benchmarks.network.OwnNetwork;
 import dev.prestage.benchmarks.simulator.ForecastGate;
@@ -95,6 +97,24 @@ public final class BenchCommand {
     System.out.println();
     result.checks().forEach(System.out::println);
     return gate && !result.checks().stream().allMatch(NetworkGate.Check::holds) ? 1 : 0;
+  }
+
+  @Command(
+      description =
+          "A VM restored from a snapshot that is not in the page cache: pages on demand and pages filled in before.")
+  int memory(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks -> {
+          MemoryReport report =
+              MemoryDemo.run(
+                  SelfCommand.line(), MemoryDemo.Scope.GATE, System.err, DemoCommand.isTerminal());
+          System.out.println(report.table());
+          System.out.println();
+          report.checks().forEach(checks);
+        });
   }
 
   @Command(

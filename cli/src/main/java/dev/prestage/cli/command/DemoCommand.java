@@ -2,6 +2,8 @@ package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.memory.MemoryDemo;
+import dev.prestage.benchmarks.memory.MemoryReport;
 import dev.prestage.benchmarks.network.NetworkDemo;
 import dev.prestage.benchmarks.network.NetworkReport;
 import dev.prestage.benchmarks.network.OwnNetwork;
@@ -35,6 +37,12 @@ public final class DemoCommand implements Callable<Integer> {
           "Instead: connections of a service to a database and a cache 40 ms away, its own, a pool's and predicted ones.")
   private boolean network;
 
+  @Option(
+      names = "--memory",
+      description =
+          "Instead: a VM restored from a snapshot, with its pages on demand and with those that are expected filled in.")
+  private boolean memory;
+
   @Option(names = IN_OWN_NETWORK, hidden = true)
   private boolean inOwnNetwork;
 
@@ -43,7 +51,20 @@ public final class DemoCommand implements Callable<Integer> {
     if (network) {
       return network();
     }
+    if (memory) {
+      return memory();
+    }
     DemoReport report = run(Demo.Scope.WHOLE);
+    System.out.println(report.table());
+    if (json != null) {
+      report.write(json);
+    }
+    return 0;
+  }
+
+  private int memory() throws IOException, InterruptedException {
+    MemoryReport report =
+        MemoryDemo.run(SelfCommand.line(), MemoryDemo.Scope.DEMO, System.err, isTerminal());
     System.out.println(report.table());
     if (json != null) {
       report.write(json);

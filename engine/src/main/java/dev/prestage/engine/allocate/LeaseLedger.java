@@ -156,6 +156,7 @@ public final class LeaseLedger {
     redundant += count(news.redundant());
     failed += count(news.failed());
     cancelled += count(news.cancelled());
+    unobserved += count(news.unobserved());
     liveUnits -= count(news.ended());
     entry.state = last.plus(news);
     if (entry.live() == 0) {
@@ -177,6 +178,7 @@ public final class LeaseLedger {
     tell(lease, news.redundant(), Outcome.REDUNDANT, feedback);
     tell(lease, news.failed(), Outcome.FAILED, feedback);
     tell(lease, news.cancelled(), Outcome.CANCELLED, feedback);
+    tell(lease, news.unobserved(), Outcome.UNOBSERVED, feedback);
   }
 
   /// Ends a lease whose stager no longer knows it. What was never ready ends as cancelled; what was

@@ -4,7 +4,7 @@ package dev.prestage.engine.allocate;
 /// `first + i`.
 ///
 /// States are cumulative: a later one repeats all that an earlier one said, so a lost, repeated or
-/// re-sent report does no harm. The outcome words (`useful` to `cancelled`) are disjoint and only
+/// re-sent report does no harm. The outcome words (`useful` to `unobserved`) are disjoint and only
 /// ever gain bits; a lease has ended when together they cover its mask.
 ///
 /// @param leaseId the lease
@@ -15,6 +15,7 @@ package dev.prestage.engine.allocate;
 /// @param redundant was resident before
 /// @param failed the origin or the tier refused
 /// @param cancelled called off before it was moved
+/// @param unobserved ready where its use cannot be seen
 /// @param leadNanos the time that the useful units waited between ready and demand, summed
 public record LeaseState(
     long leaseId,
@@ -25,7 +26,22 @@ public record LeaseState(
     long redundant,
     long failed,
     long cancelled,
+    long unobserved,
     long leadNanos) {
+
+  /// A state of which no unit is ready where its use cannot be seen.
+  public LeaseState(
+      long leaseId,
+      long ready,
+      long useful,
+      long late,
+      long unused,
+      long redundant,
+      long failed,
+      long cancelled,
+      long leadNanos) {
+    this(leaseId, ready, useful, late, unused, redundant, failed, cancelled, 0, leadNanos);
+  }
 
   /// The state of a lease of which nothing was reported yet.
   public static LeaseState granted(long leaseId) {
@@ -43,6 +59,7 @@ public record LeaseState(
         redundant & units,
         failed & units,
         cancelled & units,
+        unobserved & units,
         leadNanos);
   }
 
@@ -57,12 +74,13 @@ public record LeaseState(
         redundant | news.redundant,
         failed | news.failed,
         cancelled | news.cancelled,
+        unobserved | news.unobserved,
         Math.max(leadNanos, news.leadNanos));
   }
 
   /// The units that have ended.
   public long ended() {
-    return useful | late | unused | redundant | failed | cancelled;
+    return useful | late | unused | redundant | failed | cancelled | unobserved;
   }
 
   /// Whether each unit is in at most one outcome.
@@ -73,7 +91,8 @@ public record LeaseState(
             + Long.bitCount(unused)
             + Long.bitCount(redundant)
             + Long.bitCount(failed)
-            + Long.bitCount(cancelled);
+            + Long.bitCount(cancelled)
+            + Long.bitCount(unobserved);
     return sum == Long.bitCount(ended());
   }
 }

@@ -53,6 +53,10 @@ public interface Forecaster {
     /// The copy touched something. Called for demand only, in the order of demand.
     void observe(Access access);
 
+    /// Something was staged for the copy where its touch cannot be seen, and counts as touched: a
+    /// run of which all is staged would else be learnt as one that touched nothing.
+    default void presumed(int binding, long resource) {}
+
     /// What was proposed may be lost, so it may be proposed again.
     default void again() {}
 

@@ -227,6 +227,11 @@ public final class HybridForecaster implements Forecaster {
     }
 
     @Override
+    public void presumed(int binding, long resource) {
+      laneOf(binding, resource).start.presume(resource);
+    }
+
+    @Override
     public void again() {
       run.again();
     }
