@@ -62,7 +62,11 @@ public final class ModelStore implements Models, AutoCloseable {
       Executors.newSingleThreadExecutor(Thread.ofPlatform().name("model-writer").factory());
 
   /// What one forecaster is for.
-  private record Learnt(Program program, ResourceType type) {}
+  private record Learnt(Program program, ResourceType type) {
+    private static Learnt blocks(Program program) {
+      return new Learnt(program, ResourceType.FILE_BLOCK);
+    }
+  }
 
   /// Programs of a tenant have in common what they touched of the same spaces of a type.
   private record Common(String tenant, ResourceType type) {}
