@@ -69,7 +69,7 @@ class TrainerTest {
 
   @Test
   void trainedNetworkKnowsWhatTheHeaderDecides() throws Exception {
-    assertThat(train(corpus(headersAndTrailers(1_000)), "16", "32")).as(errors()).isZero();
+    assertThat(train(corpus(headersAndTrailers(600)), "16", "32")).as(errors()).isZero();
     assertThat(out.toString(StandardCharsets.UTF_8)).contains("epoch 16 of 16: loss ");
     Network network;
     try (var in = new DataInputStream(Files.newInputStream(folder.resolve("network")))) {
