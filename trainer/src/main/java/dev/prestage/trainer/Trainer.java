@@ -21,12 +21,13 @@ import java.util.List;
 import java.util.Locale;
 
 /// The trainer's process: `CORPUS NETWORK [EPOCHS [HIDDEN [SEED]]]`. It reads a corpus, trains on
-/// its older four fifths, keeps the network that foresees the tenth behind them best, and writes it.
-/// The newest tenth it leaves to whoever compares networks. It ends when its standard input does.
+/// its older four fifths, keeps the network that foresees the tenth behind them best, and writes
+/// it. The newest tenth it leaves to whoever compares networks. It ends when its standard input
+/// does.
 ///
-/// Each epoch is a line on standard output: `epoch 2 of 8: loss 3.214 nats, behind it 3.301,
-/// 41234 words/s`. What goes wrong is one line on standard error and status 1; the network's file
-/// is then as it was.
+/// Each epoch is a line on standard output: `epoch 2 of 8: loss 3.214 nats, behind it 3.301, 41234
+/// words/s`. What goes wrong is one line on standard error and status 1; the network's file is then
+/// as it was.
 public final class Trainer {
   private static final int USAGE = 2;
   private static final int EPOCHS = 8;
@@ -154,7 +155,11 @@ public final class Trainer {
         out.printf(
             Locale.ROOT,
             "epoch %d of %d: loss %.3f nats, behind it %.3f, %.0f words/s%n",
-            epoch, epochs, loss, heldLoss, learnt.words() / seconds);
+            epoch,
+            epochs,
+            loss,
+            heldLoss,
+            learnt.words() / seconds);
         if (!Float.isFinite(loss) || !Float.isFinite(heldLoss)) {
           throw new IllegalStateException("the loss became " + loss + ", nothing was written");
         }

@@ -49,10 +49,8 @@ final class HistoryCorpus implements AccessHistory.Visitor {
       return true;
     }
     Spaces.Name space = new Spaces.Name(row.tenant(), row.type(), row.space());
-    Stream touched =
-        streams.computeIfAbsent(new Key(row.run(), row.vm(), space), _ -> open(space));
-    boolean goesOn =
-        row.resource() == touched.lastUnit + 1 && row.timeNanos() == touched.lastNanos;
+    Stream touched = streams.computeIfAbsent(new Key(row.run(), row.vm(), space), _ -> open(space));
+    boolean goesOn = row.resource() == touched.lastUnit + 1 && row.timeNanos() == touched.lastNanos;
     touched.lastUnit = row.resource();
     touched.lastNanos = row.timeNanos();
     if (!goesOn && row.resource() != touched.lastFirst) {
@@ -91,8 +89,7 @@ final class HistoryCorpus implements AccessHistory.Visitor {
     for (long i = oldest; i < requests; i++) {
       int slot = (int) (i % unit.length);
       int number = stream[slot];
-      Part part =
-          parts.computeIfAbsent(number, n -> new Part(spaces.get(n), new long[sizes[n]]));
+      Part part = parts.computeIfAbsent(number, n -> new Part(spaces.get(n), new long[sizes[n]]));
       part.units()[filled[number]++] = unit[slot];
     }
     return List.copyOf(parts.values());

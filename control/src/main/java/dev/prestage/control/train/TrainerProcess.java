@@ -63,7 +63,8 @@ public record TrainerProcess(Path folder, Path work) {
     try {
       Path input = folder.resolve("corpus");
       Path output = folder.resolve("network");
-      try (var bytes = new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(input)))) {
+      try (var bytes =
+          new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(input)))) {
         corpus.write(bytes);
       }
       run(input, output, epochs, progress);

@@ -77,8 +77,7 @@ public final class Trainings implements AutoCloseable {
     void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) throws Refusal;
 
     /// This host's numbers of spaces.
-    Map<Spaces.Name, Integer> numbers(Set<Spaces.Name> names)
-        throws InterruptedException, Refusal;
+    Map<Spaces.Name, Integer> numbers(Set<Spaces.Name> names) throws InterruptedException, Refusal;
 
     /// The network that serves a program.
     Optional<Network> serving(Program program) throws InterruptedException, Refusal;
@@ -194,8 +193,7 @@ public final class Trainings implements AutoCloseable {
       long begin = now - Math.min(back.toNanos(), window.toNanos());
       HistoryCorpus read = new HistoryCorpus(program.tenant(), left);
       host.scan(
-          new AccessHistory.Selection(
-              program.name(), null, ResourceType.FILE_BLOCK, begin, end),
+          new AccessHistory.Selection(program.name(), null, ResourceType.FILE_BLOCK, begin, end),
           read);
       parts.addAll(0, read.parts());
       left -= read.size();
@@ -207,13 +205,11 @@ public final class Trainings implements AutoCloseable {
 
   private Corpus numbered(List<HistoryCorpus.Part> parts) throws Refusal, InterruptedException {
     Map<Spaces.Name, Integer> numbers =
-        host.numbers(
-            parts.stream().map(HistoryCorpus.Part::space).collect(Collectors.toSet()));
+        host.numbers(parts.stream().map(HistoryCorpus.Part::space).collect(Collectors.toSet()));
     List<long[]> streams = new ArrayList<>();
     for (HistoryCorpus.Part part : parts) {
       int space = Objects.requireNonNull(numbers.get(part.space()));
-      streams.add(
-          LongStream.of(part.units()).map(unit -> Resource.of(space, unit)).toArray());
+      streams.add(LongStream.of(part.units()).map(unit -> Resource.of(space, unit)).toArray());
     }
     return new Corpus(streams);
   }

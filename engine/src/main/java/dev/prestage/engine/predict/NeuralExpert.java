@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /// come soon, and has an opinion on those of others. What its figures are worth is counted like any
 /// other evidence.
 ///
-/// It is on trial at first, and watched later: if what comes next is not foretold better with it than
-/// without, it is retired, and costs nothing until the next network comes.
+/// It is on trial at first, and watched later: if what comes next is not foretold better with it
+/// than without, it is retired, and costs nothing until the next network comes.
 final class NeuralExpert {
   /// No opinion: there is no network, or the unit has no word.
   static final int SILENT = 0;

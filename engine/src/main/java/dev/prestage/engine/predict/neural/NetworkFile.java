@@ -8,9 +8,9 @@ import java.util.Comparator;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
-/// A network as bytes, big-endian: the format's version, the numbers of resources and distances and the size of the
-/// memory, the vocabulary, then the weights in the order of [Network]'s constructor, each group
-/// with nothing around it, since its size follows.
+/// A network as bytes, big-endian: the format's version, the numbers of resources and distances and
+/// the size of the memory, the vocabulary, then the weights in the order of [Network]'s
+/// constructor, each group with nothing around it, since its size follows.
 public final class NetworkFile {
   private static final int VERSION = 1;
 
