@@ -104,7 +104,7 @@ final class NeuralExpert {
   void write(DataOutput out, ResourceCodec codec) throws IOException {
     out.writeLong(trainedAt);
     out.writeLong(judged);
-    out.writeDouble(gain);
+    out.writeFloat((float) gain);
     out.writeBoolean(network != null);
     if (network != null) {
       NetworkFile.write(network, out, codec::write);
@@ -118,7 +118,7 @@ final class NeuralExpert {
   void read(DataInput in, ResourceCodec codec) throws IOException {
     trainedAt = ResourceCodec.checkedCount(in.readLong());
     long judgedBefore = ResourceCodec.checkedCount(in.readLong());
-    double gained = in.readDouble();
+    float gained = in.readFloat();
     if (in.readBoolean()) {
       serve(NetworkFile.read(in, codec::read));
       for (int kind = 0; kind < KINDS; kind++) {
@@ -127,7 +127,7 @@ final class NeuralExpert {
       table.read(in);
     }
     judged = judgedBefore;
-    gain = Double.isNaN(gained) ? gained : ResourceCodec.checkedWeight((float) gained);
+    gain = Float.isNaN(gained) ? gained : ResourceCodec.checkedWeight(gained);
   }
 
   private boolean isOnTrial() {
