@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /// What a program asked for in a part of its history: the units at which its requests began, as a
 /// forecaster sees them, apart for each run, VM and space. Units that follow each other and were
@@ -72,10 +73,25 @@ final class HistoryCorpus implements AccessHistory.Visitor {
     return (int) Math.min(requests, unit.length);
   }
 
-  /// One stream of requests.
-  ///
-  /// @param units where they began
-  record Part(Spaces.Name space, long[] units) {}
+  /// One stream of requests: the units at which they began.
+  static final class Part {
+    private final Spaces.Name space;
+    private final long[] units;
+    private int filled;
+
+    private Part(Spaces.Name space, int size) {
+      this.space = space;
+      this.units = new long[size];
+    }
+
+    Spaces.Name space() {
+      return space;
+    }
+
+    LongStream units() {
+      return LongStream.of(units);
+    }
+  }
 
   /// All streams, in the order of their oldest requests.
   List<Part> parts() {
@@ -84,13 +100,10 @@ final class HistoryCorpus implements AccessHistory.Visitor {
       sizes[stream[i]]++;
     }
     Map<Integer, Part> parts = new LinkedHashMap<>();
-    int[] filled = new int[sizes.length];
-    long oldest = requests - size();
-    for (long i = oldest; i < requests; i++) {
+    for (long i = requests - size(); i < requests; i++) {
       int slot = (int) (i % unit.length);
-      int number = stream[slot];
-      Part part = parts.computeIfAbsent(number, n -> new Part(spaces.get(n), new long[sizes[n]]));
-      part.units()[filled[number]++] = unit[slot];
+      Part part = parts.computeIfAbsent(stream[slot], n -> new Part(spaces.get(n), sizes[n]));
+      part.units[part.filled++] = unit[slot];
     }
     return List.copyOf(parts.values());
   }

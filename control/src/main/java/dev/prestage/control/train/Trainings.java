@@ -29,7 +29,6 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /// Trains networks from what history holds, one at a time, on request and regularly. A new network
@@ -209,7 +208,7 @@ public final class Trainings implements AutoCloseable {
     List<long[]> streams = new ArrayList<>();
     for (HistoryCorpus.Part part : parts) {
       int space = Objects.requireNonNull(numbers.get(part.space()));
-      streams.add(LongStream.of(part.units()).map(unit -> Resource.of(space, unit)).toArray());
+      streams.add(part.units().map(unit -> Resource.of(space, unit)).toArray());
     }
     return new Corpus(streams);
   }

@@ -43,10 +43,10 @@ class HistoryCorpusTest {
     read.visit(row("default", "vm1", "root", 8, 2));
     List<HistoryCorpus.Part> parts = read.parts();
     assertThat(parts).hasSize(3);
-    assertThat(parts.get(0).units()).containsExactly(5, 20, 5);
-    assertThat(parts.get(1).units()).containsExactly(9);
+    assertThat(parts.get(0).units().toArray()).containsExactly(5, 20, 5);
+    assertThat(parts.get(1).units().toArray()).containsExactly(9);
     assertThat(parts.get(1).space().name()).isEqualTo("data");
-    assertThat(parts.get(2).units()).containsExactly(8);
+    assertThat(parts.get(2).units().toArray()).containsExactly(8);
   }
 
   @Test
@@ -58,7 +58,8 @@ class HistoryCorpusTest {
     }
     assertThat(read.size()).isEqualTo(10);
     assertThat(read.parts()).hasSize(2);
-    assertThat(read.parts().get(0).units()).containsExactly(300, 310, 320);
-    assertThat(read.parts().get(1).units()).containsExactly(330, 340, 350, 360, 370, 380, 390);
+    assertThat(read.parts().get(0).units().toArray()).containsExactly(300, 310, 320);
+    assertThat(read.parts().get(1).units().toArray())
+        .containsExactly(330, 340, 350, 360, 370, 380, 390);
   }
 }
