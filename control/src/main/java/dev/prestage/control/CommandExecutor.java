@@ -149,6 +149,8 @@ final class CommandExecutor {
           views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
       case Command.ShowTiers _ -> views.tiers();
+      case Command.ShowHost _ ->
+          new Reply.Host(plane.options().nbdSocket().toString(), plane.origins());
       case Command.SetPredicting(boolean on) -> {
         registry.keepPredicting(on);
         engine.predicting(on);

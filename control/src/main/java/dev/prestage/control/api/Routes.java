@@ -114,6 +114,7 @@ final class Routes {
         query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
         "tenant");
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
+    route(routing, Method.GET, "/v1/host", query -> new Command.ShowHost());
     new HistoryRoutes(commands, clock).on(routing, this);
     route(
         routing,
@@ -287,6 +288,7 @@ final class Routes {
           Reply.Leases _,
           Reply.ForecastView _,
           Reply.Tiers _,
+          Reply.Host _,
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,
