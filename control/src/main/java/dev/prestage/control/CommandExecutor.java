@@ -6,12 +6,12 @@ import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.model.ModelBundle;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.predict.ModelException;
-import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
@@ -45,10 +45,12 @@ final class CommandExecutor {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
 
   /// The source of connections, which becomes a label too: a host's name, an IPv4 address or an
-  /// IPv6 address in brackets, and a port. Names have up to 253 characters (RFC 1035, 2.3.4).
+  /// IPv6 address in brackets, and a port; then what the data plane understands beside. Names have
+  /// up to 253 characters (RFC 1035, 2.3.4).
   private static final Pattern UPSTREAM =
       Pattern.compile(
-          "(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\\[[0-9A-Fa-f:.]{2,45}\\]):([0-9]{1,5})");
+          "(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\\[[0-9A-Fa-f:.]{2,45}\\]):([0-9]{1,5})"
+              + "(?:,proxy=v2)?");
 
   private final ControlPlane plane;
   private final Registry registry;
@@ -236,7 +238,8 @@ final class CommandExecutor {
           Reason.INVALID,
           "upstream '"
               + source
-              + "' is not host:port, such as db.example.org:5432 or [2001:db8::1]:5432");
+              + "' is not host:port, such as db.example.org:5432, [2001:db8::1]:5432 or"
+              + " web.example.org:8080,proxy=v2");
     }
   }
 
@@ -538,7 +541,7 @@ final class CommandExecutor {
 
   private Reply importModel(ByteBuffer bytes) throws Refusal {
     Registry.Mark before = registry.mark();
-    ModelFile model;
+    ModelBundle model;
     Program program;
     boolean taken = false;
     try {
@@ -554,8 +557,7 @@ final class CommandExecutor {
         registry.takeBack(before);
       }
     }
-    models.replace(program, model.forecaster());
-    return new Reply.Imported(
-        model.tenant(), model.program(), model.forecaster().runs(), model.forecaster().resources());
+    models.replace(program, model);
+    return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
   }
 }

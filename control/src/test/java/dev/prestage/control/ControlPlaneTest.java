@@ -410,18 +410,54 @@ class ControlPlaneTest {
   }
 
   @Test
+  void whatWasLearntOfConnectionsGoesToAnotherHost() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, withUpstream("vm1", "db:5432"));
+    ask(plane, new Command.StartProgram("vm1"));
+    for (int level = 0; level < 3; level++) {
+      data.send(connect(data, level));
+    }
+    for (int level = 0; level < 3; level++) {
+      assertThat(history.accesses.poll(30, TimeUnit.SECONDS)).isNotNull();
+    }
+    ask(plane, new Command.StopProgram("vm1"));
+    byte[] model = modelOf(plane, "web");
+    plane.close();
+
+    ControlPlane other = controlPlane(folder.resolve("other"), PATIENCE);
+    awaitLinked(other);
+    assertThat(ask(other, new Command.ImportModel(ByteBuffer.wrap(model))))
+        .isEqualTo(new Reply.Imported("default", "web", 1, 3));
+    ask(other, withUpstream("vm9", "db:5432"));
+    Reply.Allocation asked = (Reply.Allocation) ask(other, new Command.Allocate("vm9"));
+    assertThat(asked.planned()).isEqualTo(3);
+  }
+
+  @Test
   void onlyTheSourceOfConnectionsIsHostAndPort() throws Exception {
     dataPlane();
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     for (String source :
         List.of(
-            "db", "db:", "db:0", "db:65536", "a b:1", "::1:5432", "[::1]", "../db:1", "d/b:1")) {
+            "db",
+            "db:",
+            "db:0",
+            "db:65536",
+            "a b:1",
+            "::1:5432",
+            "[::1]",
+            "../db:1",
+            "d/b:1",
+            "d:1,proxy=v1")) {
       assertRefused(plane, withUpstream("vm1", source), Reason.INVALID, "is not host:port");
     }
     assertRefused(plane, register("vm1", "web", "db:5432"), Reason.INVALID, "is no name");
     assertThat(vms(plane)).isEmpty();
     ask(plane, withUpstream("vm1", "db_1.example.org:5432"));
+    ask(plane, withUpstream("vm2", "web.example.org:8080,proxy=v2"));
   }
 
   @Test

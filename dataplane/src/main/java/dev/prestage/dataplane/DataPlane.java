@@ -73,7 +73,8 @@ public final class DataPlane implements AutoCloseable {
       List<Edge> edges = new ArrayList<>();
       this.disks = parts.own(new BlockEdge(options, host));
       edges.add(disks);
-      edges.add(parts.own(new NetworkEdge(options.stateDirectory(), host)));
+      edges.add(
+          parts.own(new NetworkEdge(options.stateDirectory(), options.connectionsAddress(), host)));
       edges.add(parts.own(MemoryEdge.open(options.memorySockets(), options.snapshots(), host)));
       for (EdgeFactory factory : more) {
         edges.add(parts.own(factory.open(host)));

@@ -4,6 +4,7 @@ import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.memory.MemoryEdge;
 import dev.prestage.dataplane.nbd.NbdLimits;
 import dev.prestage.engine.fault.Faults;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 /// @param tier where extents are kept
 /// @param block how origins are worked
 /// @param limits what NBD clients can make this process hold
+/// @param connectionsAddress one of this host's own, where guests' connections are relayed, for
+///   everyone who can reach it
 public record Options(
     Path stateDirectory,
     Path linkSocket,
@@ -27,7 +30,11 @@ public record Options(
     List<OriginOptions> origins,
     TierOptions tier,
     BlockOptions block,
-    NbdLimits limits) {
+    NbdLimits limits,
+    InetAddress connectionsAddress) {
+
+  /// Where connections are relayed unless it is told otherwise: for this host only.
+  public static final InetAddress LOOPBACK = InetAddress.ofLiteral("127.0.0.1");
 
   public Options {
     origins = List.copyOf(origins);
@@ -48,7 +55,8 @@ public record Options(
         origins,
         tier,
         BlockOptions.DEFAULT,
-        NbdLimits.DEFAULT);
+        NbdLimits.DEFAULT,
+        LOOPBACK);
   }
 
   /// Where VM managers hand over the memory of VMs.

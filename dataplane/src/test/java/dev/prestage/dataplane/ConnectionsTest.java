@@ -1,5 +1,10 @@
 package dev.prestage.dataplane;
 
+import static dev.prestage.dataplane.Guests.assertEchoes;
+import static dev.prestage.dataplane.Guests.assertReset;
+import static dev.prestage.dataplane.Guests.guest;
+import static dev.prestage.dataplane.Guests.receive;
+import static dev.prestage.dataplane.Guests.send;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -12,14 +17,12 @@ import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
-import java.io.IOException;
 import java.io.InputStream;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
-import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
@@ -89,35 +92,6 @@ class ConnectionsTest {
     return new Lease(id, DATABASE, new Range(SPACE, first, units), 0, 1, 0, 0, untilNanos);
   }
 
-  private static Socket guest(String address) throws IOException {
-    int colon = address.indexOf(':');
-    Socket guest =
-        new Socket(
-            InetAddress.ofLiteral(address.substring(0, colon)),
-            Integer.parseInt(address.substring(colon + 1)));
-    guest.setSoTimeout(20_000);
-    return guest;
-  }
-
-  private static void send(Socket guest, String text) throws IOException {
-    guest.getOutputStream().write(text.getBytes(StandardCharsets.US_ASCII));
-  }
-
-  private static String receive(Socket guest, int bytes) throws IOException {
-    return new String(guest.getInputStream().readNBytes(bytes), StandardCharsets.US_ASCII);
-  }
-
-  private static void assertEchoes(Socket guest) throws IOException {
-    send(guest, "ping");
-    assertThat(receive(guest, 4)).isEqualTo("ping");
-  }
-
-  private static void assertReset(Socket guest) {
-    assertThatThrownBy(() -> guest.getInputStream().read())
-        .isInstanceOf(SocketException.class)
-        .hasMessageContaining("reset");
-  }
-
   private Frame.AccessRecord access(int level, AccessType type, boolean waited, boolean answered)
       throws Exception {
     Frame.Accesses found =
@@ -175,7 +149,8 @@ class ConnectionsTest {
 
   @Test
   void whatIsNoUpstreamIsRefused() throws Exception {
-    for (String source : List.of("db", "db:", "db:0", "db:65536", "a b:1", "::1:5432", "[x]:1")) {
+    for (String source :
+        List.of("db", "db:", "db:0", "db:65536", "a b:1", "db:1,proxy=v1", "::1:5432", "[x]:1")) {
       assertThat(bind(DATABASE, source).error()).as(source).contains("is no upstream");
     }
     assertThat(bind(DATABASE, "[::1]:5432").error()).isEmpty();
@@ -386,6 +361,35 @@ class ConnectionsTest {
   // ---- what a proxy must not change
 
   @Test
+  void anUpstreamThatWantsToKnowIsToldWhoTheGuestIsBeforeAnythingElse() throws Exception {
+    try (TestUpstream upstream = TestUpstream.start(TestUpstream::hold)) {
+      String address = bind(DATABASE, upstream.source() + ",proxy=v2").address();
+      control.stage(lease(1, 0, 1));
+      for (boolean ahead : new boolean[] {true, false}) {
+        int number = ahead ? 0 : 1;
+        try (Socket guest = guest(address)) {
+          send(guest, "mine");
+          Site.await(() -> upstream.connections.size() > number, "it is open");
+          Socket server = upstream.connections.get(number);
+          server.setSoTimeout(20_000);
+          byte[] header = server.getInputStream().readNBytes(28);
+          assertThat(header).startsWith('\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T');
+          assertThat(ByteBuffer.wrap(header, 16, 12))
+              .as("ahead: %s", ahead)
+              .isEqualTo(
+                  ByteBuffer.allocate(12)
+                      .put(new byte[] {127, 0, 0, 1, 127, 0, 0, 1})
+                      .putShort((short) guest.getLocalPort())
+                      .putShort((short) guest.getPort())
+                      .flip());
+          assertThat(receive(server, 4)).isEqualTo("mine");
+        }
+      }
+      assertThat(control.awaitLease(1, s -> s.ended() != 0).useful()).isEqualTo(1);
+    }
+  }
+
+  @Test
   void anEndThatHasSaidAllStillListens() throws Exception {
     try (TestUpstream upstream =
         TestUpstream.start(connection -> {
@@ -519,6 +523,58 @@ class ConnectionsTest {
       assertThatThrownBy(() -> guest(address).close()).isInstanceOf(ConnectException.class);
       control.send(new Frame.Stage(lease(2, 0, 2)));
       assertThat(control.awaitLease(2, s -> s.ended() == 0b11).failed()).isEqualTo(0b11);
+    }
+  }
+
+  /// All of 127/8 is this host's, as is a bridge's address.
+  @Test
+  void guestsAreServedAtTheAddressThatWasConfigured() throws Exception {
+    for (String each : List.of("127.0.0.2", "::1")) {
+      control.close();
+      plane.close();
+      site.connectionsAddress = InetAddress.ofLiteral(each);
+      plane = site.start();
+      control = site.control();
+      try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
+        String address = bind(upstream);
+        assertThat(Guests.endpoint(address).getAddress()).isEqualTo(site.connectionsAddress);
+        assertThat(address).startsWith(each.contains(":") ? "[0:0:0:0:0:0:0:1]:" : each + ":");
+        try (Socket guest = guest(address)) {
+          assertEchoes(guest);
+        }
+        int port = Guests.endpoint(address).getPort();
+        assertThatThrownBy(() -> guest("127.0.0.1:" + port).close())
+            .isInstanceOf(ConnectException.class);
+      }
+      control.detach(DATABASE);
+    }
+  }
+
+  /// A bridge that has its address later than the data plane starts.
+  @Test
+  void anAddressThatIsMissingAtAStartKeepsItsPort() throws Exception {
+    try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
+      String address = bind(upstream);
+      control.close();
+      plane.close();
+      // For documentation, so no host has it.
+      site.connectionsAddress = InetAddress.ofLiteral("192.0.2.1");
+      plane = site.start();
+      control = site.control();
+      assertThat(
+              control
+                  .await(Frame.Trouble.class, t -> t.kind().equals("network-connections"))
+                  .text())
+          .contains("'vm1/5' on 192.0.2.1:", "reach nothing until it can be")
+          .doesNotContain("\n");
+      assertThat(bind(DATABASE, upstream.source()).error())
+          .contains("cannot listen for connections of 'vm1/5' on 192.0.2.1:0");
+      control.close();
+      plane.close();
+      site.connectionsAddress = Options.LOOPBACK;
+      plane = site.start();
+      control = site.control();
+      assertThat(bind(upstream)).isEqualTo(address);
     }
   }
 

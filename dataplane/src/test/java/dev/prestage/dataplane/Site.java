@@ -33,6 +33,7 @@ final class Site {
   long capacityBytes = 1L << 30;
   BlockOptions block = BlockOptions.DEFAULT;
   NbdLimits limits = NbdLimits.DEFAULT;
+  InetAddress connectionsAddress = Options.LOOPBACK;
   @Nullable Path tierDirectory;
 
   /// Origins that are asked after `nas`.
@@ -80,7 +81,8 @@ final class Site {
         origins,
         new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"),
         block,
-        limits);
+        limits,
+        connectionsAddress);
   }
 
   DataPlane start() throws IOException {

@@ -54,6 +54,13 @@ final class TestUpstream implements AutoCloseable {
     return upstream;
   }
 
+  /// One that accepts at once, at a port where one was before.
+  static TestUpstream startAgain(int port, Service service) throws IOException {
+    TestUpstream upstream = new TestUpstream(port, 256, service);
+    upstream.accept();
+    return upstream;
+  }
+
   /// One for which the kernel keeps two connections until it accepts, and no third.
   static TestUpstream full(Service service) throws IOException {
     return new TestUpstream(0, 1, service);

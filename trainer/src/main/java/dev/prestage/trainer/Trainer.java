@@ -50,6 +50,8 @@ public final class Trainer {
     this.out = out;
   }
 
+  /// Runs the trainer and ends the process.
+  ///
   /// @param arguments see the class
   public static void main(String[] arguments) {
     System.exit(run(arguments, System.out, System.err));

@@ -15,6 +15,9 @@ interface Connections extends AutoCloseable {
   /// A connection on which a request may ask at once.
   Line take(Upstream upstream) throws IOException, InterruptedException;
 
+  /// Whether what [#take] gives has its login behind it.
+  boolean areLoggedIn();
+
   /// The request needs it no more.
   void giveBack(Upstream upstream, Line line) throws IOException;
 
@@ -40,11 +43,17 @@ interface Connections extends AutoCloseable {
     }
 
     @Override
+    public boolean areLoggedIn() {
+      return false;
+    }
+
+    @Override
     public void close() {}
   }
 
   /// A pool for each upstream, as somebody sets it up by hand: so many connections, opened at the
-  /// start and kept; a request gets the one that was given back last, or waits.
+  /// start and kept; a request gets the one that was given back last, or waits. Logins are done
+  /// when requests come, and cost nothing here.
   final class Pooled implements Connections {
     private final Map<Upstream, Pool> pools = new EnumMap<>(Upstream.class);
 
@@ -69,6 +78,11 @@ interface Connections extends AutoCloseable {
       synchronized (pool) {
         return pool.lines().pop();
       }
+    }
+
+    @Override
+    public boolean areLoggedIn() {
+      return true;
     }
 
     @Override

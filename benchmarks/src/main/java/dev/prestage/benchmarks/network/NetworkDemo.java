@@ -14,6 +14,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.ToLongFunction;
@@ -21,9 +22,9 @@ import java.util.function.ToLongFunction;
 /// A web application whose database and cache are 40 ms away: connections that it opens itself,
 /// connections of a pool that somebody set up by hand, and connections that Prestage opens ahead.
 ///
-/// Prestage learns from runs with other requests than those that are measured, and each run is of
-/// another copy of the application; before a measured one no connection is open. What was opened
-/// and used is counted at the upstreams. Needs a network of its own ([OwnNetwork]).
+/// The application's runs are recorded ones ([Requests]). Prestage learns from other runs than
+/// those that are measured, and each run is of another copy of the application; before a measured
+/// one no connection is open. What was opened and used is counted at the upstreams.
 public final class NetworkDemo {
   static final Duration ROUND_TRIP = Duration.ofMillis(40);
 
@@ -31,9 +32,6 @@ public final class NetworkDemo {
 
   /// Pools of ten are what HikariCP and others make unless they are told otherwise.
   private static final int POOL = 10;
-
-  private static final long LEARNT_SEED = 1;
-  private static final long MEASURED_SEED = 101;
 
   /// From the start of the application's VM to its first possible request.
   private static final long STARTING_MILLIS = 500;
@@ -44,32 +42,55 @@ public final class NetworkDemo {
   private final Host host;
   private final Progress progress;
   private final Map<Upstream, LineServer> servers;
-  private final Map<Upstream, String> far = new EnumMap<>(Upstream.class);
+  private final Link link;
+  private final Map<Upstream, String> far;
   private int copies;
 
-  /// How much runs.
+  /// How much runs, by the numbers of recorded runs.
   ///
   /// @param learnt runs that are learnt from
   /// @param measured runs of each mode
-  /// @param requests of each run
-  public record Scope(int learnt, int measured, int requests) {
+  public record Scope(List<Integer> learnt, List<Integer> measured) {
     /// What fits into a minute.
-    public static final Scope DEMO = new Scope(2, 2, 20);
+    public static final Scope DEMO = new Scope(List.of(1, 2), List.of(7, 8));
 
     /// What the gate holds.
-    public static final Scope GATE = new Scope(3, 4, 30);
+    public static final Scope GATE = new Scope(List.of(1, 2, 3), List.of(5, 6, 7, 8));
+
+    public Scope {
+      learnt = List.copyOf(learnt);
+      measured = List.copyOf(measured);
+    }
   }
 
-  NetworkDemo(Scope scope, Host host, Progress progress, Map<Upstream, LineServer> servers) {
+  /// What makes the upstreams far away.
+  public enum Link {
+    /// Needs a network of its own ([OwnNetwork]).
+    DEVICE("a network device that delays every packet, those of handshakes too"),
+
+    /// For systems that let this user have no such device.
+    MODELLED(
+        "modelled: the upstreams answer as late as over a link with handshakes of a round trip;"
+            + " the kernel's own handshakes take no time");
+
+    private final String text;
+
+    Link(String text) {
+      this.text = text;
+    }
+  }
+
+  NetworkDemo(Scope scope, Setting setting, Progress progress) {
     this.scope = scope;
-    this.host = host;
+    this.host = setting.host();
     this.progress = progress;
-    this.servers = servers;
-    servers.forEach((upstream, server) -> far.put(upstream, DelayedLink.FAR + ":" + server.port()));
+    this.servers = setting.servers();
+    this.link = setting.link();
+    this.far = setting.far();
   }
 
   static int steps(Scope scope) {
-    return scope.learnt() + 3 * scope.measured();
+    return scope.learnt().size() + 3 * scope.measured().size();
   }
 
   /// Runs in the network that this process is in.
@@ -78,30 +99,51 @@ public final class NetworkDemo {
   /// @param err where the progress goes
   /// @param terminal whether that is a terminal
   public static NetworkReport run(
-      List<String> prestage, Scope scope, PrintStream err, boolean terminal)
+      List<String> prestage, Scope scope, Link link, PrintStream err, boolean terminal)
       throws IOException, InterruptedException {
     Progress progress = new Progress(err, terminal, 1 + steps(scope));
     progress.begin("starting a host");
-    try (Setting setting = Setting.open(prestage)) {
-      return new NetworkDemo(scope, setting.host(), progress, setting.servers()).run();
+    try (Setting setting = Setting.open(prestage, link)) {
+      return new NetworkDemo(scope, setting, progress).run();
     } finally {
       progress.end();
     }
   }
 
   /// The link, the upstreams behind it, and a host before it.
-  record Setting(DelayedLink link, Map<Upstream, LineServer> servers, Path folder, Host host)
+  ///
+  /// @param device what delays, where it is one
+  /// @param far where the upstreams are reached over the link
+  record Setting(
+      Link link,
+      Optional<DelayedLink> device,
+      Map<Upstream, LineServer> servers,
+      Map<Upstream, String> far,
+      Path folder,
+      Host host)
       implements AutoCloseable {
-    static Setting open(List<String> prestage) throws IOException, InterruptedException {
-      DelayedLink link = DelayedLink.open(ROUND_TRIP.dividedBy(2));
+    static Setting open(List<String> prestage, Link link) throws IOException, InterruptedException {
+      Optional<DelayedLink> device = Optional.empty();
+      String listening = "127.0.0.1";
+      String reached = listening;
+      Duration modelled = ROUND_TRIP;
+      if (link == Link.DEVICE) {
+        device = Optional.of(DelayedLink.open(ROUND_TRIP.dividedBy(2)));
+        listening = DelayedLink.NEAR;
+        reached = DelayedLink.FAR;
+        modelled = Duration.ZERO;
+      }
       Runtime.getRuntime().addShutdownHook(new Thread(Host::endAll, "clean"));
       Map<Upstream, LineServer> servers = new EnumMap<>(Upstream.class);
+      Map<Upstream, String> far = new EnumMap<>(Upstream.class);
       for (Upstream upstream : Upstream.values()) {
-        servers.put(upstream, new LineServer(DelayedLink.NEAR, 0));
+        LineServer server = new LineServer(listening, 0, modelled);
+        servers.put(upstream, server);
+        far.put(upstream, reached + ":" + server.port());
       }
       Path folder = Files.createTempDirectory("prestage-network");
       Host host = Host.start(prestage, folder, "tier: {capacity: 64MiB}\n");
-      return new Setting(link, servers, folder, host);
+      return new Setting(link, device, servers, far, folder, host);
     }
 
     @Override
@@ -110,28 +152,31 @@ public final class NetworkDemo {
       for (LineServer server : servers.values()) {
         server.close();
       }
-      link.close();
+      device.ifPresent(DelayedLink::close);
       Folders.delete(folder);
     }
   }
 
   NetworkReport run() throws IOException, InterruptedException {
-    for (int run = 0; run < scope.learnt(); run++) {
-      progress.begin("learning run " + (run + 1) + " of " + scope.learnt());
-      List<Long> _ = predicted(Requests.of(LEARNT_SEED + run, scope.requests()));
+    for (int run : scope.learnt()) {
+      Requests requests = Requests.load(run);
+      progress.begin("learning from " + requests.name());
+      List<Long> _ = predicted(requests);
     }
     Tally direct = new Tally("direct");
     Tally pooled = new Tally("pooled");
     Tally predicted = new Tally("predicted");
     // The modes take turns, so that a machine that becomes busy slows all of them.
-    for (int run = 0; run < scope.measured(); run++) {
-      Requests requests = Requests.of(MEASURED_SEED + run, scope.requests());
+    for (int run : scope.measured()) {
+      Requests requests = Requests.load(run);
       direct.add(() -> serve(requests, new Connections.Fresh(far)));
       pooled.add(() -> serve(requests, new Connections.Pooled(far, POOL)));
       predicted.add(() -> predicted(requests));
     }
     return new NetworkReport(
-        ROUND_TRIP.toNanos() / 1e6, List.of(direct.row(), pooled.row(), predicted.row()));
+        ROUND_TRIP.toNanos() / 1e6,
+        link.text,
+        List.of(direct.row(), pooled.row(), predicted.row()));
   }
 
   private static List<Long> serve(Requests requests, Connections connections)

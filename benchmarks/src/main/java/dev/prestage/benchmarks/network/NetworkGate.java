@@ -108,7 +108,7 @@ public final class NetworkGate {
           Locale.ROOT,
           "%s%n%nunpredicted: %.2f ms, direct %.2f ms (medians of %d)%nbulk: %.0f MiB/s, direct %.0f"
               + " MiB/s, HAProxy %s (medians of %d)",
-          report.table(),
+          report,
           unpredicted.relayedMillis(),
           unpredicted.directMillis(),
           PAIRS,
@@ -139,9 +139,8 @@ public final class NetworkGate {
     NetworkDemo.Scope scope = NetworkDemo.Scope.GATE;
     Progress progress = new Progress(err, terminal, 3 + NetworkDemo.steps(scope));
     progress.begin("starting a host");
-    try (Setting setting = Setting.open(prestage)) {
-      NetworkReport report =
-          new NetworkDemo(scope, setting.host(), progress, setting.servers()).run();
+    try (Setting setting = Setting.open(prestage, NetworkDemo.Link.DEVICE)) {
+      NetworkReport report = new NetworkDemo(scope, setting, progress).run();
       setting.host().predicting(false);
       progress.begin("unpredicted");
       Unpredicted unpredicted = unpredicted(setting, progress);
@@ -153,8 +152,7 @@ public final class NetworkGate {
   }
 
   private static Unpredicted unpredicted(Setting setting, Progress progress) throws IOException {
-    String direct =
-        DelayedLink.FAR + ":" + Requests.at(setting.servers(), Upstream.DATABASE).port();
+    String direct = Requests.at(setting.far(), Upstream.DATABASE);
     String relayed = relay(setting.host(), "alone", direct);
     String near = DelayedLink.NEAR + direct.substring(direct.lastIndexOf(':'));
     String relayedNear = relay(setting.host(), "near", near);

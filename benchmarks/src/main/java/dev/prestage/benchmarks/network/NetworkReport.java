@@ -11,8 +11,9 @@ import java.util.Locale;
 /// What the modes reached with the same requests.
 ///
 /// @param roundTripMillis of the link
+/// @param link what the link is
 /// @param rows in the order in which they ran
-public record NetworkReport(double roundTripMillis, List<Row> rows) {
+public record NetworkReport(double roundTripMillis, String link, List<Row> rows) {
   public NetworkReport {
     rows = List.copyOf(rows);
   }
@@ -61,6 +62,13 @@ public record NetworkReport(double roundTripMillis, List<Row> rows) {
   /// Writes the rows as JSON.
   public void write(Path file) throws IOException {
     new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), this);
+  }
+
+  /// What it was measured over and on, in two lines, and the table.
+  @Override
+  public String toString() {
+    return String.format(
+        Locale.ROOT, "link: %.0f ms round trip, %s%n%n%s", roundTripMillis, link, table());
   }
 
   /// The rows as a table in Markdown.

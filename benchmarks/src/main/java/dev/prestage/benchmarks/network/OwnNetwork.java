@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// Runs a command in a network of its own: a network namespace, and a user namespace in which this
 /// user may administer it. `unshare` of util-linux makes them, because a process with more than one
@@ -14,6 +15,16 @@ public final class OwnNetwork {
   private static final Path TUNNELS = Path.of("/dev/net/tun");
 
   private OwnNetwork() {}
+
+  /// Why this system refuses such a network, one line; nothing if it does not.
+  public static Optional<String> refusal() throws InterruptedException {
+    try {
+      List<String> _ = entry();
+      return Optional.empty();
+    } catch (IOException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
+  }
 
   /// Runs a command there, with this process's input and output, until it ends.
   ///
@@ -41,10 +52,14 @@ public final class OwnNetwork {
   /// The words before a command that let it run there.
   ///
   /// @throws IOException with one line, if this system refuses such a network
-  static List<String> entry() throws IOException, InterruptedException {
+  private static List<String> entry() throws IOException, InterruptedException {
     if (!Files.isReadable(TUNNELS) || !Files.isWritable(TUNNELS)) {
       throw new IOException(
-          "the delayed link needs " + TUNNELS + ", which is not there or not open to this user");
+          "the delayed link needs "
+              + TUNNELS
+              + ", which is not there or not open to this user (as root: chmod 666 "
+              + TUNNELS
+              + ")");
     }
     String said = "";
     for (String namespaces : List.of("-Urn", "-n")) {

@@ -2,22 +2,32 @@ package dev.prestage.benchmarks.network;
 
 import static java.util.Objects.requireNonNull;
 
+import java.io.BufferedReader;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Random;
+import java.util.TreeMap;
+import java.util.zip.GZIPInputStream;
 
-/// What a web application was asked in one run: requests at their times, each of one of its routes.
+/// What a web application needed in one recorded run: its requests at their times, and the
+/// connections that each opened. `recordings/README.md` says how they were recorded.
 ///
-/// The application keeps no connections between requests, as one on PHP does not: a request opens
-/// what its route needs, one after the other, asks each once, and closes all at its end. Routes
-/// come in the shares of [Route], at times of a Poisson process: a request does not wait for the
-/// one before, so several are served at once.
+/// The application keeps no connections between requests: a request opens what its route needs, and
+/// closes all at its end. A request does not wait for the one before, so several are served at
+/// once.
 ///
-/// @param seed that makes the same requests again
-record Requests(long seed, List<Arrival> arrivals) {
-  /// The mean time between two requests.
-  private static final double GAP_MILLIS = 250;
+/// @param name of the recording
+/// @param arrivals in the order of their times
+record Requests(String name, List<Arrival> arrivals) {
+  private static final int FIELDS = 8;
 
   Requests {
     arrivals = List.copyOf(arrivals);
@@ -29,62 +39,111 @@ record Requests(long seed, List<Arrival> arrivals) {
     CACHE
   }
 
-  /// What a request needs, in this order, and how many of 10 requests are of this kind.
-  enum Route {
-    /// The front page comes from the cache.
-    HOME(4),
-
-    /// A product that the cache may have, and its stock.
-    PRODUCT(3),
-
-    /// A page of results, and how many there are in all.
-    SEARCH(2),
-
-    /// The session, the order's transaction, and the stock beside it.
-    CHECKOUT(1);
-
-    private final int tenths;
-
-    Route(int tenths) {
-      this.tenths = tenths;
-    }
-
-    List<Upstream> needs() {
-      return switch (this) {
-        case HOME -> List.of(Upstream.CACHE);
-        case PRODUCT -> List.of(Upstream.CACHE, Upstream.DATABASE);
-        case SEARCH -> List.of(Upstream.DATABASE, Upstream.DATABASE);
-        case CHECKOUT -> List.of(Upstream.CACHE, Upstream.DATABASE, Upstream.DATABASE);
-      };
-    }
-  }
-
   /// A request.
   ///
-  /// @param atMillis since the first could come
-  record Arrival(long atMillis, Route route) {}
-
-  /// The run of a seed.
-  static Requests of(long seed, int requests) {
-    Random random = new Random(seed);
-    List<Arrival> arrivals = new ArrayList<>();
-    double at = 0;
-    for (int i = 0; i < requests; i++) {
-      at += -GAP_MILLIS * Math.log(1 - random.nextDouble());
-      arrivals.add(new Arrival(Math.round(at), route(random.nextInt(10))));
+  /// @param atMicros since the application began to start, which is its request 0
+  /// @param uses its connections in the order in which it opened them
+  record Arrival(long atMicros, String route, List<Use> uses) {
+    Arrival {
+      uses = List.copyOf(uses);
     }
-    return new Requests(seed, arrivals);
   }
 
-  private static Route route(int tenth) {
-    int left = tenth;
-    for (Route route : Route.values()) {
-      left -= route.tenths;
-      if (left < 0) {
-        return route;
+  /// What a request did with one connection.
+  ///
+  /// @param afterMicros from the opening of the request's connection before, or from the request's
+  ///   begin: what the application computed, and what servers beside it took to answer
+  /// @param login answers of the server until it took the first question; none of a cache without a
+  ///   password
+  /// @param exchanges all answers of the server
+  /// @param closesEarly whether it was closed before the request's next one was opened
+  record Use(Upstream upstream, long afterMicros, int login, int exchanges, boolean closesEarly) {
+    /// How often to ask on it.
+    ///
+    /// @param isLoggedIn whether somebody did that before
+    int questions(boolean isLoggedIn) {
+      return Math.max(1, isLoggedIn ? exchanges - login : exchanges);
+    }
+  }
+
+  private record Row(
+      long openMicros,
+      long closeMicros,
+      int request,
+      String route,
+      long requestMicros,
+      Upstream upstream,
+      int login,
+      int exchanges) {
+    static Row of(String line) throws IOException {
+      String[] fields = line.split(",", -1);
+      if (fields.length != FIELDS) {
+        throw new IOException("'" + line + "' has not " + FIELDS + " fields");
+      }
+      return new Row(
+          Long.parseLong(fields[0]),
+          Long.parseLong(fields[1]),
+          Integer.parseInt(fields[2]),
+          fields[3],
+          Long.parseLong(fields[4]),
+          Upstream.valueOf(fields[5].toUpperCase(Locale.ROOT)),
+          Integer.parseInt(fields[6]),
+          Integer.parseInt(fields[7]));
+    }
+  }
+
+  /// Loads a run that ships with the project.
+  static Requests load(int run) throws IOException {
+    String name = "shop-" + run;
+    String file = "/recordings/" + name + ".csv.gz";
+    try (InputStream in = Requests.class.getResourceAsStream(file)) {
+      if (in == null) {
+        throw new FileNotFoundException("no recording " + file + " is in this installation");
+      }
+      return parse(name, new InputStreamReader(new GZIPInputStream(in), StandardCharsets.US_ASCII));
+    }
+  }
+
+  static Requests parse(String name, Reader text) throws IOException {
+    Map<Integer, List<Row>> requests = new TreeMap<>();
+    try (BufferedReader lines = new BufferedReader(text)) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        if (!line.startsWith("#") && !line.startsWith("open_us")) {
+          Row row = Row.of(line);
+          requests.computeIfAbsent(row.request(), _ -> new ArrayList<>()).add(row);
+        }
       }
     }
-    throw new IllegalArgumentException(tenth + " is no tenth");
+    List<Arrival> arrivals = new ArrayList<>();
+    requests.values().forEach(rows -> arrivals.add(arrival(rows)));
+    arrivals.sort(Comparator.comparingLong(Arrival::atMicros));
+    return new Requests(name, arrivals);
+  }
+
+  private static Arrival arrival(List<Row> rows) {
+    rows.sort(Comparator.comparingLong(Row::openMicros));
+    Row first = rows.getFirst();
+    List<Use> uses = new ArrayList<>();
+    long before = first.requestMicros();
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      boolean closesEarly =
+          i + 1 < rows.size() && row.closeMicros() <= rows.get(i + 1).openMicros();
+      uses.add(
+          new Use(
+              row.upstream(),
+              Math.max(0, row.openMicros() - before),
+              row.login(),
+              row.exchanges(),
+              closesEarly));
+      before = row.openMicros();
+    }
+    return new Arrival(first.requestMicros(), first.route(), uses);
+  }
+
+  /// How many connections were opened.
+  int connections() {
+    return arrivals.stream().mapToInt(arrival -> arrival.uses().size()).sum();
   }
 
   /// What there is for an upstream, of a map that has something for all.

@@ -2,6 +2,7 @@ package dev.prestage.benchmarks.network;
 
 import dev.prestage.benchmarks.network.Requests.Arrival;
 import dev.prestage.benchmarks.network.Requests.Upstream;
+import dev.prestage.benchmarks.network.Requests.Use;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,7 +13,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.locks.LockSupport;
 
-/// The web application: serves the requests of a run, each when it comes.
+/// The web application, replayed: serves the requests of a recorded run, each when it came, with
+/// the connections, the questions and the pauses that it had.
 final class Service {
   private Service() {}
 
@@ -26,10 +28,7 @@ final class Service {
     try (ExecutorService workers = Executors.newVirtualThreadPerTaskExecutor()) {
       long began = System.nanoTime();
       for (Arrival arrival : requests.arrivals()) {
-        long due = began + arrival.atMillis() * 1_000_000;
-        for (long left = due - System.nanoTime(); left > 0; left = due - System.nanoTime()) {
-          LockSupport.parkNanos(left);
-        }
+        waitUntil(began + arrival.atMicros() * 1_000);
         Callable<List<Long>> request = () -> serve(arrival, connections);
         served.add(workers.submit(request));
       }
@@ -45,22 +44,38 @@ final class Service {
     return nanos;
   }
 
+  static void waitUntil(long nanoTime) {
+    for (long left = nanoTime - System.nanoTime(); left > 0; left = nanoTime - System.nanoTime()) {
+      LockSupport.parkNanos(left);
+    }
+  }
+
+  private record Taken(Upstream upstream, Line line) {}
+
   private static List<Long> serve(Arrival arrival, Connections connections)
       throws IOException, InterruptedException {
     List<Long> nanos = new ArrayList<>();
-    List<Line> taken = new ArrayList<>();
-    List<Upstream> needs = arrival.route().needs();
+    List<Taken> open = new ArrayList<>();
     try {
-      for (Upstream upstream : needs) {
+      for (Use use : arrival.uses()) {
+        waitUntil(System.nanoTime() + use.afterMicros() * 1_000);
         long began = System.nanoTime();
-        Line line = connections.take(upstream);
-        taken.add(line);
+        Line line = connections.take(use.upstream());
+        var taken = new Taken(use.upstream(), line);
+        open.add(taken);
         line.ask();
         nanos.add(System.nanoTime() - began);
+        for (int more = use.questions(connections.areLoggedIn()); more > 1; more--) {
+          line.ask();
+        }
+        if (use.closesEarly()) {
+          open.remove(taken);
+          connections.giveBack(use.upstream(), line);
+        }
       }
     } finally {
-      for (int i = 0; i < taken.size(); i++) {
-        connections.giveBack(needs.get(i), taken.get(i));
+      for (Taken each : open.reversed()) {
+        connections.giveBack(each.upstream(), each.line());
       }
     }
     return nanos;

@@ -22,7 +22,7 @@ class NetworkReportTest {
     NetworkReport.Row row = NetworkReport.Row.of("predicted", ONE_TO_HUNDRED_MILLIS, 125, 100);
     assertThat(row.wasted()).isEqualTo(25);
     assertThat(row.wastedShare()).isEqualTo(0.2);
-    assertThat(new NetworkReport(40, List.of(row)).table())
+    assertThat(new NetworkReport(40, "none", List.of(row)).table())
         .contains("| predicted |    100 |   50.0 |   95.0 |    125 |  100 |   20 % |");
   }
 }

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -73,7 +74,12 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   private int network() throws IOException, InterruptedException {
-    if (!inOwnNetwork) {
+    NetworkDemo.Link link = NetworkDemo.Link.DEVICE;
+    Optional<String> refusal = inOwnNetwork ? Optional.empty() : OwnNetwork.refusal();
+    if (refusal.isPresent()) {
+      System.err.println("prestage: no delayed link, so it is modelled: " + refusal.get());
+      link = NetworkDemo.Link.MODELLED;
+    } else if (!inOwnNetwork) {
       List<String> again = new ArrayList<>(SelfCommand.line());
       again.addAll(List.of("demo", "--network", IN_OWN_NETWORK));
       if (json != null) {
@@ -82,8 +88,8 @@ public final class DemoCommand implements Callable<Integer> {
       return OwnNetwork.run(again);
     }
     NetworkReport report =
-        NetworkDemo.run(SelfCommand.line(), NetworkDemo.Scope.DEMO, System.err, isTerminal());
-    System.out.println(report.table());
+        NetworkDemo.run(SelfCommand.line(), NetworkDemo.Scope.DEMO, link, System.err, isTerminal());
+    System.out.println(report);
     if (json != null) {
       report.write(json);
     }

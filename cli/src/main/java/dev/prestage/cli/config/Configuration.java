@@ -1,5 +1,6 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
@@ -7,6 +8,7 @@ import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +31,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param state the folder for everything that survives a restart
 /// @param sockets the folder for the sockets
 /// @param nbd how guests' disks are served
+/// @param connectionsListen the address at which guests' connections are relayed
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
@@ -44,6 +47,7 @@ public record Configuration(
     List<Origin> origins,
     Tier tier,
     Nbd nbd,
+    InetAddress connectionsListen,
     String apiTcp,
     @Nullable Path apiToken,
     boolean predicting,
@@ -182,6 +186,10 @@ public record Configuration(
             nbd.value("connections", 256, text -> whole(text, 1, 4096)),
             nbd.value("group", "", Configuration::group));
     nbd.close();
+    Section connections = root.section("connections");
+    InetAddress listen =
+        connections.value("listen", Options.LOOPBACK, Configuration::addressOfThisHost);
+    connections.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
@@ -222,6 +230,7 @@ public record Configuration(
         List.copyOf(origins),
         tier,
         serving,
+        listen,
         apiTcp,
         token,
         predicting,
@@ -370,6 +379,21 @@ public record Configuration(
       throw new IllegalArgumentException("port " + port + " is above 65535");
     }
     return text;
+  }
+
+  /// Guests are told the address, so it is one, and not all that this host has.
+  private static InetAddress addressOfThisHost(String text) {
+    InetAddress address;
+    try {
+      address = InetAddress.ofLiteral(text);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("'" + text + "' is no IP address", e);
+    }
+    if (address.isAnyLocalAddress() || address.isMulticastAddress()) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is not one address of this host; name the one that guests reach");
+    }
+    return address;
   }
 
   private static String group(String text) {

@@ -46,6 +46,7 @@ public final class DataPlaneProcess {
             BlockOptions.DEFAULT.demandFetches(),
             fetch.deadline(),
             fetch.deadline().dividedBy(3)),
-        NbdLimits.of(configuration.nbd().connections(), fetch.deadline()));
+        NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
+        configuration.connectionsListen());
   }
 }

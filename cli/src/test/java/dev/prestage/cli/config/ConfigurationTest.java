@@ -35,6 +35,7 @@ class ConfigurationTest {
     assertThat(configuration.limits().stagedBytes()).isEqualTo(2L << 30);
     assertThat(configuration.predicting()).isTrue();
     assertThat(configuration.nbd().tcp()).isEmpty();
+    assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
   }
 
@@ -89,6 +90,9 @@ class ConfigurationTest {
           nbd: {tcp: 'localhost:99999'}            | :1:12: | above 65535
           nbd: {connections: 0}                    | :1:20: | not between 1 and 4096
           nbd: {group: no-such-group}              | :1:14: | this host has no group 'no-such-group'
+          connections: {listen: bridge}            | :1:23: | 'bridge' is no IP address
+          connections: {listen: 0.0.0.0}           | :1:23: | name the one that guests reach
+          connections: {listen: '::'}              | :1:23: | name the one that guests reach
           fetch: {deadline: 0s}                    | :1:19: | less than 100ms
           state: ~/prestage                        | :1:8: | '~' has no meaning here
           tier: {directory: ~/tier}                | :1:19: | '~' has no meaning here

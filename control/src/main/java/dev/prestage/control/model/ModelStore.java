@@ -10,6 +10,7 @@ import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.predict.Models;
+import dev.prestage.engine.predict.ReachedLevels;
 import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
@@ -26,6 +27,8 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -87,8 +90,15 @@ public final class ModelStore implements Models, AutoCloseable {
 
   @Override
   public Forecaster of(Program program, ResourceType type) {
-    return served.computeIfAbsent(
-        new Learnt(program, type), learnt -> serving.apply(learner(learnt)));
+    return served.computeIfAbsent(new Learnt(program, type), this::serve);
+  }
+
+  private Forecaster serve(Learnt learnt) {
+    HybridForecaster learner = learner(learnt);
+    Forecaster forecaster = serving.apply(learner);
+    return learnt.type() == ResourceType.NETWORK_CONNECTION
+        ? new ReachedLevels(forecaster, learner.lastRun())
+        : forecaster;
   }
 
   private HybridForecaster learner(Learnt learnt) {
@@ -181,21 +191,31 @@ public final class ModelStore implements Models, AutoCloseable {
     write(learnt, learner);
   }
 
-  /// What was learnt about a program's disks, as bytes that may travel.
+  /// What was learnt about a program, of all types of resources, as bytes that may travel.
   ///
   /// @throws ModelException if nothing was
   public byte[] export(Program program) throws ModelException {
-    HybridForecaster learner = learner(Learnt.blocks(program));
-    if (learner.runs() == 0) {
+    SortedMap<ResourceType, ModelFile> learnt = new TreeMap<>();
+    for (ResourceType type : ResourceType.values()) {
+      HybridForecaster learner = learner(new Learnt(program, type));
+      if (learner.runs() > 0) {
+        learnt.put(type, new ModelFile(program.tenant(), program.name(), learner));
+      }
+    }
+    if (learnt.isEmpty()) {
       throw new ModelException("no run of " + program.name() + " was learnt yet");
     }
-    return new ModelFile(program.tenant(), program.name(), learner).encode(spaces);
+    return new ModelBundle(learnt).encode(spaces);
   }
 
-  /// Puts a model that was learnt elsewhere in place of this host's. Copies that run keep theirs
-  /// until they stop.
-  public void replace(Program program, HybridForecaster forecaster) {
-    Learnt learnt = Learnt.blocks(program);
+  /// Puts models that were learnt elsewhere in place of this host's; types of which there is none
+  /// keep theirs. Copies that run keep theirs until they stop.
+  public void replace(Program program, ModelBundle models) {
+    models.models().forEach((type, model) -> replace(program, type, model.forecaster()));
+  }
+
+  private void replace(Program program, ResourceType type, HybridForecaster forecaster) {
+    Learnt learnt = new Learnt(program, type);
     forecaster.introduce();
     HybridForecaster before = learners.put(learnt, forecaster);
     if (before != null) {
@@ -205,12 +225,12 @@ public final class ModelStore implements Models, AutoCloseable {
     write(learnt, forecaster);
   }
 
-  /// The model that bytes from elsewhere hold.
+  /// The models that bytes from elsewhere hold.
   ///
   /// @throws ModelException with the reason if they hold none that can be used
-  public ModelFile decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
-    return ModelFile.decode(
-        bytes, numbering, tenant -> knowledge(new Common(tenant, ResourceType.FILE_BLOCK)));
+  public ModelBundle decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
+    return ModelBundle.decode(
+        bytes, numbering, (tenant, type) -> knowledge(new Common(tenant, type)));
   }
 
   private HostKnowledge knowledge(Learnt learnt) {

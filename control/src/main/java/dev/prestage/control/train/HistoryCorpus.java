@@ -7,6 +7,7 @@ import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.Spaces;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +37,7 @@ final class HistoryCorpus implements AccessHistory.Visitor {
       boolean goesOn = unit == lastUnit + 1 && nanos == lastNanos;
       lastUnit = unit;
       lastNanos = nanos;
-      if (goesOn || size > 0 && first[size - 1] == unit) {
+      if (goesOn || (size > 0 && first[size - 1] == unit)) {
         return false;
       }
       if (size == first.length) {
@@ -69,12 +70,14 @@ final class HistoryCorpus implements AccessHistory.Visitor {
   }
 
   private void forgetOldest(Key current) {
-    while (requests > most && streams.size() > 1) {
-      Key oldest = streams.keySet().iterator().next();
-      if (oldest.equals(current)) {
+    Iterator<Map.Entry<Key, Stream>> oldestFirst = streams.entrySet().iterator();
+    while (requests > most) {
+      Map.Entry<Key, Stream> oldest = oldestFirst.next();
+      if (oldest.getKey().equals(current)) {
         return;
       }
-      requests -= streams.remove(oldest).size;
+      requests -= oldest.getValue().size;
+      oldestFirst.remove();
     }
   }
 

@@ -89,8 +89,9 @@ public final class Trainings implements AutoCloseable {
     this.window = window;
     this.clock = clock;
     if (trainer.isPresent() && every.isPositive()) {
-      thread.scheduleWithFixedDelay(
-          this::trainWhatIsNew, every.toMillis(), every.toMillis(), TimeUnit.MILLISECONDS);
+      var _ =
+          thread.scheduleWithFixedDelay(
+              this::trainWhatIsNew, every.toMillis(), every.toMillis(), TimeUnit.MILLISECONDS);
     }
   }
 

@@ -8,6 +8,7 @@ import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
@@ -29,7 +30,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// One binding: a listener on this host's loopback, whose connections are relayed to the upstream.
+/// One binding: a listener on an address of this host, whose connections are relayed to the
+/// upstream.
 ///
 /// A guest's connection is accepted before the upstream is asked. If the upstream cannot be reached
 /// the connection is reset, so that the guest learns of it at its first read or write.
@@ -53,7 +55,7 @@ final class Endpoint {
   private final Loop loop;
   private final Host host;
   private final ServerSocketChannel listener;
-  private final int port;
+  private final InetSocketAddress address;
   private final AtomicLong connects = new AtomicLong();
   private final AtomicLong waits = new AtomicLong();
   private final AtomicLong refused = new AtomicLong();
@@ -69,17 +71,18 @@ final class Endpoint {
 
   // Of the loop's thread.
   private @Nullable SelectionKey accepting;
+  private @Nullable SocketChannel spare;
 
   /// Listens; nothing is accepted before [#start].
   ///
-  /// @param port the port to listen on, or 0 for any
+  /// @param where to listen; its port may be 0 for any
   /// @throws IOException with one line that says why not
   Endpoint(
       String name,
       int binding,
       int space,
       Upstream upstream,
-      int port,
+      InetSocketAddress where,
       ReentrantLock lock,
       Reserve reserve,
       Loop loop,
@@ -93,15 +96,18 @@ final class Endpoint {
     this.reserve = reserve;
     this.loop = loop;
     this.host = host;
-    this.listener = ServerSocketChannel.open(StandardProtocolFamily.INET);
-    InetAddress loopback = InetAddress.ofLiteral("127.0.0.1");
+    this.listener =
+        ServerSocketChannel.open(
+            where.getAddress() instanceof Inet6Address
+                ? StandardProtocolFamily.INET6
+                : StandardProtocolFamily.INET);
     try {
-      listener.bind(new InetSocketAddress(loopback, port), BACKLOG);
+      listener.bind(where, BACKLOG);
       listener.configureBlocking(false);
-      this.port = ((InetSocketAddress) listener.getLocalAddress()).getPort();
+      this.address = (InetSocketAddress) listener.getLocalAddress();
     } catch (IOException e) {
       listener.close();
-      throw IoProblem.in("cannot listen for connections of '" + name + "' on port " + port, e);
+      throw IoProblem.in("cannot listen for connections of '" + name + "' on " + text(where), e);
     }
   }
 
@@ -118,12 +124,20 @@ final class Endpoint {
   }
 
   int port() {
-    return port;
+    return address.getPort();
   }
 
   /// Where guests connect.
   String address() {
-    return "127.0.0.1:" + port;
+    return text(address);
+  }
+
+  /// As `address:port`, one of IPv6 in brackets and without its interface.
+  private static String text(InetSocketAddress where) {
+    String host = where.getAddress().getHostAddress();
+    int zone = host.indexOf('%');
+    String bare = zone < 0 ? host : host.substring(0, zone);
+    return (bare.indexOf(':') < 0 ? bare : "[" + bare + "]") + ":" + where.getPort();
   }
 
   int binding() {
@@ -186,9 +200,12 @@ final class Endpoint {
     } catch (ClosedChannelException _) {
       // It is closed.
     } catch (IOException e) {
-      host.trouble().report("network-connections", "cannot accept guests: " + e.getMessage());
       interest(0);
       var _ = loop.schedule(ACCEPT_PAUSE_NANOS, () -> interest(SelectionKey.OP_ACCEPT));
+      host.trouble()
+          .report(
+              "network-connections",
+              "cannot accept guests of '" + name + "' now: " + IoProblem.explain(e));
     }
   }
 
@@ -205,11 +222,52 @@ final class Endpoint {
       Relay.reset(guest);
       return;
     }
+    // A connect for which there was nothing goes out before it is reported.
     connection.begin();
+    connection.announce();
     try {
+      guest.configureBlocking(false);
       Upstream.prepare(guest);
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "a guest is gone already", e);
+    }
+    refill();
+  }
+
+  /// A socket to connect with: making one takes time that a guest need not wait.
+  private SocketChannel socket() throws IOException {
+    SocketChannel ready = spare;
+    spare = null;
+    return ready == null ? freshSocket() : ready;
+  }
+
+  private static SocketChannel freshSocket() throws IOException {
+    SocketChannel channel = SocketChannel.open();
+    try {
+      channel.configureBlocking(false);
+      Upstream.prepare(channel);
+      return channel;
+    } catch (IOException e) {
+      Relay.close(channel);
+      throw e;
+    }
+  }
+
+  private void refill() {
+    if (spare == null && listener.isOpen()) {
+      try {
+        spare = freshSocket();
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "no socket in advance", e);
+      }
+    }
+  }
+
+  private void dropSpare() {
+    SocketChannel left = spare;
+    spare = null;
+    if (left != null) {
+      Relay.close(left);
     }
   }
 
@@ -229,9 +287,11 @@ final class Endpoint {
         connects.incrementAndGet();
         if (!(connection.supply instanceof Reserve.Supply.Ready)) {
           waits.incrementAndGet();
-          report(connection.level, connection.beganNanos, true, Access.PENDING);
-        } else {
-          report(connection.level, connection.beganNanos, false, connection.ageNanos());
+        }
+        if (!(connection.supply instanceof Reserve.Supply.Nothing(boolean overtook)) || overtook) {
+          // The control plane hears that a lease's unit has ended. Without the access that ended it
+          // the level would seem to be free, and would be opened again.
+          connection.announce();
         }
       }
     } finally {
@@ -253,10 +313,10 @@ final class Endpoint {
     return !full;
   }
 
-  private void answered(Connection connection) {
+  private void report(Connection connection, boolean waited, long latencyNanos) {
     lock.lock();
     try {
-      report(connection.level, connection.beganNanos, true, connection.ageNanos());
+      offer(connection.level, connection.beganNanos, AccessType.UNKNOWN, waited, latencyNanos);
     } finally {
       lock.unlock();
     }
@@ -272,10 +332,6 @@ final class Endpoint {
     } finally {
       lock.unlock();
     }
-  }
-
-  private void report(int level, long timeNanos, boolean waited, long latencyNanos) {
-    offer(level, timeNanos, AccessType.UNKNOWN, waited, latencyNanos);
   }
 
   private void offer(
@@ -297,6 +353,7 @@ final class Endpoint {
       lock.unlock();
     }
     loop.closeNow(listener);
+    loop.execute(this::dropSpare);
     open.forEach(Connection::reset);
   }
 
@@ -308,7 +365,7 @@ final class Endpoint {
     private final SocketChannel guest;
     private final long beganNanos;
     private int level;
-    private Reserve.Supply supply = new Reserve.Supply.Nothing();
+    private Reserve.Supply supply = new Reserve.Supply.Nothing(false);
 
     // Of the loop's thread.
     private final List<SelectionKey> keys = new ArrayList<>();
@@ -317,6 +374,7 @@ final class Endpoint {
     private @Nullable SocketChannel dialing;
     private Loop.@Nullable Timer patience;
     private boolean waits;
+    private boolean announced;
     private boolean handedOver;
 
     // Whoever resets while the upstream is being opened cannot see it yet.
@@ -342,7 +400,19 @@ final class Endpoint {
         case Reserve.Supply.Coming(CompletableFuture<SocketChannel> channel) -> {
           var _ = channel.whenComplete((up, _) -> loop.execute(() -> came(up)));
         }
-        case Reserve.Supply.Nothing() -> dial();
+        case Reserve.Supply.Nothing(_) -> dial();
+      }
+    }
+
+    /// Says once that a guest came; before anything else of its connection.
+    private void announce() {
+      if (!announced) {
+        announced = true;
+        if (supply instanceof Reserve.Supply.Ready) {
+          report(this, false, ageNanos());
+        } else {
+          report(this, true, Access.PENDING);
+        }
       }
     }
 
@@ -385,13 +455,10 @@ final class Endpoint {
       }
       List<InetAddress> others = addresses.subList(1, addresses.size());
       try {
-        SocketChannel channel = SocketChannel.open();
+        SocketChannel channel = socket();
         dialing = channel;
-        channel.configureBlocking(false);
         boolean isThere =
             channel.connect(new InetSocketAddress(addresses.getFirst(), upstream.port()));
-        // The round trip has begun; what follows is done meanwhile.
-        Upstream.prepare(channel);
         if (isThere) {
           connected(channel);
           return;
@@ -431,9 +498,10 @@ final class Endpoint {
 
     /// Says once how long a guest had to wait; before its level is given up.
     private void settle() {
+      announce();
       if (waits) {
         waits = false;
-        answered(this);
+        report(this, true, ageNanos());
       }
     }
 
@@ -461,7 +529,7 @@ final class Endpoint {
       try {
         guest.configureBlocking(false);
         up.configureBlocking(false);
-        boolean done = !pass(toGuest, guest) || hear(up);
+        boolean done = !introduce(up) || !pass(toGuest, guest) || hear(up);
         if (done) {
           handOver(up);
           return;
@@ -488,6 +556,21 @@ final class Endpoint {
       }
       relay = mine;
       return true;
+    }
+
+    /// Tells the upstream who the guest is where it wants to know; returns whether all of that has
+    /// gone out.
+    private boolean introduce(SocketChannel up) throws IOException {
+      if (!upstream.namesGuests()) {
+        return true;
+      }
+      toUpstream.clear();
+      ProxyHeader.write(
+          toUpstream,
+          (InetSocketAddress) guest.getRemoteAddress(),
+          (InetSocketAddress) guest.getLocalAddress());
+      toUpstream.flip();
+      return pass(toUpstream, up);
     }
 
     /// The guest says something.

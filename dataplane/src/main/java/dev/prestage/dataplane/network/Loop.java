@@ -141,11 +141,12 @@ final class Loop implements AutoCloseable {
     return Math.max(1, left + 1);
   }
 
-  /// A defect in the handling of one connection is not the end of the others.
+  /// A defect in the handling of one connection is not the end of the others, and neither is a
+  /// class that could not be read because no descriptor was left.
   private static void guarded(Runnable task) {
     try {
       task.run();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.log(Level.ERROR, "a connection could not be handled", e);
     }
   }

@@ -11,9 +11,14 @@ import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -32,10 +37,13 @@ import org.jspecify.annotations.Nullable;
 ///            Reserve ───────────────┘◀── leases
 /// ```
 public final class NetworkEdge implements Edge {
+  private static final Logger LOG = System.getLogger(NetworkEdge.class.getName());
+
   private static final Shape SHAPE =
       new Shape(Endpoint.LEVELS, 1, Measure.CONNECTIONS, Endpoint.LEVELS);
 
   private final EndpointsFile file;
+  private final InetAddress address;
   private final Host host;
   private final ReentrantLock lock = new ReentrantLock();
   private final Reserve reserve;
@@ -45,6 +53,11 @@ public final class NetworkEdge implements Edge {
   private final ReentrantLock registry = new ReentrantLock();
 
   private final Map<String, Served> served = new ConcurrentSkipListMap<>();
+
+  /// Endpoints that could not be served again when this data plane started, by name: their ports
+  /// are tried again when the control plane names them, as a bridge may have its address by then.
+  /// Guarded by the registry.
+  private final Map<String, Remembered> lost = new HashMap<>();
 
   /// An endpoint and whose it is.
   private record Served(Endpoint endpoint, String tenant, String source) {
@@ -56,9 +69,11 @@ public final class NetworkEdge implements Edge {
 
   /// Serves what was served when the last data plane ended, at the same ports if they are free.
   ///
+  /// @param address one of this host's, where guests connect
   /// @throws IOException with one line that says what is wrong and what to do
-  public NetworkEdge(Path stateDirectory, Host host) throws IOException {
+  public NetworkEdge(Path stateDirectory, InetAddress address, Host host) throws IOException {
     this.file = new EndpointsFile(stateDirectory);
+    this.address = address;
     this.host = host;
     this.reserve = new Reserve(lock, host);
     List<Remembered> before = file.load();
@@ -72,10 +87,14 @@ public final class NetworkEdge implements Edge {
     try {
       put(listen(remembered, remembered.port()));
     } catch (IOException e) {
+      lost.put(remembered.name(), remembered);
       host.trouble()
           .report(
               "network-connections",
-              IoProblem.explain(e) + "; guests of '" + remembered.name() + "' need a new address");
+              IoProblem.explain(e)
+                  + "; guests of '"
+                  + remembered.name()
+                  + "' reach nothing until it can be");
     }
   }
 
@@ -86,7 +105,7 @@ public final class NetworkEdge implements Edge {
             what.binding(),
             what.space(),
             Upstream.of(what.source()),
-            port,
+            new InetSocketAddress(address, port),
             lock,
             reserve,
             loop,
@@ -122,11 +141,8 @@ public final class NetworkEdge implements Edge {
         renumber(before.endpoint(), bind);
         now = before;
       } else {
-        now =
-            listen(
-                new Remembered(
-                    bind.binding(), bind.name(), bind.space(), bind.tenant(), bind.source(), 0),
-                0);
+        now = listenAgain(bind);
+        lost.remove(bind.name());
         if (before != null) {
           remove(before);
         }
@@ -137,6 +153,23 @@ public final class NetworkEdge implements Edge {
     } finally {
       registry.unlock();
     }
+  }
+
+  /// At the port that its guests know, if that can be.
+  private Served listenAgain(Frame.Bind bind) throws IOException {
+    Remembered fresh =
+        new Remembered(bind.binding(), bind.name(), bind.space(), bind.tenant(), bind.source(), 0);
+    Remembered before = lost.get(bind.name());
+    if (before != null
+        && before.tenant().equals(bind.tenant())
+        && before.source().equals(bind.source())) {
+      try {
+        return listen(fresh, before.port());
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "somebody else has the port still", e);
+      }
+    }
+    return listen(fresh, 0);
   }
 
   private void renumber(Endpoint endpoint, Frame.Bind bind) {
@@ -167,7 +200,7 @@ public final class NetworkEdge implements Edge {
   }
 
   private void save() throws IOException {
-    List<Remembered> all = new ArrayList<>();
+    List<Remembered> all = new ArrayList<>(lost.values());
     lock.lock();
     try {
       served.values().forEach(each -> all.add(each.remembered()));
@@ -195,6 +228,12 @@ public final class NetworkEdge implements Edge {
 
   @Override
   public void keepOnly(Set<String> names) throws IOException {
+    registry.lock();
+    try {
+      lost.keySet().retainAll(names);
+    } finally {
+      registry.unlock();
+    }
     keep(each -> names.contains(each.endpoint().name()));
   }
 

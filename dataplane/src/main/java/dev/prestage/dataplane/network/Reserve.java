@@ -147,7 +147,9 @@ final class Reserve implements Stager {
     record Coming(CompletableFuture<SocketChannel> channel) implements Supply {}
 
     /// Nothing.
-    record Nothing() implements Supply {}
+    ///
+    /// @param overtook whether demand came before an opening that a lease had asked for
+    record Nothing(boolean overtook) implements Supply {}
   }
 
   // ---- bindings, with the lock held
@@ -212,6 +214,9 @@ final class Reserve implements Stager {
   /// that does, else the one that is being opened for it. Those whose upstream has closed them end
   /// as failed.
   Supply demand(int space, int level) {
+    if (leases.isEmpty()) {
+      return new Supply.Nothing(false);
+    }
     List<Unit> ready = unitsOf(space, Stage.READY);
     ready.sort(
         Comparator.comparingInt((Unit unit) -> unit.level() == level ? 0 : 1)
@@ -235,10 +240,10 @@ final class Reserve implements Stager {
 
   /// Demand comes before the opening: that was late.
   private Supply overtake(int space, int level) {
-    Supply supply = new Supply.Nothing();
     for (Stage stage : List.of(Stage.WAITING, Stage.OPENING)) {
       for (Unit unit : unitsOf(space, stage)) {
         if (unit.level() == level) {
+          Supply supply = new Supply.Nothing(true);
           if (stage == Stage.OPENING) {
             unit.awaited = new CompletableFuture<>();
             supply = new Supply.Coming(unit.awaited);
@@ -248,7 +253,7 @@ final class Reserve implements Stager {
         }
       }
     }
-    return supply;
+    return new Supply.Nothing(false);
   }
 
   /// What the upstream has said on a connection of which nobody has read yet; null if it has closed

@@ -3,7 +3,7 @@ package dev.prestage.engine.predict.neural;
 /// The functions of a network's gates, to some seven digits and without calls into the mathematics
 /// library, which would take longer than all products of a step.
 final class Approximation {
-  private static final float LOG2_E = 1.4426950408889634f;
+  private static final float LOG2_E = 1.442695f;
   private static final float MOST = 87;
 
   private Approximation() {}
@@ -13,7 +13,7 @@ final class Approximation {
   static float exp(float x) {
     float power = Math.max(-MOST, Math.min(MOST, x)) * LOG2_E;
     int whole = (int) (power + (power < 0 ? -.5f : .5f));
-    float rest = (power - whole) * 0.6931471805599453f;
+    float rest = (power - whole) * 0.6931472f;
     float series =
         1
             + rest

@@ -40,6 +40,8 @@ public record Corpus(List<long[]> streams) {
     }
   }
 
+  /// Reads what [#write] wrote.
+  ///
   /// @throws IllegalArgumentException if the bytes are no corpus
   public static Corpus read(DataInput in) throws IOException {
     if (in.readLong() != MAGIC) {

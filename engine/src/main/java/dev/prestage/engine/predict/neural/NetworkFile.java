@@ -48,6 +48,8 @@ public final class NetworkFile {
     }
   }
 
+  /// Reads what [#write] wrote.
+  ///
   /// @throws IllegalArgumentException if the bytes make no network
   public static Network read(DataInput in, ResourceIn resources) throws IOException {
     int units = checked("resources", in.readInt(), 0, MOST_WORDS);

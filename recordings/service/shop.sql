@@ -1,0 +1,10 @@
+create table schema_version (version int);
+insert into schema_version values (7);
+create table product (id int primary key, name text not null, price int not null, sold int not null);
+insert into product select i, 'thing ' || md5(i::text), i % 97 + 3, i * 7919 % 5000 from generate_series(1, 5000) i;
+create table stock (product int primary key references product, amount int not null);
+insert into stock select id, 1000 from product;
+create table customer (id int primary key, name text not null);
+insert into customer select i, 'customer ' || i from generate_series(1, 1000) i;
+create table "order" (id serial primary key, customer int not null references customer);
+create table item ("order" int not null references "order", product int not null references product, amount int not null);
