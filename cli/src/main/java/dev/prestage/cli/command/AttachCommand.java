@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.vm.Attachment;
+import dev.prestage.control.vm.Change;
 import dev.prestage.control.vm.Guest;
 import dev.prestage.control.vm.GuestDisk;
 import dev.prestage.control.vm.Hypervisor;
@@ -93,7 +94,11 @@ public final class AttachCommand implements java.util.concurrent.Callable<Intege
               chosen.target());
       ServedDisk served =
           new ServedDisk(attachment, Path.of(host.path("nbdSocket").asText()), files.overlay());
-      System.out.print(LineDiff.of(hypervisor.plan(domain, served)));
+      Change change = hypervisor.plan(domain, served);
+      System.out.print(LineDiff.of(change));
+      if (!change.note().isEmpty()) {
+        System.out.printf("%nnote: %s%n", change.note());
+      }
       if (!confirmed) {
         System.out.printf(
             "%nnothing was changed yet; 'prestage attach %s --yes' with the same options does it%n",

@@ -108,6 +108,8 @@ record DiskFiles(Path image, Path overlay, boolean isWrittenTo) {
             "-q",
             "-f",
             "qcow2",
+            "-o",
+            OVERLAY_FORM,
             "-F",
             "raw",
             "-b",

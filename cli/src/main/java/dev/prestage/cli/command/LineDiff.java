@@ -40,7 +40,7 @@ final class LineDiff {
       diff.append(unsaid);
       unsaid = "";
       changed = true;
-      if (j >= after.size() || i < before.size() && common[i + 1][j] >= common[i][j + 1]) {
+      if (j >= after.size() || (i < before.size() && common[i + 1][j] >= common[i][j + 1])) {
         diff.append("- ").append(before.get(i++)).append('\n');
       } else {
         diff.append("+ ").append(after.get(j++)).append('\n');

@@ -4,4 +4,5 @@ package dev.prestage.control.vm;
 ///
 /// @param before the definition as it may be shown: without secrets
 /// @param after the same, changed
-public record Change(String before, String after) {}
+/// @param note one line that whoever makes it should know, or empty
+public record Change(String before, String after, String note) {}

@@ -48,7 +48,6 @@ public final class GuestWatch implements AutoCloseable {
   private final AtomicBoolean overflowed = new AtomicBoolean();
   private final AtomicLong heard = new AtomicLong();
   private final AtomicLong looks = new AtomicLong();
-  private final Object ending = new Object();
 
   /// The VMs of guests that were seen, by the guests' ids.
   private final Map<String, String> known = new HashMap<>();
@@ -67,6 +66,8 @@ public final class GuestWatch implements AutoCloseable {
     /// What it is, for messages.
     String name();
 
+    /// Connects.
+    ///
     /// @throws HypervisorException one line that says why it cannot be connected to
     Hypervisor connect() throws HypervisorException;
 
@@ -124,7 +125,9 @@ public final class GuestWatch implements AutoCloseable {
         LOG.log(WARNING, "following guests failed", e);
         say("following guests failed: " + e + "; see the log");
       }
-      if (!pause(pause)) {
+      try {
+        TimeUnit.NANOSECONDS.sleep(pause.toNanos());
+      } catch (InterruptedException _) {
         return;
       }
       pause = min(pause.multipliedBy(2), LONGEST_PAUSE);
@@ -141,21 +144,6 @@ public final class GuestWatch implements AutoCloseable {
       LOG.log(WARNING, line);
     }
     state = line;
-  }
-
-  /// Waits, and says whether to go on.
-  private boolean pause(Duration pause) {
-    synchronized (ending) {
-      long end = System.nanoTime() + pause.toNanos();
-      try {
-        for (long left = pause.toNanos(); left > 0 && !closing; left = end - System.nanoTime()) {
-          TimeUnit.NANOSECONDS.timedWait(ending, left);
-        }
-      } catch (InterruptedException _) {
-        return false;
-      }
-      return !closing;
-    }
   }
 
   private void queue(GuestEvent event) {
@@ -326,10 +314,8 @@ public final class GuestWatch implements AutoCloseable {
   /// Ends the thread; a call to a daemon that hangs is not waited for.
   @Override
   public void close() {
-    synchronized (ending) {
-      closing = true;
-      ending.notifyAll();
-    }
+    closing = true;
+    thread.interrupt();
     try {
       thread.join(Duration.ofSeconds(2));
     } catch (InterruptedException _) {

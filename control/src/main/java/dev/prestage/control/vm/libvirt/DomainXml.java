@@ -9,6 +9,7 @@ import java.io.StringWriter;
 import java.util.ArrayList;
 import java.util.List;
 import javax.xml.XMLConstants;
+import javax.xml.parsers.DocumentBuilder;
 import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.transform.OutputKeys;
 import javax.xml.transform.Transformer;
@@ -21,6 +22,7 @@ import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 import org.w3c.dom.Node;
 import org.xml.sax.InputSource;
+import org.xml.sax.helpers.DefaultHandler;
 
 /// A domain's definition. What is attached, and the disk's element as it was before, stand in the
 /// domain's own metadata: they go where the domain goes, and need no file of ours.
@@ -56,7 +58,10 @@ final class DomainXml {
       factory.setFeature(XMLConstants.FEATURE_SECURE_PROCESSING, true);
       factory.setFeature("http://apache.org/xml/features/disallow-doctype-decl", true);
       factory.setNamespaceAware(true);
-      return factory.newDocumentBuilder().parse(new InputSource(new StringReader(xml)));
+      DocumentBuilder builder = factory.newDocumentBuilder();
+      // What is wrong is thrown; the JDK would write it to standard error as well.
+      builder.setErrorHandler(new DefaultHandler());
+      return builder.parse(new InputSource(new StringReader(xml)));
     } catch (Exception e) {
       throw new HypervisorException("the domain's definition cannot be read: " + e.getMessage());
     }
@@ -99,7 +104,11 @@ final class DomainXml {
   }
 
   /// Has the disk's element read from here.
-  void attach(ServedDisk served) throws HypervisorException {
+  ///
+  /// @param reconnects whether this libvirt hands the reconnect delay on to QEMU. Where it does
+  ///   not, a guest whose read fails while the server is restarted is paused, which can be undone,
+  ///   in place of getting an I/O error, which cannot; unless the domain asks for something else.
+  void attach(ServedDisk served, boolean reconnects) throws HypervisorException {
     Attachment attachment = served.attachment();
     if (attachment() != null) {
       throw new HypervisorException("the domain is attached already; detach it first");
@@ -114,6 +123,10 @@ final class DomainXml {
       disk.insertBefore(driver, disk.getFirstChild());
     }
     driver.setAttribute("type", "qcow2");
+    if (!reconnects && !saysWhatErrorsDo(driver)) {
+      driver.setAttribute("error_policy", "stop");
+      driver.setAttribute("rerror_policy", "stop");
+    }
     Element before = child(disk, "backingStore");
     if (before != null) {
       disk.removeChild(before);
@@ -127,6 +140,10 @@ final class DomainXml {
     file.setAttribute("file", served.overlay().toString());
     disk.replaceChild(file, source);
     insertAfter(file, backing(served));
+  }
+
+  private static boolean saysWhatErrorsDo(Element driver) {
+    return driver.hasAttribute("error_policy") || driver.hasAttribute("rerror_policy");
   }
 
   private Element backing(ServedDisk served) {

@@ -1,5 +1,6 @@
 package dev.prestage.control.vm.libvirt;
 
+import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -13,7 +14,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
 /// Calls go through `invokeWithArguments`, which costs microseconds; those that libvirt makes of
 /// them are round trips to a daemon.
 final class Library {
+  private static final System.Logger LOG = System.getLogger(Library.class.getName());
   private static final String FILE = "libvirt.so.0";
 
   private final Linker linker = Linker.nativeLinker();
@@ -45,32 +46,10 @@ final class Library {
 
   private Library(SymbolLookup symbols) {
     this.symbols = symbols;
-    this.lifecycle =
-        upcall(
-            "lifecycle",
-            MethodType.methodType(
-                int.class,
-                MemorySegment.class,
-                MemorySegment.class,
-                int.class,
-                int.class,
-                long.class),
-            FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_INT, JAVA_LONG));
-    this.nothingToFree =
-        upcall(
-            "ignored",
-            MethodType.methodType(void.class, MemorySegment.class),
-            FunctionDescriptor.ofVoid(ADDRESS));
-    this.wakeUp =
-        upcall(
-            "wokenUp",
-            MethodType.methodType(void.class, int.class, MemorySegment.class),
-            FunctionDescriptor.ofVoid(JAVA_INT, ADDRESS));
-    MemorySegment quiet =
-        upcall(
-            "quiet",
-            MethodType.methodType(void.class, MemorySegment.class, MemorySegment.class),
-            FunctionDescriptor.ofVoid(ADDRESS, ADDRESS));
+    this.lifecycle = lifecycleCallback();
+    this.nothingToFree = ignoring(ADDRESS);
+    this.wakeUp = ignoring(JAVA_INT, ADDRESS);
+    MemorySegment quiet = ignoring(ADDRESS, ADDRESS);
     // Errors are thrown; libvirt would write them to standard error as well.
     procedure("virSetErrorFunc", MemorySegment.NULL, quiet);
   }
@@ -214,33 +193,44 @@ final class Library {
     checked("virEventAddTimeout", millis, wakeUp, MemorySegment.NULL, MemorySegment.NULL);
   }
 
-  private MemorySegment upcall(String method, MethodType type, FunctionDescriptor shape) {
+  /// The shape of `virConnectDomainEventCallback`.
+  @FunctionalInterface
+  interface LifecycleCallback {
+    int call(MemorySegment connection, MemorySegment domain, int event, int detail, long id);
+  }
+
+  private MemorySegment lifecycleCallback() {
+    FunctionDescriptor shape =
+        FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_INT, JAVA_LONG);
+    LifecycleCallback callback =
+        (_, domain, event, detail, id) -> happened(domain, event, detail, id);
     try {
-      MethodHandle handle = MethodHandles.lookup().findVirtual(Library.class, method, type);
-      return linker.upcallStub(handle.bindTo(this), shape, Arena.global());
+      MethodHandle handle =
+          MethodHandles.lookup()
+              .findVirtual(LifecycleCallback.class, "call", shape.toMethodType())
+              .bindTo(callback);
+      return linker.upcallStub(handle, shape, Arena.global());
     } catch (ReflectiveOperationException e) {
       throw new IllegalStateException(e);
     }
   }
 
+  /// A function that does nothing.
+  private MemorySegment ignoring(MemoryLayout... arguments) {
+    FunctionDescriptor shape = FunctionDescriptor.ofVoid(arguments);
+    return linker.upcallStub(MethodHandles.empty(shape.toMethodType()), shape, Arena.global());
+  }
+
   /// An exception that left this method would end the JVM.
-  private int lifecycle(
-      MemorySegment connection, MemorySegment domain, int event, int detail, long id) {
+  private int happened(MemorySegment domain, int event, int detail, long id) {
     Lifecycle listener = listeners.get(id);
     if (listener != null) {
       try {
         listener.happened(domain, event, detail);
       } catch (RuntimeException e) {
-        System.getLogger(Library.class.getName())
-            .log(System.Logger.Level.ERROR, "a lifecycle event was lost", e);
+        LOG.log(ERROR, "a lifecycle event was lost", e);
       }
     }
     return 0;
   }
-
-  private void ignored(MemorySegment opaque) {}
-
-  private void wokenUp(int timer, MemorySegment opaque) {}
-
-  private void quiet(MemorySegment user, MemorySegment error) {}
 }
