@@ -14,7 +14,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -24,21 +26,38 @@ class LibvirtHostTest {
   private static final Path HOME = Path.of(System.getProperty("prestage.home"));
   private static final String IMAGE = "guest.raw";
 
+  private static Path daemonFolder = Path.of("");
+  private static Libvirtd libvirtd;
+
   private Path folder = Path.of("");
-  private Libvirtd libvirtd;
 
   // JUnit's temporary folders have long paths, and sockets need short ones.
-  @BeforeEach
-  void startLibvirtd() throws IOException, InterruptedException {
-    folder = Files.createTempDirectory("pslv");
-    libvirtd = Libvirtd.start(folder.resolve("libvirt"));
+  @BeforeAll
+  static void startLibvirtd() throws IOException, InterruptedException {
+    daemonFolder = Files.createTempDirectory("pslv");
+    libvirtd = Libvirtd.start(daemonFolder);
   }
 
-  @AfterEach
-  void removeFolder() throws IOException {
+  @AfterAll
+  static void stopLibvirtd() throws IOException {
     if (libvirtd != null) {
       libvirtd.close();
     }
+    remove(daemonFolder);
+  }
+
+  @BeforeEach
+  void makeFolder() throws IOException {
+    folder = Files.createTempDirectory("pslv");
+  }
+
+  @AfterEach
+  void removeDomainsAndFolder() throws IOException, InterruptedException {
+    libvirtd.forgetDomains();
+    remove(folder);
+  }
+
+  private static void remove(Path folder) throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);
@@ -180,7 +199,8 @@ class LibvirtHostTest {
       byte[] _ = BootDisk.write(image());
       define("web", false);
       host.awaitOk();
-      type(host, "./prestage attach web --program shop --yes");
+      type(host, commands("What is changed").getFirst().replace("name='ci-runner'", "name='shop'"));
+      type(host, "./prestage attach web --yes");
       libvirtd.did("start", "web");
       host.await("the run has begun", () -> runs(host, "web"));
       assertThat(get(host, "/v1/vms/web").path("program").asText()).isEqualTo("shop");
@@ -224,22 +244,11 @@ class LibvirtHostTest {
           "the guest has done its work",
           () -> {
             if (libvirtd.state("web").equals("paused")) {
-              assertThat(type(libvirtd, "resume")).isTrue();
+              libvirtd.resume("web");
             }
             return libvirtd.state("web").equals("shut off");
           });
       checkWritten(disk, folder.resolve("images").resolve("web.prestage-1.qcow2"));
-    }
-  }
-
-  private static boolean type(Libvirtd libvirtd, String what) {
-    try {
-      return libvirtd.virsh(what, "web").code() == 0;
-    } catch (IOException e) {
-      return false;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return false;
     }
   }
 
@@ -335,16 +344,9 @@ class LibvirtHostTest {
   }
 
   /// What the guest wrote, by libvirt's own count.
-  private long writes() {
-    try {
-      Matcher count =
-          Pattern.compile("wr_req ([0-9]+)").matcher(libvirtd.did("domblkstat", "web", "vda"));
-      return count.find() ? Long.parseLong(count.group(1)) : 0;
-    } catch (IOException e) {
-      return 0;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return 0;
-    }
+  private static long writes() {
+    Matcher count =
+        Pattern.compile("wr_req ([0-9]+)").matcher(libvirtd.text("domblkstat", "web", "vda"));
+    return count.find() ? Long.parseLong(count.group(1)) : 0;
   }
 }

@@ -125,13 +125,32 @@ final class Libvirtd implements AutoCloseable {
 
   /// `running`, `shut off` and so on.
   String state(String domain) {
+    return text("domstate", domain);
+  }
+
+  void resume(String domain) {
+    String _ = text("resume", domain);
+  }
+
+  /// What a command printed, whether or not it worked.
+  String text(String... words) {
     try {
-      return did("domstate", domain).strip();
+      return virsh(words).text();
     } catch (IOException e) {
       return "" + e.getMessage();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       return "interrupted";
+    }
+  }
+
+  /// Ends and removes all domains.
+  void forgetDomains() throws IOException, InterruptedException {
+    for (String domain : virsh("list", "--all", "--name").text().split("\n")) {
+      if (!domain.isBlank()) {
+        virsh("destroy", domain.strip());
+        virsh("undefine", domain.strip());
+      }
     }
   }
 
@@ -142,11 +161,7 @@ final class Libvirtd implements AutoCloseable {
       return;
     }
     try {
-      for (String domain : virsh("list", "--name").text().split("\n")) {
-        if (!domain.isBlank()) {
-          virsh("destroy", domain.strip());
-        }
-      }
+      forgetDomains();
       running.destroy();
       if (!running.waitFor(30, TimeUnit.SECONDS)) {
         running.destroyForcibly();

@@ -53,7 +53,7 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   private static final String WITHOUT_DELAY =
       "this libvirt gives QEMU no reconnect delay: a guest that reads while Prestage's data plane is"
-          + " restarted is paused, and 'virsh resume' lets it go on";
+          + " restarted is paused; 'virsh resume' lets it go on, the second time at the latest";
 
   private final Library library;
   private final String uri;
