@@ -1,8 +1,13 @@
 package dev.prestage.acceptance;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.control.vm.Hypervisor;
+import dev.prestage.control.vm.HypervisorException;
+import dev.prestage.control.vm.IoLimits;
+import dev.prestage.control.vm.libvirt.LibvirtHypervisor;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -332,6 +337,37 @@ class LibvirtHostTest {
       host.await("it has written", () -> writes() > 0);
       libvirtd.did("destroy", "web");
       checkWritten(disk, overlay);
+    }
+  }
+
+  /// The levers and counts of the port, on a running guest.
+  @Test
+  void aRunningGuestIsCountedLimitedAndResized() throws Exception {
+    Files.createDirectories(image().getParent());
+    byte[] _ = BootDisk.write(image());
+    define("web", false);
+    libvirtd.did("start", "web");
+    try (Hypervisor hypervisor = LibvirtHypervisor.open(libvirtd.uri())) {
+      while (hypervisor.diskStatistics("web", "vda").writes() == 0) {
+        assertThat(libvirtd.state("web")).isEqualTo("running");
+      }
+      assertThat(hypervisor.diskStatistics("web", "vda").readBytes())
+          .isGreaterThanOrEqualTo(4 << 20);
+      assertThat(hypervisor.memoryStatistics("web").grantedBytes()).isEqualTo(64 << 20);
+      assertThat(hypervisor.memoryStatistics("web").residentBytes()).isPositive();
+
+      hypervisor.limit("web", "vda", new IoLimits(2_000_000, 50));
+      assertThat(libvirtd.did("blkdeviotune", "web", "vda"))
+          .containsPattern("total_bytes_sec: *2000000")
+          .containsPattern("total_iops_sec *: *50");
+      hypervisor.limit("web", "vda", IoLimits.NONE);
+      assertThat(libvirtd.did("blkdeviotune", "web", "vda")).containsPattern("total_bytes_sec: *0");
+
+      // This guest has no balloon driver, so what it has stays.
+      hypervisor.resizeMemory("web", 48 << 20);
+      assertThatThrownBy(() -> hypervisor.resizeMemory("web", 1L << 40))
+          .isInstanceOf(HypervisorException.class)
+          .hasMessageStartingWith("libvirt: ");
     }
   }
 
