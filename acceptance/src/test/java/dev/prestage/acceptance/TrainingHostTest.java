@@ -59,6 +59,14 @@ class TrainingHostTest {
     }
   }
 
+  private static long touches(RunningHost host) {
+    try {
+      return host.get("/v1/history/top?by=program").path("touches").asLong();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   private static String training(RunningHost host) {
     return model(host).path("training").path("state").asText();
   }
@@ -73,6 +81,7 @@ class TrainingHostTest {
       host.post("/v1/vms/vm-1/start", "");
       run(host);
       host.post("/v1/vms/vm-1/stop", "");
+      host.await("history has it", () -> touches(host) >= ROUNDS * 6);
       host.post("/v1/models/web/training", "");
       host.await(
           "the training ends",

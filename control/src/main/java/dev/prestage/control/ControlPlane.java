@@ -21,7 +21,6 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.HybridForecaster;
-import dev.prestage.engine.predict.neural.Corpus;
 import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Program;
@@ -29,6 +28,7 @@ import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
@@ -248,10 +248,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// Trains networks from now on, on request and regularly.
   ///
-  /// @param trainer empty if it is not installed
+  /// @param trainer asked each time; empty while it is not installed
   /// @param window how far back history is read
   /// @param every how often; zero: only on request
-  public void trainWith(Optional<TrainerProcess> trainer, Duration window, Duration every) {
+  public void trainWith(
+      Supplier<Optional<TrainerProcess>> trainer, Duration window, Duration every) {
     trainings = new Trainings(new TrainingHost(), trainer, window, every, clock);
   }
 
@@ -260,6 +261,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (trains == null) {
       throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
     }
+    // So that it is listed with how far it is.
+    models.of(program, ResourceType.FILE_BLOCK);
     return trains.request(program);
   }
 
@@ -277,8 +280,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
-    public Corpus numbered(Trainings.Numbering numbering) throws InterruptedException, Refusal {
-      return onEngine(() -> numbering.with(registry::number));
+    public Map<Spaces.Name, Integer> numbers(Set<Spaces.Name> names)
+        throws InterruptedException, Refusal {
+      return onEngine(
+          () -> names.stream().collect(Collectors.toMap(name -> name, registry::number)));
     }
 
     @Override
@@ -295,8 +300,16 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
-    public Map<Program, Long> requests() throws InterruptedException, Refusal {
-      return onEngine(models::requests);
+    public void trained(Program program) throws InterruptedException, Refusal {
+      onEngine(() -> {
+        models.trained(program);
+        return program;
+      });
+    }
+
+    @Override
+    public Map<Program, Long> newRequests() throws InterruptedException, Refusal {
+      return onEngine(models::newRequests);
     }
 
     private <T> T onEngine(Supplier<T> question) throws InterruptedException, Refusal {

@@ -18,6 +18,7 @@ import java.util.function.Predicate;
 /// The other end of the link, for tests: says what it is told to, and remembers all that it hears.
 final class ControlPlane implements AutoCloseable {
   private static final long PATIENCE_SECONDS = 20;
+  private static final int LAST_HEARD = 5;
 
   private final Link link;
   private final ReentrantLock lock = new ReentrantLock();
@@ -114,7 +115,9 @@ final class ControlPlane implements AutoCloseable {
         }
         if (ended || left <= 0) {
           throw new AssertionError(
-              (ended ? "the link ended" : "nothing came") + "; heard: " + frames);
+              (ended ? "the link ended" : "nothing came")
+                  + "; heard last: "
+                  + frames.subList(Math.max(0, frames.size() - LAST_HEARD), frames.size()));
         }
         left = heard.awaitNanos(left);
       }

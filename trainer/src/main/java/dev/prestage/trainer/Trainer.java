@@ -18,13 +18,16 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
 /// The trainer's process: `CORPUS NETWORK [EPOCHS [HIDDEN [SEED]]]`. It reads a corpus, trains on
-/// all but its newest tenth, keeps the network that foresaw that tenth best, and writes it.
+/// its older four fifths, keeps the network that foresees the tenth behind them best, and writes
+/// it. The newest tenth it leaves to whoever compares networks. It ends when its standard input
+/// does.
 ///
-/// Each epoch is a line on standard output: `epoch 2 of 8: loss 3.214 nats, on the newest 3.301,
-/// 41234 words/s`. What goes wrong is one line on standard error and status 1; the network's file
-/// is then as it was.
+/// Each epoch is a line on standard output: `epoch 2 of 8: loss 3.214 nats, behind it 3.301, 41234
+/// words/s`. What goes wrong is one line on standard error and status 1; the network's file is then
+/// as it was.
 public final class Trainer {
   private static final int USAGE = 2;
   private static final int EPOCHS = 8;
@@ -41,7 +44,7 @@ public final class Trainer {
   /// Fewer requests teach nothing that tables would not know.
   private static final int LEAST_REQUESTS = 2_000;
 
-  /// The newest requests, on which epochs are compared: one in so many.
+  /// A tenth of all requests, on which epochs are compared, and another that is not looked at.
   private static final int HELD_OUT = 10;
 
   private final PrintStream out;
@@ -54,7 +57,19 @@ public final class Trainer {
   ///
   /// @param arguments see the class
   public static void main(String[] arguments) {
+    Thread.ofPlatform().daemon().name("parent").start(Trainer::endWithInput);
     System.exit(run(arguments, System.out, System.err));
+  }
+
+  private static void endWithInput() {
+    try {
+      while (System.in.read() >= 0) {
+        // nobody says anything
+      }
+    } catch (IOException _) {
+      // it is gone
+    }
+    Runtime.getRuntime().halt(1);
   }
 
   static int run(String[] arguments, PrintStream out, PrintStream err) {
@@ -79,6 +94,8 @@ public final class Trainer {
       err.println("trainer: the corpus ends within what it announces");
     } catch (IOException | IllegalArgumentException | IllegalStateException e) {
       err.println("trainer: " + e.getMessage());
+    } catch (RuntimeException | LinkageError e) {
+      err.println("trainer: " + e);
     }
     return 1;
   }
@@ -118,16 +135,15 @@ public final class Trainer {
       throw new IllegalArgumentException(
           corpus.requests() + " requests are too few, it takes " + LEAST_REQUESTS);
     }
-    Vocabulary vocabulary = Words.of(corpus, MOST_RESOURCES, MOST_DISTANCES);
+    List<long[]> older = new ArrayList<>();
+    List<long[]> behind = new ArrayList<>();
+    split(corpus, older, behind);
+    Vocabulary vocabulary = Words.of(older, MOST_RESOURCES, MOST_DISTANCES);
     if (vocabulary.words() < 3) {
       throw new IllegalArgumentException("nothing repeats in these requests");
     }
-    List<int[]> streams = Words.read(corpus, vocabulary);
-    List<int[]> older = new ArrayList<>();
-    List<int[]> newest = new ArrayList<>();
-    split(streams, older, newest);
-    Batches learnt = new Batches(older, TAPES, STEPS);
-    Batches held = new Batches(newest, TAPES, STEPS);
+    Batches learnt = new Batches(Words.read(older, vocabulary), TAPES, STEPS);
+    Batches held = new Batches(Words.read(behind, vocabulary), TAPES, STEPS);
     Network best = null;
     float least = Float.POSITIVE_INFINITY;
     try (Training training = new Training(vocabulary, hidden, seed)) {
@@ -137,8 +153,13 @@ public final class Trainer {
         double seconds = (System.nanoTime() - before) / 1e9;
         float heldLoss = pass(training, held, false);
         out.printf(
-            "epoch %d of %d: loss %.3f nats, on the newest %.3f, %.0f words/s%n",
-            epoch, epochs, loss, heldLoss, learnt.words() / seconds);
+            Locale.ROOT,
+            "epoch %d of %d: loss %.3f nats, behind it %.3f, %.0f words/s%n",
+            epoch,
+            epochs,
+            loss,
+            heldLoss,
+            learnt.words() / seconds);
         if (!Float.isFinite(loss) || !Float.isFinite(heldLoss)) {
           throw new IllegalStateException("the loss became " + loss + ", nothing was written");
         }
@@ -154,18 +175,21 @@ public final class Trainer {
     return best;
   }
 
-  /// The newest tenth of all requests aside, a stream cut in two where it begins.
-  private static void split(List<int[]> streams, List<int[]> older, List<int[]> newest) {
-    long left = streams.stream().mapToLong(stream -> stream.length).sum();
-    long border = left - left / HELD_OUT;
-    for (int[] stream : streams) {
+  /// The older four fifths, and the tenth behind them.
+  private static void split(Corpus corpus, List<long[]> older, List<long[]> behind) {
+    long tenth = corpus.requests() / HELD_OUT;
+    long border = corpus.requests() - 2 * tenth;
+    long end = corpus.requests() - tenth;
+    for (long[] stream : corpus.streams()) {
       int cut = Math.clamp(border, 0, stream.length);
+      int cutBehind = Math.clamp(end, 0, stream.length);
       border -= cut;
+      end -= cutBehind;
       if (cut > 0) {
         older.add(Arrays.copyOf(stream, cut));
       }
-      if (cut < stream.length) {
-        newest.add(Arrays.copyOfRange(stream, cut, stream.length));
+      if (cutBehind > cut) {
+        behind.add(Arrays.copyOfRange(stream, cut, cutBehind));
       }
     }
   }

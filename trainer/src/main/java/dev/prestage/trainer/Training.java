@@ -5,6 +5,7 @@ import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
@@ -32,6 +33,11 @@ final class Training implements AutoCloseable {
 
   private static final float MOST_GRADIENT = 1;
   private static final float SPREAD = 0.1f;
+
+  static {
+    // Without this DJL would ask the network where it runs, and tell.
+    System.setProperty("ai.djl.offline", "true");
+  }
 
   private final Vocabulary vocabulary;
   private final int hidden;
@@ -132,9 +138,10 @@ final class Training implements AutoCloseable {
     return Loss.sigmoidBinaryCrossEntropyLoss().evaluate(new NDList(come), new NDList(logits));
   }
 
-  /// The logits of both layers behind each word of the input; the memory goes on.
+  /// The logits of both layers behind each word of the input; the memory goes on. What a step makes
+  /// must belong to the input's manager, or it would never be given back.
   private NDList run(NDArray input, int words) {
-    NDArray embedded = embedding.get(input);
+    NDArray embedded = embedding.get(input.getManager(), new NDIndex("{}", input));
     memory.attach(input.getManager());
     NDList out = gru.forward(store, new NDList(embedded, memory), true);
     memory = out.get(1).stopGradient().duplicate();

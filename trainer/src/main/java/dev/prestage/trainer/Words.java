@@ -1,6 +1,5 @@
 package dev.prestage.trainer;
 
-import dev.prestage.engine.predict.neural.Corpus;
 import dev.prestage.engine.predict.neural.Vocabulary;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -19,9 +18,9 @@ final class Words {
   ///
   /// @param mostResources at the most
   /// @param mostDistances at the most
-  static Vocabulary of(Corpus corpus, int mostResources, int mostDistances) {
+  static Vocabulary of(List<long[]> streams, int mostResources, int mostDistances) {
     Map<Long, Integer> resources = new HashMap<>();
-    for (long[] stream : corpus.streams()) {
+    for (long[] stream : streams) {
       for (long resource : stream) {
         resources.merge(resource, 1, Integer::sum);
       }
@@ -29,7 +28,7 @@ final class Words {
     long[] own = mostFrequent(resources, mostResources);
     Vocabulary known = new Vocabulary(own, new long[0]);
     Map<Long, Integer> distances = new HashMap<>();
-    for (long[] stream : corpus.streams()) {
+    for (long[] stream : streams) {
       for (int i = 1; i < stream.length; i++) {
         if (known.word(stream[i], -1) == Vocabulary.OTHER) {
           distances.merge(stream[i] - stream[i - 1], 1, Integer::sum);
@@ -53,8 +52,8 @@ final class Words {
   }
 
   /// Each stream as words.
-  static List<int[]> read(Corpus corpus, Vocabulary vocabulary) {
-    return corpus.streams().stream().map(stream -> read(stream, vocabulary)).toList();
+  static List<int[]> read(List<long[]> streams, Vocabulary vocabulary) {
+    return streams.stream().map(stream -> read(stream, vocabulary)).toList();
   }
 
   private static int[] read(long[] stream, Vocabulary vocabulary) {

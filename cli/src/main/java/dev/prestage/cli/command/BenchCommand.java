@@ -146,7 +146,7 @@ public final class BenchCommand {
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {
     TrainerProcess trainer =
-        TrainerProcess.installed(DemoCommand.home(), DemoCommand.home().resolve("build/trainer"))
+        TrainerProcess.installed(SelfCommand.home(), SelfCommand.home().resolve("build/trainer"))
             .orElseThrow(() ->
                 new FileSystemException(
                     "the trainer", null, "is not installed; tools/trainer builds it"));

@@ -103,12 +103,7 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   static Path folder() {
-    return home().resolve("build/demo");
-  }
-
-  /// Where Prestage is installed.
-  static Path home() {
-    return Path.of(System.getProperty("prestage.home", "."));
+    return SelfCommand.home().resolve("build/demo");
   }
 
   // From JDK 25 on the default console is null again where nobody sits before it.

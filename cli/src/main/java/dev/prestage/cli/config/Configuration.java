@@ -201,7 +201,7 @@ public record Configuration(
     Section predict = root.section("predict");
     boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
     ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
-    Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Quantities::duration);
+    Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Configuration::pause);
     Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
     Thresholds thresholds = thresholds(predict);
     predict.close();
@@ -339,6 +339,15 @@ public record Configuration(
     }
     stage.close();
     return limits;
+  }
+
+  /// Zero, or at least a minute.
+  private static Duration pause(String text) {
+    Duration pause = Quantities.duration(text);
+    if (pause.isPositive() && pause.compareTo(Duration.ofMinutes(1)) < 0) {
+      throw new IllegalArgumentException("'" + text + "' is shorter than a minute; 0s means never");
+    }
+    return pause;
   }
 
   private static Path path(Path folder, String text) {

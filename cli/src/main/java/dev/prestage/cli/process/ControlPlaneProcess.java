@@ -71,9 +71,9 @@ public final class ControlPlaneProcess {
             clock,
             history == null ? new NoHistory() : new Kept(history, keeper),
             notices);
-    Path home = Path.of(System.getProperty("prestage.home", "."));
+    Path trainer = configuration.state().resolve("trainer");
     plane.trainWith(
-        TrainerProcess.installed(home, configuration.state().resolve("trainer")),
+        () -> TrainerProcess.installed(SelfCommand.home(), trainer),
         configuration.historyKeep(),
         configuration.trainEvery());
     plane.nameOrigins(

@@ -17,7 +17,15 @@ public final class SelfCommand {
   /// sets it.
   private static final String CACHE = "prestage.cache";
 
+  /// The system property that names the folder of this installation.
+  private static final String HOME = "prestage.home";
+
   private SelfCommand() {}
+
+  /// Where Prestage is installed.
+  public static Path home() {
+    return Path.of(System.getProperty(HOME, ".")).toAbsolutePath();
+  }
 
   /// Without arguments.
   public static List<String> line() {
@@ -39,6 +47,7 @@ public final class SelfCommand {
       command.add("-Xlog:cds*=off");
       command.add("-D" + CACHE + "=" + cache);
     }
+    command.add("-D" + HOME + "=" + home());
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
     command.add(mainClass);

@@ -291,7 +291,7 @@ public sealed interface Reply {
 
     private static final Set<String> UNDER_WAY = Set.of(QUEUED, READING, TRAINING);
 
-    /// Whether it has not ended yet.
+    /// Whether it is over, in one way or another.
     public boolean hasEnded() {
       return !UNDER_WAY.contains(state);
     }

@@ -167,15 +167,23 @@ public final class ModelStore implements Models, AutoCloseable {
     return new Reply.Models(views);
   }
 
-  /// How many requests each program made to its disks, as far as is known.
-  public Map<Program, Long> requests() {
+  /// How many requests each program made to its disks since its network was trained.
+  public Map<Program, Long> newRequests() {
     Map<Program, Long> requests = new HashMap<>();
     learners.forEach((learnt, learner) -> {
       if (learnt.equals(Learnt.blocks(learnt.program()))) {
-        requests.put(learnt.program(), learner.requests());
+        requests.put(learnt.program(), learner.newRequests());
       }
     });
     return requests;
+  }
+
+  /// A training of a program's network has ended, whatever came of it.
+  public void trained(Program program) {
+    Learnt learnt = Learnt.blocks(program);
+    HybridForecaster learner = learner(learnt);
+    learner.trained();
+    write(learnt, learner);
   }
 
   /// The network that serves a program's disks, or null.

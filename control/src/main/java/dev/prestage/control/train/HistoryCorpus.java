@@ -2,49 +2,37 @@ package dev.prestage.control.train;
 
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
-import dev.prestage.engine.predict.neural.Corpus;
-import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.Spaces;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Iterator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToIntFunction;
+import java.util.stream.LongStream;
 
-/// What a program asked for, from history: for each run, VM and space the units at which its
-/// requests began, as a forecaster sees them. Units that follow each other and were asked for at
-/// the same time are one request, and repeats are one.
+/// What a program asked for in a part of its history: the units at which its requests began, as a
+/// forecaster sees them, apart for each run, VM and space. Units that follow each other and were
+/// asked for at the same time are one request, and repeats are one.
 ///
-/// Of more than a bounded number of requests the oldest streams are forgotten.
+/// A ring: of more than a bounded number of requests the newest are kept.
 final class HistoryCorpus implements AccessHistory.Visitor {
   private final String tenant;
-  private final int most;
-  private final Map<Key, Stream> streams = new LinkedHashMap<>();
+  private final Map<Key, Stream> streams = new HashMap<>();
+  private final List<Spaces.Name> spaces = new ArrayList<>();
+  private final long[] unit;
+  private final int[] stream;
   private long requests;
 
   private record Key(long run, String vm, Spaces.Name space) {}
 
   private static final class Stream {
-    private long[] first = new long[16];
-    private int size;
-    private long lastNanos;
-    private long lastUnit = -1;
+    final int number;
+    long lastNanos;
+    long lastUnit = -1;
+    long lastFirst = -1;
 
-    /// @return whether a request began
-    boolean touch(long unit, long nanos) {
-      boolean goesOn = unit == lastUnit + 1 && nanos == lastNanos;
-      lastUnit = unit;
-      lastNanos = nanos;
-      if (goesOn || (size > 0 && first[size - 1] == unit)) {
-        return false;
-      }
-      if (size == first.length) {
-        first = Arrays.copyOf(first, 2 * size);
-      }
-      first[size++] = unit;
-      return true;
+    Stream(int number) {
+      this.number = number;
     }
   }
 
@@ -52,46 +40,71 @@ final class HistoryCorpus implements AccessHistory.Visitor {
   /// @param most requests that are kept
   HistoryCorpus(String tenant, int most) {
     this.tenant = tenant;
-    this.most = most;
+    this.unit = new long[most];
+    this.stream = new int[most];
   }
 
   @Override
   public boolean visit(AccessHistory.Row row) {
-    if (row.cause() == Cause.DEMAND && row.tenant().equals(tenant)) {
-      Key key =
-          new Key(row.run(), row.vm(), new Spaces.Name(row.tenant(), row.type(), row.space()));
-      Stream stream = streams.computeIfAbsent(key, _ -> new Stream());
-      if (stream.touch(row.resource(), row.timeNanos())) {
-        requests++;
-        forgetOldest(key);
-      }
+    if (row.cause() != Cause.DEMAND || !row.tenant().equals(tenant)) {
+      return true;
     }
-    return !Thread.currentThread().isInterrupted();
+    Spaces.Name space = new Spaces.Name(row.tenant(), row.type(), row.space());
+    Stream touched = streams.computeIfAbsent(new Key(row.run(), row.vm(), space), _ -> open(space));
+    boolean goesOn = row.resource() == touched.lastUnit + 1 && row.timeNanos() == touched.lastNanos;
+    touched.lastUnit = row.resource();
+    touched.lastNanos = row.timeNanos();
+    if (!goesOn && row.resource() != touched.lastFirst) {
+      touched.lastFirst = row.resource();
+      int slot = (int) (requests++ % unit.length);
+      unit[slot] = row.resource();
+      stream[slot] = touched.number;
+    }
+    return true;
   }
 
-  private void forgetOldest(Key current) {
-    Iterator<Map.Entry<Key, Stream>> oldestFirst = streams.entrySet().iterator();
-    while (requests > most) {
-      Map.Entry<Key, Stream> oldest = oldestFirst.next();
-      if (oldest.getKey().equals(current)) {
-        return;
-      }
-      requests -= oldest.getValue().size;
-      oldestFirst.remove();
+  private Stream open(Spaces.Name space) {
+    spaces.add(space);
+    return new Stream(spaces.size() - 1);
+  }
+
+  /// How many requests are kept.
+  int size() {
+    return (int) Math.min(requests, unit.length);
+  }
+
+  /// One stream of requests: the units at which they began.
+  static final class Part {
+    private final Spaces.Name space;
+    private final long[] units;
+    private int filled;
+
+    private Part(Spaces.Name space, int size) {
+      this.space = space;
+      this.units = new long[size];
+    }
+
+    Spaces.Name space() {
+      return space;
+    }
+
+    LongStream units() {
+      return LongStream.of(units);
     }
   }
 
-  /// All of it, with this host's numbers of spaces.
-  Corpus corpus(ToIntFunction<Spaces.Name> numbers) {
-    List<long[]> read = new ArrayList<>();
-    streams.forEach((key, stream) -> {
-      int space = numbers.applyAsInt(key.space());
-      long[] resources = new long[stream.size];
-      for (int i = 0; i < stream.size; i++) {
-        resources[i] = Resource.of(space, stream.first[i]);
-      }
-      read.add(resources);
-    });
-    return new Corpus(read);
+  /// All streams, in the order of their oldest requests.
+  List<Part> parts() {
+    int[] sizes = new int[spaces.size()];
+    for (int i = 0; i < size(); i++) {
+      sizes[stream[i]]++;
+    }
+    Map<Integer, Part> parts = new LinkedHashMap<>();
+    for (long i = requests - size(); i < requests; i++) {
+      int slot = (int) (i % unit.length);
+      Part part = parts.computeIfAbsent(stream[slot], n -> new Part(spaces.get(n), sizes[n]));
+      part.units[part.filled++] = unit[slot];
+    }
+    return List.copyOf(parts.values());
   }
 }

@@ -10,22 +10,31 @@ import java.io.DataInput;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
-/// The trainer as a child of this process: at the lowest priority, on one thread, with bounded
-/// memory. It is an optional part of the installation.
+/// The trainer as a child of this process: at the lowest priority and on one thread. It takes some
+/// 450 MB while it works, and ends with this process. It is an optional part of the installation.
 ///
 /// @param folder with the trainer's jar, `trainer.jar`, and what it needs in `lib`
 /// @param work where it keeps its files while it works, and PyTorch's libraries
 public record TrainerProcess(Path folder, Path work) {
   private static final String MAIN = "dev.prestage.trainer.Trainer";
   private static final String OWN_LINE = "trainer: ";
+  private static final String LEFTOVER = "training-";
+
+  /// Six epochs of 400,000 requests at a quarter of the usual speed.
+  private static final Duration LONGEST = Duration.ofMinutes(30);
+
   private static final String MOST_MEMORY = "-Xmx1g";
 
   /// The trainer of an installation.
@@ -49,9 +58,11 @@ public record TrainerProcess(Path folder, Path work) {
   public Network train(Corpus corpus, int epochs, Consumer<String> progress)
       throws IOException, InterruptedException {
     Files.createDirectories(work);
-    Path input = work.resolve("corpus");
-    Path output = work.resolve("network");
+    sweep();
+    Path folder = Files.createTempDirectory(work, LEFTOVER);
     try {
+      Path input = folder.resolve("corpus");
+      Path output = folder.resolve("network");
       try (var bytes =
           new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(input)))) {
         corpus.write(bytes);
@@ -61,30 +72,48 @@ public record TrainerProcess(Path folder, Path work) {
         return NetworkFile.read(bytes, DataInput::readLong);
       }
     } finally {
-      Files.deleteIfExists(input);
-      Files.deleteIfExists(output);
+      remove(folder);
     }
+  }
+
+  /// What a killed process left.
+  private void sweep() throws IOException {
+    try (DirectoryStream<Path> left = Files.newDirectoryStream(work, LEFTOVER + "*")) {
+      for (Path folder : left) {
+        remove(folder);
+      }
+    }
+  }
+
+  private static void remove(Path folder) throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+      for (Path file : files) {
+        Files.deleteIfExists(file);
+      }
+    }
+    Files.deleteIfExists(folder);
   }
 
   private void run(Path input, Path output, int epochs, Consumer<String> progress)
       throws IOException, InterruptedException {
-    Path errors = work.resolve("errors");
+    Path errors = input.resolveSibling("errors");
     ProcessBuilder builder = new ProcessBuilder(command(input, output, epochs));
     builder.environment().put("OMP_NUM_THREADS", "1");
     builder.environment().put("DJL_CACHE_DIR", work.resolve("pytorch").toString());
     builder.redirectError(errors.toFile());
+    // Its standard input stays open while this process lives, and it ends with that.
     Process process = builder.start();
     try {
-      process.getOutputStream().close();
       Thread reader = Thread.ofVirtual().start(() -> tell(process, progress));
-      int status = process.waitFor();
+      if (!process.waitFor(LONGEST.toSeconds(), TimeUnit.SECONDS)) {
+        throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
+      }
       reader.join();
-      if (status != 0) {
-        throw new IOException(reason(errors, status));
+      if (process.exitValue() != 0) {
+        throw new IOException(reason(errors, process.exitValue()));
       }
     } finally {
       process.destroyForcibly();
-      Files.deleteIfExists(errors);
     }
   }
 
@@ -115,18 +144,19 @@ public record TrainerProcess(Path folder, Path work) {
   private static void tell(Process process, Consumer<String> progress) {
     try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
       lines.lines().forEach(progress);
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       progress.accept("its output ended: " + e.getMessage());
     }
   }
 
-  /// The trainer's last line of its own, or what is known otherwise.
+  /// The trainer's last line of its own, or else its last line.
   private static String reason(Path errors, int status) throws IOException {
-    List<String> lines = Files.readAllLines(errors, StandardCharsets.UTF_8);
-    return lines.stream()
-        .filter(line -> line.startsWith(OWN_LINE))
-        .map(line -> line.substring(OWN_LINE.length()))
-        .reduce((_, last) -> last)
-        .orElse("the trainer ended with status " + status);
+    String said = new String(Files.readAllBytes(errors), StandardCharsets.UTF_8).strip();
+    String last = said.substring(Math.max(0, said.lastIndexOf(OWN_LINE)));
+    if (last.startsWith(OWN_LINE)) {
+      return last.lines().findFirst().orElseThrow().substring(OWN_LINE.length());
+    }
+    String line = said.substring(said.lastIndexOf('\n') + 1);
+    return "the trainer ended with status " + status + (line.isEmpty() ? "" : ": " + line);
   }
 }

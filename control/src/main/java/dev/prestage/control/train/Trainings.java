@@ -9,6 +9,7 @@ import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.neural.Corpus;
 import dev.prestage.engine.predict.neural.Network;
 import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.time.Clock;
@@ -19,17 +20,20 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.function.ToIntFunction;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// Trains networks from what history holds, one at a time, on request and regularly. A new network
 /// takes the place of a serving one only if it foresees the newest tenth of the requests better,
-/// which neither was trained on; then it is on trial among the other experts.
+/// which it was not trained on; then it is on trial among the other experts.
 public final class Trainings implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Trainings.class.getName());
 
@@ -38,19 +42,30 @@ public final class Trainings implements AutoCloseable {
 
   private static final int MOST_REQUESTS = 400_000;
 
+  /// History is read in parts, the newest first: each twice as long as the one before, so that no
+  /// question takes long and no more is read than is needed.
+  private static final Duration FIRST_PART = Duration.ofHours(1);
+
   /// So many new requests make it worth training again.
   private static final long WORTHWHILE_REQUESTS = 20_000;
+
+  /// A host that is started every day looks for what is new soon after its start.
+  private static final Duration FIRST_LOOK = Duration.ofMinutes(10);
+
+  /// Bits a request by which a network must be better than the serving one: less is chance.
+  private static final double LEAST_LEAD = 0.01;
+
+  private static final Duration PATIENCE_AT_END = Duration.ofSeconds(5);
 
   private static final int NEWEST = 10;
   private static final double LEAST_PROBABILITY = 1e-4;
   private static final double LN2 = Math.log(2);
 
   private final Host host;
-  private final Optional<TrainerProcess> trainer;
+  private final Supplier<Optional<TrainerProcess>> trainer;
   private final Duration window;
   private final Clock clock;
   private final Map<Program.Key, Reply.Training> states = new ConcurrentHashMap<>();
-  private final Map<Program.Key, Long> trainedAt = new ConcurrentHashMap<>();
   private final ScheduledExecutorService thread =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().name("training").daemon().factory());
@@ -60,8 +75,8 @@ public final class Trainings implements AutoCloseable {
     /// Hands rows of history to a visitor, oldest first.
     void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) throws Refusal;
 
-    /// What the engine thread makes of the names of spaces.
-    Corpus numbered(Numbering numbering) throws InterruptedException, Refusal;
+    /// This host's numbers of spaces.
+    Map<Spaces.Name, Integer> numbers(Set<Spaces.Name> names) throws InterruptedException, Refusal;
 
     /// The network that serves a program.
     Optional<Network> serving(Program program) throws InterruptedException, Refusal;
@@ -69,35 +84,36 @@ public final class Trainings implements AutoCloseable {
     /// Has a network serve a program, on trial.
     void serve(Program program, Network network) throws InterruptedException, Refusal;
 
-    /// All programs that anything was learnt about, and how many requests each made.
-    Map<Program, Long> requests() throws InterruptedException, Refusal;
+    /// A training has ended, whatever came of it.
+    void trained(Program program) throws InterruptedException, Refusal;
+
+    /// All programs that anything was learnt about, and how many requests each made since its last
+    /// training.
+    Map<Program, Long> newRequests() throws InterruptedException, Refusal;
   }
 
-  /// Makes a corpus, given the numbers of spaces.
-  @FunctionalInterface
-  public interface Numbering {
-    Corpus with(ToIntFunction<Spaces.Name> numbers);
-  }
-
-  /// @param trainer empty if it is not installed
+  /// @param trainer asked each time; empty while it is not installed
   /// @param window how far back history is read
   /// @param every how often programs with enough that is new are trained; zero: only on request
   public Trainings(
-      Host host, Optional<TrainerProcess> trainer, Duration window, Duration every, Clock clock) {
+      Host host,
+      Supplier<Optional<TrainerProcess>> trainer,
+      Duration window,
+      Duration every,
+      Clock clock) {
     this.host = host;
     this.trainer = trainer;
     this.window = window;
     this.clock = clock;
-    if (trainer.isPresent() && every.isPositive()) {
+    if (every.isPositive()) {
+      long millis = every.toMillis();
       var _ =
           thread.scheduleWithFixedDelay(
-              this::trainWhatIsNew, every.toMillis(), every.toMillis(), TimeUnit.MILLISECONDS);
+              this::trainWhatIsNew,
+              Math.min(millis, FIRST_LOOK.toMillis()),
+              millis,
+              TimeUnit.MILLISECONDS);
     }
-  }
-
-  /// Whether networks can be trained here.
-  public boolean isInstalled() {
-    return trainer.isPresent();
   }
 
   /// How far the training of a program is, or null if none was asked for.
@@ -109,7 +125,7 @@ public final class Trainings implements AutoCloseable {
   ///
   /// @throws Refusal if the trainer is not installed
   public Reply.Training request(Program program) throws Refusal {
-    if (trainer.isEmpty()) {
+    if (trainer.get().isEmpty()) {
       throw new Refusal(
           Refusal.Reason.UNAVAILABLE, "the trainer is not installed; tools/trainer builds it");
     }
@@ -129,13 +145,13 @@ public final class Trainings implements AutoCloseable {
   }
 
   private void trainWhatIsNew() {
+    if (trainer.get().isEmpty()) {
+      return;
+    }
     try {
-      for (Map.Entry<Program, Long> entry : host.requests().entrySet()) {
-        Program program = entry.getKey();
-        long before = trainedAt.getOrDefault(program.key(), 0L);
-        if (entry.getValue() - before >= WORTHWHILE_REQUESTS) {
-          trainedAt.put(program.key(), entry.getValue());
-          train(program);
+      for (Map.Entry<Program, Long> entry : host.newRequests().entrySet()) {
+        if (entry.getValue() >= WORTHWHILE_REQUESTS) {
+          train(entry.getKey());
         }
       }
     } catch (InterruptedException e) {
@@ -152,9 +168,11 @@ public final class Trainings implements AutoCloseable {
       said(program, Reply.Training.TRAINING, "on " + corpus.requests() + " requests");
       Network fresh =
           trainer
+              .get()
               .orElseThrow()
               .train(corpus, EPOCHS, line -> said(program, Reply.Training.TRAINING, line));
       compare(program, corpus, fresh);
+      host.trained(program);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       said(program, Reply.Training.FAILED, "it was ended");
@@ -165,13 +183,34 @@ public final class Trainings implements AutoCloseable {
   }
 
   private Corpus corpus(Program program) throws Refusal, InterruptedException {
-    HistoryCorpus read = new HistoryCorpus(program.tenant(), MOST_REQUESTS);
+    List<HistoryCorpus.Part> parts = new ArrayList<>();
+    long end = Long.MAX_VALUE;
     long now = clock.nanos();
-    host.scan(
-        new AccessHistory.Selection(
-            program.name(), null, ResourceType.FILE_BLOCK, now - window.toNanos(), Long.MAX_VALUE),
-        read);
-    return host.numbered(read::corpus);
+    int left = MOST_REQUESTS;
+    Duration back = FIRST_PART;
+    while (left > 0 && end > now - window.toNanos()) {
+      long begin = now - Math.min(back.toNanos(), window.toNanos());
+      HistoryCorpus read = new HistoryCorpus(program.tenant(), left);
+      host.scan(
+          new AccessHistory.Selection(program.name(), null, ResourceType.FILE_BLOCK, begin, end),
+          read);
+      parts.addAll(0, read.parts());
+      left -= read.size();
+      end = begin;
+      back = back.multipliedBy(2);
+    }
+    return numbered(parts);
+  }
+
+  private Corpus numbered(List<HistoryCorpus.Part> parts) throws Refusal, InterruptedException {
+    Map<Spaces.Name, Integer> numbers =
+        host.numbers(parts.stream().map(HistoryCorpus.Part::space).collect(Collectors.toSet()));
+    List<long[]> streams = new ArrayList<>();
+    for (HistoryCorpus.Part part : parts) {
+      int space = Objects.requireNonNull(numbers.get(part.space()));
+      streams.add(part.units().map(unit -> Resource.of(space, unit)).toArray());
+    }
+    return new Corpus(streams);
   }
 
   private void compare(Program program, Corpus corpus, Network fresh)
@@ -181,7 +220,7 @@ public final class Trainings implements AutoCloseable {
     Optional<Network> champion = host.serving(program);
     double serving = champion.map(one -> bits(one, newest)).orElse(Double.POSITIVE_INFINITY);
     String newer = bits(challenger) + " a request on the newest tenth";
-    if (challenger >= serving) {
+    if (challenger > serving - LEAST_LEAD) {
       said(program, Reply.Training.REJECTED, newer + "; the serving network has " + bits(serving));
       return;
     }
@@ -197,7 +236,7 @@ public final class Trainings implements AutoCloseable {
     return String.format(Locale.ROOT, "%.2f bits", bits);
   }
 
-  /// The newest tenth of all requests, which the trainer trains on neither.
+  /// The newest tenth of all requests, which the trainer does not look at.
   private static List<long[]> newest(Corpus corpus) {
     long left = corpus.requests() / NEWEST;
     List<long[]> newest = new ArrayList<>();
@@ -210,7 +249,7 @@ public final class Trainings implements AutoCloseable {
   }
 
   /// Bits a request that a network takes for streams.
-  static double bits(Network network, List<long[]> streams) {
+  private static double bits(Network network, List<long[]> streams) {
     double bits = 0;
     long judged = 0;
     for (long[] stream : streams) {
@@ -230,5 +269,12 @@ public final class Trainings implements AutoCloseable {
   @Override
   public void close() {
     thread.shutdownNow();
+    try {
+      if (!thread.awaitTermination(PATIENCE_AT_END.toMillis(), TimeUnit.MILLISECONDS)) {
+        LOG.log(WARNING, "a training did not end within {0} s", PATIENCE_AT_END.toSeconds());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

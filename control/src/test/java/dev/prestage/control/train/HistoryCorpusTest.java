@@ -5,9 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
-import dev.prestage.engine.predict.neural.Corpus;
-import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class HistoryCorpusTest {
@@ -30,10 +29,6 @@ class HistoryCorpusTest {
         run);
   }
 
-  private static Corpus numbered(HistoryCorpus read) {
-    return read.corpus(name -> name.name().equals("root") ? 1 : 2);
-  }
-
   @Test
   void requestsOfARunAreOneStreamForEachSpace() {
     HistoryCorpus read = new HistoryCorpus("default", 1_000);
@@ -46,23 +41,25 @@ class HistoryCorpusTest {
     }
     read.visit(row("default", "vm1", "data", 9, 1));
     read.visit(row("default", "vm1", "root", 8, 2));
-    Corpus corpus = numbered(read);
-    assertThat(corpus.streams()).hasSize(3);
-    assertThat(corpus.streams().get(0))
-        .containsExactly(Resource.of(1, 5), Resource.of(1, 20), Resource.of(1, 5));
-    assertThat(corpus.streams().get(1)).containsExactly(Resource.of(2, 9));
-    assertThat(corpus.streams().get(2)).containsExactly(Resource.of(1, 8));
+    List<HistoryCorpus.Part> parts = read.parts();
+    assertThat(parts).hasSize(3);
+    assertThat(parts.get(0).units().toArray()).containsExactly(5, 20, 5);
+    assertThat(parts.get(1).units().toArray()).containsExactly(9);
+    assertThat(parts.get(1).space().name()).isEqualTo("data");
+    assertThat(parts.get(2).units().toArray()).containsExactly(8);
   }
 
   @Test
-  void oldestStreamsAreForgotten() {
+  void newestRequestsAreKept() {
     HistoryCorpus read = new HistoryCorpus("default", 10);
-    for (int run = 1; run <= 5; run++) {
-      for (int i = 0; i < 4; i++) {
-        now++;
-        read.visit(row("default", "vm1", "root", 10 * i, run));
-      }
+    for (int i = 0; i < 40; i++) {
+      now++;
+      read.visit(row("default", "vm1", "root", 10 * i, 1 + i / 33));
     }
-    assertThat(numbered(read).requests()).isEqualTo(8);
+    assertThat(read.size()).isEqualTo(10);
+    assertThat(read.parts()).hasSize(2);
+    assertThat(read.parts().get(0).units().toArray()).containsExactly(300, 310, 320);
+    assertThat(read.parts().get(1).units().toArray())
+        .containsExactly(330, 340, 350, 360, 370, 380, 390);
   }
 }

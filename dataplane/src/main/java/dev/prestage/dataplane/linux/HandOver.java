@@ -172,7 +172,7 @@ public final class HandOver implements AutoCloseable {
     /// What came at once.
     ///
     /// @param bytes what was said, 0 at the end, negative if nothing was
-    /// @param faults the first descriptor that came with it, or null; others are closed
+    /// @param faults the first userfaultfd that came with it, or null; other descriptors are closed
     public record Message(int bytes, @Nullable PageFaults faults) {}
 
     /// Receives what there is, without waiting.
@@ -208,7 +208,7 @@ public final class HandOver implements AutoCloseable {
             descriptors && d + Integer.BYTES <= at + length;
             d += Integer.BYTES) {
           int descriptor = control.get(ValueLayout.JAVA_INT, d);
-          if (first == null) {
+          if (first == null && isOfPageFaults(descriptor)) {
             first = PageFaults.of(descriptor);
           } else {
             Native.close(descriptor);
@@ -217,6 +217,28 @@ public final class HandOver implements AutoCloseable {
         at += (length + Long.BYTES - 1) / Long.BYTES * Long.BYTES;
       }
       return first;
+    }
+
+    /// Some hand over a memory's file as well.
+    private static boolean isOfPageFaults(int descriptor) {
+      try {
+        Path target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor));
+        return target.toString().equals("anon_inode:[userfaultfd]");
+      } catch (IOException _) {
+        return false;
+      }
+    }
+
+    /// Looks whether the peer has ended; what else it says is passed over.
+    ///
+    /// @param scratch for what is passed over
+    /// @return 0 at the end, negative if nothing was said
+    public int receiveNothing(MemorySegment scratch) {
+      Message message = receive(scratch);
+      if (message.faults() != null) {
+        message.faults().close();
+      }
+      return message.bytes();
     }
 
     @Override

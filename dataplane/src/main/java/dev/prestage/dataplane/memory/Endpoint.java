@@ -28,6 +28,8 @@ final class Endpoint implements AutoCloseable {
   /// What connects says what it wants at once.
   private static final long PATIENCE_NANOS = Duration.ofSeconds(5).toNanos();
 
+  private static final Duration PATIENCE_AT_END = Duration.ofSeconds(5);
+
   private final String name;
   private final String tenant;
   private final String source;
@@ -159,15 +161,20 @@ final class Endpoint implements AutoCloseable {
             welcome(peer);
           }
         }
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
         LOG.log(Level.ERROR, "serving memory failed", e);
         trouble("serving its memory failed: " + e + "; see the log");
       }
     }
   }
 
+  /// Under which its troubles are told: one VM's are not to hide another's.
+  String kind() {
+    return "memory:" + name;
+  }
+
   private void trouble(String what) {
-    host.trouble().report("memory", "VM " + name + ": " + what);
+    host.trouble().report(kind(), "VM " + name + ": " + what);
   }
 
   private void welcome(HandOver.Peer peer) {
@@ -189,13 +196,20 @@ final class Endpoint implements AutoCloseable {
       return;
     }
     try (PageServer serving = accepted) {
-      served.write(serving.pid());
-      server = serving;
-      staging.began(this);
-      LOG.log(Level.INFO, "VM {0}: serving process {1}", name, Long.toString(serving.pid()));
-      serving.run();
+      try {
+        served.write(serving.pid());
+        server = serving;
+        if (closed) {
+          return; // the one who closed this saw no server
+        }
+        staging.began(this);
+        LOG.log(Level.INFO, "VM {0}: serving process {1}", name, Long.toString(serving.pid()));
+        serving.run();
+      } finally {
+        // Before it is closed: nobody is to read with what it has opened.
+        server = null;
+      }
     } finally {
-      server = null;
       staging.ended(this);
       if (!closed) {
         served.clear();
@@ -288,9 +302,14 @@ final class Endpoint implements AutoCloseable {
     }
     socket.wake();
     try {
-      thread.join();
+      if (!thread.join(PATIENCE_AT_END)) {
+        // A read of a snapshot hangs. What the thread holds is its own until it comes back.
+        trouble("its service does not end, because a read of its snapshot does not");
+        return;
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+      return;
     }
     snapshot.close();
     socket.close();

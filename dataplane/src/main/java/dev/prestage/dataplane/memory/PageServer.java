@@ -306,7 +306,7 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
 
   private void tell(String what) {
     host.trouble()
-        .report("memory", "VM " + endpoint.name() + ", process " + peer.pid() + ": " + what);
+        .report(endpoint.kind(), "VM " + endpoint.name() + ", process " + peer.pid() + ": " + what);
   }
 
   // ---- reports
@@ -476,10 +476,11 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     }
     HandOver.Found found = socket.await(peer, faults, patience);
     if (found.peerEnded()) {
-      int said = peer.receive(page).bytes();
+      int said = peer.receiveNothing(page);
       over |= said == 0 || (said < 0 && said != PageFaults.AGAIN);
     }
-    if (found.arrived()) {
+    // Who comes as this one ends is for the next to serve.
+    if (found.arrived() && !over) {
       turnAway();
     }
   }
@@ -489,7 +490,7 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
       if (other != null) {
         host.trouble()
             .report(
-                "memory",
+                endpoint.kind(),
                 "process "
                     + other.pid()
                     + " wants the memory of VM "

@@ -422,16 +422,16 @@ final class Staging implements Stager, AutoCloseable {
     List<Live> next = new ArrayList<>();
     lock.lock();
     try {
-      while (queue.isEmpty() && !closed) {
-        work.await();
-      }
-      while (!queue.isEmpty() && next.size() < ADVISED && !closed) {
-        Live live = queue.remove();
-        live.queued = false;
-        if (live.open() != 0) {
-          next.add(live);
-        } else if (queue.isEmpty() && next.isEmpty()) {
+      while (next.isEmpty() && !closed) {
+        while (queue.isEmpty() && !closed) {
           work.await();
+        }
+        while (!queue.isEmpty() && next.size() < ADVISED && !closed) {
+          Live live = queue.remove();
+          live.queued = false;
+          if (live.open() != 0) {
+            next.add(live);
+          }
         }
       }
     } finally {
@@ -451,12 +451,14 @@ final class Staging implements Stager, AutoCloseable {
 
   private void read(Live live, MemorySegment buffer) throws InterruptedException {
     Chunk chunk = new Chunk(live, buffer);
+    Endpoint endpoint = live.endpoint;
     boolean handedOver = false;
+    if (open(chunk) == 0 || endpoint == null) {
+      giveBack(chunk);
+      return;
+    }
+    PageServer server = endpoint.server();
     try {
-      if (open(chunk) == 0 || live.endpoint == null) {
-        return;
-      }
-      PageServer server = live.endpoint.server();
       MemorySegment bytes = buffer.asSlice(0, readable(live));
       source(live).read(bytes, live.first() * Regions.PAGE);
       handedOver = server != null && server.offer(chunk);
@@ -464,11 +466,26 @@ final class Staging implements Stager, AutoCloseable {
         warmed(live);
       }
     } catch (IOException e) {
-      unreadable(live, e);
+      if (server != null && endpoint.server() != server) {
+        again(live); // the VM ended meanwhile, and its snapshot was closed
+      } else {
+        unreadable(live, e);
+      }
     } finally {
       if (!handedOver) {
         giveBack(chunk);
       }
+    }
+  }
+
+  private void again(Live live) {
+    lock.lock();
+    try {
+      if (live.open() != 0) {
+        enqueue(live);
+      }
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -468,7 +468,8 @@ public final class Planner {
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
     Residency residency = openSpace(lease.space());
     pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
-    long arrived = progress.ready() | news.useful() | news.late() | news.redundant();
+    long arrived =
+        progress.ready() | news.useful() | news.late() | news.redundant() | news.unobserved();
     forEach(lease, arrived, index -> residency.resident(index, 1, true));
     forEach(lease, progress.ended(), index -> residency.claimed(index, 1, false));
     forEach(lease, news.unused(), index -> residency.resident(index, 1, false));

@@ -3,6 +3,7 @@ package dev.prestage.engine.predict;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.Arrays;
 
 /// The share of cases that came true, for each of a fixed number of contexts: the first cases move
 /// it far, later ones little, and never less than one in [#MOST].
@@ -25,15 +26,21 @@ final class CountTable {
   CountTable(int cells, Prior prior) {
     share = new float[cells];
     cases = new byte[cells];
-    for (int cell = 0; cell < cells; cell++) {
-      share[cell] = prior.of(cell);
-    }
+    clear(prior);
   }
 
   /// What is believed of a cell before any case.
   @FunctionalInterface
   interface Prior {
     float of(int cell);
+  }
+
+  /// Forgets all cases.
+  void clear(Prior prior) {
+    Arrays.fill(cases, (byte) 0);
+    for (int cell = 0; cell < share.length; cell++) {
+      share[cell] = prior.of(cell);
+    }
   }
 
   float share(int cell) {

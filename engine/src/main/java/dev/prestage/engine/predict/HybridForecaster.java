@@ -151,7 +151,7 @@ public final class HybridForecaster implements Forecaster {
 
   private void read(ModelFile.Section section, ResourceCodec codec) throws IOException {
     int version = section.version();
-    if (section.name().equals(MARKOV) && version <= SECOND) {
+    if (section.name().equals(MARKOV) && (version == FIRST || version == SECOND)) {
       section.read(bytes -> markov.readCounts(bytes, version == SECOND));
     } else if (version == FIRST) {
       switch (section.name()) {
@@ -167,7 +167,7 @@ public final class HybridForecaster implements Forecaster {
 
   /// Takes a network that was trained for this program on trial.
   public void serve(Network network) {
-    markov.neural().serve(network);
+    markov.serve(network);
   }
 
   /// The network that serves, one on trial included, or null.
@@ -180,10 +180,20 @@ public final class HybridForecaster implements Forecaster {
     return markov.requests();
   }
 
+  /// How many of them came since the last training.
+  public long newRequests() {
+    return Math.max(0, markov.requests() - markov.neural().trainedAt());
+  }
+
+  /// A training has ended, whatever came of it.
+  public void trained() {
+    markov.neural().trained(markov.requests());
+  }
+
   /// By how many bits a request the last network made forecasts of the next one better, or NaN
   /// before any was tried.
   public double networkGain() {
-    return markov.neural().verdict();
+    return markov.neural().gain();
   }
 
   /// Tells the host's other programs of what was read. Once, for a model that is taken over.

@@ -76,7 +76,9 @@ final class MarkovModel {
       for (int i = 0; i < units; i++) {
         demanded(first + i, nanos);
       }
-      reader.read(first, next.probability(guess, first), guess.kind());
+      if (reader.isReading()) {
+        reader.read(first, next.probability(guess, first), guess.kind());
+      }
       next.learn(guess, first);
       log.append(stream, first, units);
       now.look(log, stream, 0);
@@ -336,6 +338,12 @@ final class MarkovModel {
 
   long requests() {
     return log.requests();
+  }
+
+  /// Has a network speak from now on.
+  void serve(Network network) {
+    neural.serve(network);
+    mixer.silenceNeural();
   }
 
   /// The expert that serves a trained network.

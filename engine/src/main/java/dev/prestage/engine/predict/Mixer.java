@@ -42,6 +42,15 @@ final class Mixer {
     this.second = weights(secondContexts);
   }
 
+  /// Forgets how far the neural expert was right.
+  void silenceNeural() {
+    for (float[] weights : new float[][] {first, second}) {
+      for (int at = NEURAL; at < weights.length; at += INPUTS) {
+        weights[at] = 0;
+      }
+    }
+  }
+
   private static float[] weights(int contexts) {
     float[] weights = new float[contexts * INPUTS];
     Arrays.fill(weights, FIRST_WEIGHT);

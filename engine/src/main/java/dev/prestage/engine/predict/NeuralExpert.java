@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /// come soon, and has an opinion on those of others. What its figures are worth is counted like any
 /// other evidence.
 ///
-/// It is on trial at first: if what comes next is not foretold better with it than without, it is
-/// retired, and costs nothing until the next network comes.
+/// It is on trial at first, and watched later: if what comes next is not foretold better with it
+/// than without, it is retired, and costs nothing until the next network comes.
 final class NeuralExpert {
   /// No opinion: there is no network, or the unit has no word.
   static final int SILENT = 0;
@@ -55,11 +55,14 @@ final class NeuralExpert {
   private final double[] trust = new double[KINDS];
   private @Nullable Network network;
   private long requests;
-  private long judged;
-  private double gain;
 
-  /// How many requests the network was judged by, and the mean gain in bits of those in its trial.
-  private double verdict = Double.NaN;
+  /// How many requests the network was judged by, and the mean gain in bits of the latest of them.
+  private long judged;
+
+  private double gain = Double.NaN;
+
+  /// How many requests the program had made when it was trained last.
+  private long trainedAt;
 
   private static float prior(int cell) {
     return cell == SILENT
@@ -71,12 +74,22 @@ final class NeuralExpert {
     return table;
   }
 
-  /// Takes a network on trial, in the place of any other.
+  /// Takes a network on trial, in the place of any other, whose evidence says nothing of it.
   void serve(Network fresh) {
     network = fresh;
     judged = 0;
-    gain = 0;
+    gain = Double.NaN;
+    table.clear(NeuralExpert::prior);
     Arrays.fill(trust, FIRST_TRUST);
+  }
+
+  /// A training has ended, whatever came of it.
+  void trained(long atRequests) {
+    trainedAt = atRequests;
+  }
+
+  long trainedAt() {
+    return trainedAt;
   }
 
   void readUnits(LongConsumer reader) {
@@ -89,22 +102,32 @@ final class NeuralExpert {
 
   /// Writes the serving network, if there is one, and what came of its opinions.
   void write(DataOutput out, ResourceCodec codec) throws IOException {
+    out.writeLong(trainedAt);
+    out.writeLong(judged);
+    out.writeFloat((float) gain);
     out.writeBoolean(network != null);
     if (network != null) {
       NetworkFile.write(network, out, codec::write);
-      out.writeLong(judged);
-      out.writeDouble(gain);
+      for (double share : trust) {
+        out.writeFloat((float) share);
+      }
       table.write(out);
     }
   }
 
   void read(DataInput in, ResourceCodec codec) throws IOException {
+    trainedAt = ResourceCodec.checkedCount(in.readLong());
+    long judgedBefore = ResourceCodec.checkedCount(in.readLong());
+    float gained = in.readFloat();
     if (in.readBoolean()) {
       serve(NetworkFile.read(in, codec::read));
-      judged = ResourceCodec.checkedCount(in.readLong());
-      gain = in.readDouble();
+      for (int kind = 0; kind < KINDS; kind++) {
+        trust[kind] = ResourceCodec.checkedShare(in.readFloat());
+      }
       table.read(in);
     }
+    judged = judgedBefore;
+    gain = Float.isNaN(gained) ? gained : ResourceCodec.checkedWeight(gained);
   }
 
   private boolean isOnTrial() {
@@ -117,8 +140,8 @@ final class NeuralExpert {
 
   /// By how many bits a request the last network made forecasts of the next one better, or NaN
   /// before any was tried.
-  double verdict() {
-    return judged > 0 ? gain / judged : verdict;
+  double gain() {
+    return gain;
   }
 
   /// One stream of requests as the network reads it.
@@ -136,6 +159,11 @@ final class NeuralExpert {
         memory = serving.new Memory();
       }
       return memory;
+    }
+
+    /// Whether there is a network.
+    boolean isReading() {
+      return memory() != null;
     }
 
     /// A request came: was it foretold better with the network than without?
@@ -208,7 +236,7 @@ final class NeuralExpert {
       if (word == Vocabulary.OTHER) {
         return SILENT;
       }
-      int bin = (int) (reading.soon(word) / BIN) + BINS / 2;
+      int bin = (int) Math.clamp(reading.soon(word) / BIN, -BINS, BINS) + BINS / 2;
       int lead = now.lead == 0 ? 0 : now.lead < 4 ? 1 : now.lead < 16 ? 2 : 3;
       return 1 + lead * BINS + Math.max(0, Math.min(bin, BINS - 1));
     }
@@ -216,15 +244,14 @@ final class NeuralExpert {
 
   private void judge(double without, double with, int kind) {
     double a = Math.max(LEAST_PROBABILITY, without);
-    double b = Math.max(LEAST_PROBABILITY, with);
+    double b = with > LEAST_PROBABILITY ? with : LEAST_PROBABILITY;
     double share = trust[kind];
     double mixed = (1 - share) * a + share * b;
     trust[kind] = SHARED + (1 - 2 * SHARED) * (share * b / mixed);
-    gain += Math.log(mixed / a) / Math.log(2);
+    double gained = Math.log(mixed / a) / Math.log(2);
     judged++;
-    if (judged == TRIAL_REQUESTS && gain < LEAST_GAIN * judged) {
-      verdict = gain / judged;
-      judged = 0;
+    gain = judged == 1 ? gained : gain + (gained - gain) / Math.min(judged, TRIAL_REQUESTS);
+    if (!isOnTrial() && gain < LEAST_GAIN) {
       network = null;
     }
   }

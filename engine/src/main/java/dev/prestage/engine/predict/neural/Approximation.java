@@ -1,7 +1,7 @@
 package dev.prestage.engine.predict.neural;
 
-/// The functions of a network's gates, to some seven digits and without calls into the mathematics
-/// library, which would take longer than all products of a step.
+/// The functions of a network's gates, to five digits or more and without calls into the
+/// mathematics library, which would take longer than all products of a step.
 final class Approximation {
   private static final float LOG2_E = 1.442695f;
   private static final float MOST = 87;

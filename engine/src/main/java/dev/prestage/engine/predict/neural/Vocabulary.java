@@ -1,5 +1,6 @@
 package dev.prestage.engine.predict.neural;
 
+import dev.prestage.engine.resource.Resource;
 import java.util.Arrays;
 
 /// The words of a network: the resources that a program asks for most often, and for the others the
@@ -80,7 +81,8 @@ public final class Vocabulary {
       return resources[word - 1];
     }
     long resource = before + distances[word - 1 - resources.length];
-    boolean hasItsOwn = Arrays.binarySearch(resources, resource) >= 0;
-    return before < 0 || resource < 0 || hasItsOwn ? -1 : resource;
+    boolean leadsElsewhere =
+        before < 0 || resource < 0 || Resource.space(resource) != Resource.space(before);
+    return leadsElsewhere || Arrays.binarySearch(resources, resource) >= 0 ? -1 : resource;
   }
 }

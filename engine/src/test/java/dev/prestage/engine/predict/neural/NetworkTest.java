@@ -178,17 +178,38 @@ class NetworkTest {
   }
 
   @Test
+  void hostWithOtherNumbersReadsTheSameNetwork() throws IOException {
+    // The other host turns the order of resources round.
+    var bytes = new ByteArrayOutputStream();
+    NetworkFile.write(
+        network, new DataOutputStream(bytes), (resource, to) -> to.writeLong(100 - resource));
+    Network.Memory there = read(bytes.toByteArray()).new Memory();
+    Network.Memory here = network.new Memory();
+    for (long resource : new long[] {10, 3, 11, 90, 10}) {
+      here.read(resource);
+      there.read(100 - resource);
+    }
+    for (long resource : new long[] {3, 10, 11, 90}) {
+      assertThat(there.next(100 - resource)).isCloseTo(here.next(resource), within(1e-6));
+    }
+  }
+
+  @Test
   void fileThatMakesNoNetworkIsRefused() throws IOException {
     byte[] good = bytes(network);
     byte[] manyWords = good.clone();
-    ByteBuffer.wrap(manyWords).putInt(0, Integer.MAX_VALUE);
+    ByteBuffer.wrap(manyWords).putInt(4, Integer.MAX_VALUE);
     byte[] manyCells = good.clone();
-    ByteBuffer.wrap(manyCells).putInt(8, 0);
+    ByteBuffer.wrap(manyCells).putInt(12, 0);
     byte[] twice = good.clone();
-    ByteBuffer.wrap(twice).putLong(12 + 8, 3);
+    ByteBuffer.wrap(twice).putLong(16 + 8, 3);
     byte[] notANumber = good.clone();
     ByteBuffer.wrap(notANumber).putFloat(good.length - 4, Float.NaN);
-    for (byte[] bad : List.of(manyWords, manyCells, twice, notANumber)) {
+    byte[] huge = good.clone();
+    ByteBuffer.wrap(huge).putFloat(good.length - 4, 1e30f);
+    byte[] later = good.clone();
+    ByteBuffer.wrap(later).putInt(0, 2);
+    for (byte[] bad : List.of(manyWords, manyCells, twice, notANumber, huge, later)) {
       assertThatThrownBy(() -> read(bad)).isInstanceOf(IllegalArgumentException.class);
     }
     for (int length = 0; length < good.length; length += 97) {
