@@ -71,10 +71,11 @@ final class GuestWatchTest {
   @Test
   void anAttachedGuestGoesByTheNameOfItsVm() {
     host.define("a", ATTACHED);
+    awaitTold("register vm-a shop d.raw");
     host.start("a");
     host.stop("a");
     host.undefine("a");
-    awaitTold("register vm-a shop d.raw", "start vm-a", "stop vm-a", "remove vm-a");
+    awaitTold("start vm-a", "stop vm-a", "remove vm-a");
     assertThat(host.registered()).isEmpty();
   }
 
