@@ -50,6 +50,7 @@ import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -124,6 +125,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final List<Step> awaitingReport = new ArrayList<>();
   private final CompletableFuture<Reply> stopped = new CompletableFuture<>();
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
+  private final Map<String, Supplier<String>> otherParts = new ConcurrentHashMap<>();
+  private volatile List<Reply.OriginView> origins = List.of();
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
@@ -804,6 +807,20 @@ public final class ControlPlane implements Commands, AutoCloseable {
     otherCounters.add(source);
   }
 
+  /// The state of a part around this plane joins those in health: `ok`, or one line.
+  public void alsoReport(String part, Supplier<String> state) {
+    otherParts.put(part, state);
+  }
+
+  /// What is answered to whoever asks where images lie.
+  public void nameOrigins(List<Reply.OriginView> named) {
+    origins = List.copyOf(named);
+  }
+
+  List<Reply.OriginView> origins() {
+    return origins;
+  }
+
   List<Reply.Counter> otherCounters() {
     return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
   }
@@ -825,6 +842,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     parts.putAll(health.troubles());
     parts.put("data-plane", link.state());
     parts.put("history", history.state());
+    otherParts.forEach((part, state) -> parts.put(part, state.get()));
     return parts;
   }
 

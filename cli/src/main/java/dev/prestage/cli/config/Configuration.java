@@ -40,6 +40,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
 /// @param historyCapacityBytes how much they may take; the oldest go first
+/// @param libvirt the URI of the libvirt whose domains are followed, or empty
 public record Configuration(
     Path state,
     Path sockets,
@@ -58,7 +59,8 @@ public record Configuration(
     Fetch fetch,
     boolean historyEnabled,
     Duration historyKeep,
-    long historyCapacityBytes) {
+    long historyCapacityBytes,
+    String libvirt) {
 
   /// A directory of images, as near as `faults` make it.
   ///
@@ -218,6 +220,9 @@ public record Configuration(
     Duration keep = history.value("keep", Duration.ofDays(30), Configuration::age);
     long capacity = history.value("capacity", 4L << 30, Configuration::historyBytes);
     history.close();
+    Section libvirt = root.section("libvirt");
+    String libvirtUri = libvirt.value("uri", "", Configuration::uri);
+    libvirt.close();
     root.close();
     return new Configuration(
         state,
@@ -237,7 +242,8 @@ public record Configuration(
         fetching,
         enabled,
         keep,
-        capacity);
+        capacity,
+        libvirtUri);
   }
 
   private static List<Origin> origins(Section root, Path folder) throws ConfigurationException {
@@ -449,6 +455,13 @@ public record Configuration(
       throw new IllegalArgumentException("'" + text + "' is not between " + least + " and " + most);
     }
     return number;
+  }
+
+  private static String uri(String text) {
+    if (!text.matches("[a-z0-9+]+:.+")) {
+      throw new IllegalArgumentException("'" + text + "' is no URI such as qemu:///system");
+    }
+    return text;
   }
 
   private static String tierKind(String text) {

@@ -37,6 +37,16 @@ class ConfigurationTest {
     assertThat(configuration.nbd().tcp()).isEmpty();
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
+    assertThat(configuration.libvirt()).isEmpty();
+  }
+
+  @Test
+  void aLibvirtIsNamedByItsUri() throws Exception {
+    String uri = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock";
+    assertThat(read("libvirt: {uri: \"" + uri + "\"}\n").libvirt()).isEqualTo(uri);
+    assertThatThrownBy(() -> read("libvirt: {uri: system}\n"))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining("'system' is no URI such as qemu:///system");
   }
 
   @Test

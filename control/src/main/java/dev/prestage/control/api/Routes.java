@@ -115,6 +115,7 @@ final class Routes {
         "tenant");
     route(routing, Method.GET, "/v1/report", query -> new Command.ShowReport());
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
+    route(routing, Method.GET, "/v1/host", query -> new Command.ShowHost());
     new HistoryRoutes(commands, clock).on(routing, this);
     route(
         routing,
@@ -288,6 +289,7 @@ final class Routes {
           Reply.Leases _,
           Reply.ForecastView _,
           Reply.Tiers _,
+          Reply.Host _,
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,

@@ -18,6 +18,7 @@
 /// | `GET /v1/leases?vm=&limit=` | ShowLeases |
 /// | `GET /v1/report` | ShowReport |
 /// | `GET /v1/tiers` | ShowTiers |
+/// | `GET /v1/host` | ShowHost |
 /// | `GET /v1/history?program=&vm=&since=&until=&limit=` | ShowHistory; the last hour by default |
 /// | `GET /v1/history/top`, `timeline`, `transitions`, `sequences` | ShowTop, ShowTimeline, ShowTransitions, ShowSequences |
 /// | `GET /v1/history/export` | ReadHistory, page after page; CSV |

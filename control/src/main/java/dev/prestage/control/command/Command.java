@@ -68,6 +68,9 @@ public sealed interface Command {
   /// The host's tiers.
   record ShowTiers() implements Command {}
 
+  /// Where this host's disks are served and its images lie, for tools on it.
+  record ShowHost() implements Command {}
+
   /// Remove what this host's tiers hold of an image, in every version; it is fetched again when it
   /// is read.
   ///

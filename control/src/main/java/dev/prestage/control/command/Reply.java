@@ -155,6 +155,21 @@ public sealed interface Reply {
   /// One tier.
   record TierView(String name, long capacityBytes, long usedBytes) {}
 
+  /// A host.
+  ///
+  /// @param nbdSocket where disks are served
+  /// @param origins in the order in which they are asked for an image
+  record Host(String nbdSocket, List<OriginView> origins) implements Reply {
+    public Host {
+      origins = List.copyOf(origins);
+    }
+  }
+
+  /// A place that holds images.
+  ///
+  /// @param directory the folder that the images lie in
+  record OriginView(String name, String directory) {}
+
   /// Rows of history.
   record History(List<AccessHistory.Row> rows) implements Reply {}
 
