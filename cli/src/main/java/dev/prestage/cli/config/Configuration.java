@@ -63,7 +63,9 @@ public record Configuration(
   /// A directory of images, as near as `faults` make it.
   ///
   /// @param anyFormat whether files that are no raw images are served as the bytes they are
-  public record Origin(String name, Path directory, Faults faults, boolean anyFormat) {}
+  /// @param bytesPerSecond what the link to it moves; 0 to measure
+  public record Origin(
+      String name, Path directory, Faults faults, boolean anyFormat, long bytesPerSecond) {}
 
   /// The host-local place for what was fetched.
   ///
@@ -174,7 +176,7 @@ public record Configuration(
     Path sockets = root.value("sockets", state.resolve("sockets"), text -> path(folder, text));
     List<Origin> origins = origins(root, folder);
     if (origins.isEmpty()) {
-      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false));
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0));
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
@@ -271,8 +273,10 @@ public record Configuration(
             faults.value("seed", 1L, Long::parseLong));
     faults.close();
     boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
+    long bandwidth = section.value("bandwidth", 0L, Quantities::bytesPerSecond);
     section.close();
-    return new Origin(name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat);
+    return new Origin(
+        name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat, bandwidth);
   }
 
   private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {

@@ -8,13 +8,13 @@ import org.jspecify.annotations.Nullable;
 /// that staging.
 ///
 /// Each bucket is one number, the time until which it is paid for (the virtual scheduling of ITU-T
-/// I.371, the "generic cell rate algorithm"): it gives while that time has come, and each take moves
-/// it on by bytes ÷ rate. Who takes next follows Linux' `htb`: first those whose guarantee is not
-/// used up, then those who borrow what others leave, in equal parts (by start times: Goyal, Vin and
-/// Cheng, "Start-time Fair Queueing", SIGCOMM 1996), none beyond its ceiling, and staging last.
+/// I.371, the "generic cell rate algorithm"): it gives while that time has come, and each take
+/// moves it on by bytes ÷ rate. Who takes next follows Linux' `htb`: first those whose guarantee is
+/// not used up, then those who borrow what others leave, in equal parts (by start times: Goyal, Vin
+/// and Cheng, "Start-time Fair Queueing", SIGCOMM 1996), none beyond its ceiling, and staging last.
 ///
-/// Over any time `t` no more than `capacity × (t + 20 ms)` and one take passes. Nothing is allocated
-/// on the way to a decision, and there is no lock: the caller has one.
+/// Over any time `t` no more than `capacity × (t + 20 ms)` and one take passes. Nothing is
+/// allocated on the way to a decision, and there is no lock: the caller has one.
 public final class TokenTree {
   /// So late a taker may come without losing what it did not take meanwhile: a thread that sleeps
   /// wakes up some 0.1 ms late, and up to 10 ms where processors are busy.
@@ -151,6 +151,11 @@ public final class TokenTree {
     share.waiting++;
   }
 
+  /// A read that waited is not the link's any more.
+  static void leaves(Share share) {
+    share.waiting--;
+  }
+
   /// Whose read is next, or null if that is nobody's now; [#waitNanos] then says how long not. The
   /// caller takes for it, or asks again later.
   @Nullable Share next(long nowNanos) {
@@ -200,7 +205,7 @@ public final class TokenTree {
     share.waiting--;
     demandedNanos = nowNanos;
     pay(bytes, nowNanos);
-    if (share.borrows) {
+    if (share.borrows || share.guarantee == 0) {
       virtualBytes = start(share);
       share.finishBytes = virtualBytes + bytes;
     } else {

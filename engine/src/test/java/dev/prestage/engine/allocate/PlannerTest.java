@@ -210,8 +210,8 @@ class PlannerTest {
   void whatCameByDemandWhileItWaitedIsNotStaged() {
     Planner planner = planner(2, 100, 10);
     planner.plan(BOUND, expected(0, 6, 0.9), clock.nanos());
-    planner.demanded(Resource.of(0, 2));
-    planner.demanded(Resource.of(0, 3));
+    planner.demanded(0, Resource.of(0, 2));
+    planner.demanded(0, Resource.of(0, 3));
     planner.book(useful(decided.granted.getFirst()), 0);
     planner.admitWaiting(clock.nanos());
     assertThat(decided.granted.getLast().first()).isEqualTo(4);
@@ -346,7 +346,7 @@ class PlannerTest {
 
   private static void demand(Planner planner, int times) {
     for (int i = 0; i < times; i++) {
-      planner.demanded(Resource.of(0, 900 + i));
+      planner.demanded(0, Resource.of(0, 900 + i));
     }
   }
 
@@ -414,8 +414,8 @@ class PlannerTest {
   @Test
   void demandBeyondTheEndOfASpaceIsHarmless() {
     Planner planner = withBudget(1);
-    planner.demanded(Resource.of(0, 1L << 31));
-    planner.demanded(Resource.of(0, (1L << 32) + 3));
+    planner.demanded(0, Resource.of(0, 1L << 31));
+    planner.demanded(0, Resource.of(0, (1L << 32) + 3));
     planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     assertThat(decided.granted.getFirst().units()).isEqualTo(2);
     assertThat(decided.granted.getFirst().first()).isZero();
@@ -444,7 +444,7 @@ class PlannerTest {
     planner.plan(BOUND, expected(5, 1, 0.9), clock.nanos());
     assertThat(decided.granted).as("nothing for a binding that is gone").hasSize(1);
     planner.close(other);
-    planner.demanded(Resource.of(0, 7));
+    planner.demanded(0, Resource.of(0, 7));
     planner.open(DISK);
     planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
     assertThat(decided.granted).as("a live lease keeps what is known").hasSize(1);
