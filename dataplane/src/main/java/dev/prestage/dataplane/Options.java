@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 /// @param limits what NBD clients can make this process hold
 /// @param connectionsAddress one of this host's own, where guests' connections are relayed, for
 ///   everyone who can reach it
+/// @param reactiveLinks whether what a VM has used of a link for a second is promised to it
 public record Options(
     Path stateDirectory,
     Path linkSocket,
@@ -33,7 +34,8 @@ public record Options(
     TierOptions tier,
     BlockOptions block,
     NbdLimits limits,
-    InetAddress connectionsAddress) {
+    InetAddress connectionsAddress,
+    boolean reactiveLinks) {
 
   /// Where connections are relayed unless it is told otherwise: for this host only.
   public static final InetAddress LOOPBACK = InetAddress.ofLiteral("127.0.0.1");
@@ -58,7 +60,8 @@ public record Options(
         tier,
         BlockOptions.DEFAULT,
         NbdLimits.DEFAULT,
-        LOOPBACK);
+        LOOPBACK,
+        false);
   }
 
   /// Where VM managers hand over the memory of VMs.

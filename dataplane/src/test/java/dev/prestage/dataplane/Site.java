@@ -86,7 +86,8 @@ final class Site {
         new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"),
         block,
         limits,
-        connectionsAddress);
+        connectionsAddress,
+        false);
   }
 
   DataPlane start() throws IOException {

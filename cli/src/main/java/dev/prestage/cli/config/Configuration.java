@@ -32,6 +32,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param sockets the folder for the sockets
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
+/// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
@@ -47,6 +48,7 @@ public record Configuration(
     Tier tier,
     Nbd nbd,
     InetAddress connectionsListen,
+    boolean bandwidthReactive,
     String apiTcp,
     @Nullable Path apiToken,
     boolean predicting,
@@ -190,6 +192,9 @@ public record Configuration(
     InetAddress listen =
         connections.value("listen", Options.LOOPBACK, Configuration::addressOfThisHost);
     connections.close();
+    Section bandwidth = root.section("bandwidth");
+    boolean reactive = bandwidth.value("reactive", false, Configuration::yesOrNo);
+    bandwidth.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
@@ -228,6 +233,7 @@ public record Configuration(
         tier,
         serving,
         listen,
+        reactive,
         apiTcp,
         token,
         predicting,

@@ -49,6 +49,7 @@ public final class DataPlaneProcess {
             fetch.deadline(),
             fetch.deadline().dividedBy(3)),
         NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
-        configuration.connectionsListen());
+        configuration.connectionsListen(),
+        configuration.bandwidthReactive());
   }
 }

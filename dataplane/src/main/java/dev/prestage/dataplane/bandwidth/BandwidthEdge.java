@@ -131,7 +131,12 @@ public final class BandwidthEdge implements Edge {
     lock.lock();
     try {
       long now = host.clock().nanos();
-      served.values().forEach(each -> each.turn(now));
+      for (Metered each : served.values()) {
+        each.turn(now);
+        if (links.isReactive()) {
+          each.react(now);
+        }
+      }
       turning = !closed && !served.isEmpty();
       return turning;
     } finally {

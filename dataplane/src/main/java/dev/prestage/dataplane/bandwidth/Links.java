@@ -11,10 +11,21 @@ public final class Links {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, Link> links = new LinkedHashMap<>();
 
+  private final boolean reactive;
+
   /// A link for each origin.
   ///
   /// @param capacities bytes per second by the origin's name; 0 to measure
   public Links(Map<String, Long> capacities) {
+    this(capacities, false);
+  }
+
+  /// As above.
+  ///
+  /// @param reactive whether what a VM has used for a second is promised to it, forecast or not:
+  ///   the rule that forecasts are compared with
+  public Links(Map<String, Long> capacities, boolean reactive) {
+    this.reactive = reactive;
     capacities.forEach((name, capacity) -> links.put(name, new Link(name, capacity, lock)));
   }
 
@@ -26,6 +37,10 @@ public final class Links {
   /// All of them.
   Collection<Link> all() {
     return links.values();
+  }
+
+  boolean isReactive() {
+    return reactive;
   }
 
   ReentrantLock lock() {

@@ -3,6 +3,7 @@ package dev.prestage.dataplane.bandwidth;
 import dev.prestage.dataplane.bandwidth.Leases.Ending;
 import dev.prestage.dataplane.bandwidth.Leases.Unit;
 import dev.prestage.dataplane.edge.Host;
+import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
 import java.util.BitSet;
@@ -32,6 +33,7 @@ final class Metered {
   private int binding;
   private int space;
   private int inUse;
+  private long reactAtNanos;
   private long demandBytes;
   private long reached;
   private long unpromised;
@@ -134,7 +136,11 @@ final class Metered {
       boolean stood = promised.get(inUse);
       reached++;
       unpromised += stood ? 0 : 1;
-      offer(inUse, AccessType.READ, !stood, nowNanos);
+      if (!stood) {
+        // What waits is told twice: when it comes, and when it is answered.
+        offer(inUse, AccessType.READ, true, Access.PENDING, nowNanos);
+      }
+      offer(inUse, AccessType.READ, !stood, 0, nowNanos);
       inUse++;
       if (unit != null) {
         leases.useful(unit, nowNanos);
@@ -143,11 +149,11 @@ final class Metered {
     while (inUse > level) {
       inUse--;
       giveBack(inUse);
-      offer(inUse, AccessType.RELEASE, false, nowNanos);
+      offer(inUse, AccessType.RELEASE, false, 0, nowNanos);
     }
   }
 
-  private void offer(int level, AccessType type, boolean waited, long nowNanos) {
+  private void offer(int level, AccessType type, boolean waited, long latencyNanos, long nowNanos) {
     if (!host.ring()
         .offer(
             binding,
@@ -158,7 +164,7 @@ final class Metered {
             type,
             Cause.DEMAND,
             waited,
-            0)) {
+            latencyNanos)) {
       dropped++;
     }
   }
@@ -167,6 +173,18 @@ final class Metered {
     if (promised.get(level)) {
       promised.clear(level);
       link.giveBack(vm());
+    }
+  }
+
+  /// The rule that forecasts are compared with: what was in use for two windows is promised.
+  void react(long nowNanos) {
+    if (inUse == 0) {
+      reactAtNanos = nowNanos + 2 * Meter.WINDOW_NANOS;
+    }
+    for (int level = 0; level < inUse && nowNanos >= reactAtNanos; level++) {
+      if (!promised.get(level) && link.promise(vm())) {
+        promised.set(level);
+      }
     }
   }
 

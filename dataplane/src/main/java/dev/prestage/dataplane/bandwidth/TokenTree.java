@@ -1,7 +1,8 @@
 package dev.prestage.dataplane.bandwidth;
 
 import java.time.Duration;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Hierarchical token buckets of one link: the link, below it the VMs' demand, and below all of
@@ -36,8 +37,7 @@ public final class TokenTree {
 
   private long bytesPerSecond;
   private final boolean paced;
-  private Share[] shares = new Share[8];
-  private int count;
+  private final List<Share> shares = new ArrayList<>();
   private long promised;
   private long paidNanos = Long.MIN_VALUE / 2;
   private long stagingPaidNanos = Long.MIN_VALUE / 2;
@@ -100,24 +100,18 @@ public final class TokenTree {
 
   /// One more VM.
   Share add(String vm) {
-    if (count == shares.length) {
-      shares = Arrays.copyOf(shares, 2 * count);
-    }
     Share share = new Share(vm);
     share.finishBytes = virtualBytes;
-    shares[count++] = share;
+    shares.add(share);
     return share;
   }
 
   /// A VM goes, of which no read waits; what was promised to it is free again.
   void remove(Share share) {
-    int at = Arrays.asList(shares).indexOf(share);
-    if (at < 0 || share.waiting > 0) {
+    if (share.waiting > 0 || !shares.remove(share)) {
       throw new IllegalStateException(share.vm + " cannot leave the link");
     }
     giveBack(share, share.guarantee);
-    shares[at] = shares[--count];
-    shares[count] = null;
   }
 
   /// The most that a VM gets, in bytes per second; 0 for all that there is.
@@ -166,8 +160,8 @@ public final class TokenTree {
     waitNanos = Long.MAX_VALUE;
     Share promisedTo = null;
     Share borrower = null;
-    for (int i = 0; i < count; i++) {
-      Share share = shares[i];
+    for (int i = 0; i < shares.size(); i++) {
+      Share share = shares.get(i);
       if (share.waiting == 0) {
         continue;
       }

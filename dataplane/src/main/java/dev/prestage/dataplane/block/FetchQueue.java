@@ -135,19 +135,21 @@ final class FetchQueue {
     return fetch;
   }
 
-  /// Waits for work; one thread of them no longer than the link says.
-  void awaitWork() {
+  /// How long a thread that found nothing may sleep; 0 until it is woken. One thread at a time
+  /// keeps the link's time.
+  long beginSleep() {
     if (waitNanos <= 0 || paces) {
-      work.awaitUninterruptibly();
-      return;
+      return 0;
     }
     paces = true;
-    try {
-      // Waking early is fine: everything is looked at again.
-      long _ = work.awaitNanos(waitNanos);
-    } catch (InterruptedException e) {
-      throw new IllegalStateException("nobody may interrupt a fetch thread", e);
-    } finally {
+    return waitNanos;
+  }
+
+  /// A thread woke up.
+  ///
+  /// @param nanos what [#beginSleep] said to it
+  void endSleep(long nanos) {
+    if (nanos > 0) {
       paces = false;
     }
   }

@@ -229,7 +229,14 @@ final class Fetcher {
         Fetch fetch = queue.next(clock.nanos());
         if (fetch == null) {
           queue.idleThreads++;
-          queue.awaitWork();
+          long nanos = queue.beginSleep();
+          if (nanos > 0) {
+            // Waking early is fine: everything is looked at again.
+            long _ = queue.work.awaitNanos(nanos);
+          } else {
+            queue.work.awaitUninterruptibly();
+          }
+          queue.endSleep(nanos);
           queue.idleThreads--;
           queue.wakeups = Math.max(0, queue.wakeups - 1);
           continue;
@@ -256,6 +263,8 @@ final class Fetcher {
           replaced = true;
         }
       }
+    } catch (InterruptedException e) {
+      LOG.log(Level.ERROR, "nobody may interrupt a fetch thread", e);
     } finally {
       queue.threads--;
       lock.leave();

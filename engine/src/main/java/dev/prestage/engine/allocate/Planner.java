@@ -9,6 +9,7 @@ import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Space;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -163,7 +164,7 @@ public final class Planner {
   /// @return whether more may be possible when units in flight have landed
   public boolean plan(
       List<Binding> bindings, ResourceType type, Forecaster.Cursor cursor, long nowNanos) {
-    long most = Math.min(limits.inFlightUnits() - inFlight, budgetLeft());
+    long most = Math.min(roomInFlight(bindings, type), budgetLeft());
     if (most <= 0 || bindings.isEmpty()) {
       return true;
     }
@@ -177,6 +178,26 @@ public final class Planner {
     }
     boolean hungry = grant(candidates(bindings, proposal, _ -> least), proposal, nowNanos);
     return hungry || proposal.size() >= most;
+  }
+
+  /// How many more units may be on their way. A promise of a rate takes no time, and does not wait
+  /// behind content that does.
+  private int roomInFlight(List<Binding> bindings, ResourceType type) {
+    for (int i = 0; i < bindings.size(); i++) {
+      Space space = bindings.get(i).space();
+      if (space.type() == type && space.shape().isOwn()) {
+        return limits.inFlightUnits();
+      }
+    }
+    return limits.inFlightUnits() - inFlight;
+  }
+
+  private static int travelling(Residency residency, int units) {
+    return residency.space().shape().isOwn() ? 0 : units;
+  }
+
+  private boolean hasRoom(Residency residency) {
+    return residency.space().shape().isOwn() ? budgetLeft() > 0 : hasRoom();
   }
 
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
@@ -286,7 +307,7 @@ public final class Planner {
       if (!residency.isOpen(candidate.index())) {
         continue;
       }
-      if (!hasRoom()) {
+      if (!hasRoom(residency)) {
         return true;
       }
       int affordable = affordable(residency);
@@ -344,8 +365,9 @@ public final class Planner {
 
   /// How many units all limits leave room for.
   private int affordable(Residency residency) {
-    long byAmount = pool.free() / unitsOfRoom(residency);
-    int inFlightRoom = limits.inFlightUnits() - inFlight;
+    long byAmount =
+        unitAmount(residency) == 0 ? Integer.MAX_VALUE : pool.free() / unitAmount(residency);
+    int inFlightRoom = limits.inFlightUnits() - travelling(residency, inFlight);
     return (int) Math.min(Math.min(byAmount, inFlightRoom), budgetLeft());
   }
 
@@ -438,7 +460,7 @@ public final class Planner {
     ledger.grant(lease, nowNanos);
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
-    inFlight += range.units();
+    inFlight += travelling(residency, range.units());
     came += range.units();
     expected += range.units() * (double) wanted.probability();
     decisions.granted(lease);
@@ -480,7 +502,7 @@ public final class Planner {
       residency.leased();
     }
     pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
-    inFlight += Long.bitCount(entry.inFlight());
+    inFlight += travelling(residency, Long.bitCount(entry.inFlight()));
     expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -500,9 +522,9 @@ public final class Planner {
   private void settle(LeaseLedger.Progress progress) {
     Lease lease = progress.entry().lease();
     LeaseState news = progress.news();
-    inFlight -= progress.landed();
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
     Residency residency = openSpace(lease.space(), lease.binding());
+    inFlight -= travelling(residency, progress.landed());
     pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
     long arrived = progress.ready() | news.useful() | news.late() | news.redundant();
     forEach(lease, arrived, index -> residency.resident(index, 1, true));
