@@ -227,7 +227,7 @@ final class CommandExecutor {
       if (resource.type() == ResourceType.NETWORK_CONNECTION) {
         checkUpstream(resource.source());
       } else {
-        named("image", resource.source());
+        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", resource.source());
       }
     }
   }

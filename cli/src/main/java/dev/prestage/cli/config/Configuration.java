@@ -32,6 +32,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param sockets the folder for the sockets
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
+/// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
@@ -48,6 +49,7 @@ public record Configuration(
     Tier tier,
     Nbd nbd,
     InetAddress connectionsListen,
+    boolean bandwidthReactive,
     String apiTcp,
     @Nullable Path apiToken,
     boolean predicting,
@@ -65,7 +67,9 @@ public record Configuration(
   /// A directory of images, as near as `faults` make it.
   ///
   /// @param anyFormat whether files that are no raw images are served as the bytes they are
-  public record Origin(String name, Path directory, Faults faults, boolean anyFormat) {}
+  /// @param bytesPerSecond what the link to it moves; 0 to measure
+  public record Origin(
+      String name, Path directory, Faults faults, boolean anyFormat, long bytesPerSecond) {}
 
   /// The host-local place for what was fetched.
   ///
@@ -176,7 +180,7 @@ public record Configuration(
     Path sockets = root.value("sockets", state.resolve("sockets"), text -> path(folder, text));
     List<Origin> origins = origins(root, folder);
     if (origins.isEmpty()) {
-      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false));
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0));
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
@@ -190,6 +194,9 @@ public record Configuration(
     InetAddress listen =
         connections.value("listen", Options.LOOPBACK, Configuration::addressOfThisHost);
     connections.close();
+    Section bandwidth = root.section("bandwidth");
+    boolean reactive = bandwidth.value("reactive", false, Configuration::yesOrNo);
+    bandwidth.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
@@ -231,6 +238,7 @@ public record Configuration(
         tier,
         serving,
         listen,
+        reactive,
         apiTcp,
         token,
         predicting,
@@ -277,8 +285,10 @@ public record Configuration(
             faults.value("seed", 1L, Long::parseLong));
     faults.close();
     boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
+    long bandwidth = section.value("bandwidth", 0L, Quantities::bytesPerSecond);
     section.close();
-    return new Origin(name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat);
+    return new Origin(
+        name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat, bandwidth);
   }
 
   private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {

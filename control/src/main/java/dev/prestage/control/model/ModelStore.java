@@ -97,6 +97,7 @@ public final class ModelStore implements Models, AutoCloseable {
     HybridForecaster learner = learner(learnt);
     Forecaster forecaster = serving.apply(learner);
     return learnt.type() == ResourceType.NETWORK_CONNECTION
+            || learnt.type() == ResourceType.IO_BANDWIDTH
         ? new ReachedLevels(forecaster, learner.lastRun())
         : forecaster;
   }
