@@ -542,11 +542,12 @@ final class CommandExecutor {
 
   private Reply importModel(ByteBuffer bytes) throws Refusal {
     Registry.Mark before = registry.mark();
-    ModelBundle model;
+    ModelStore.Offer offer;
     Program program;
     boolean taken = false;
     try {
-      model = models.decode(bytes, registry);
+      offer = models.decode(bytes, registry);
+      ModelBundle model = offer.models();
       program =
           registry.program(named("tenant", model.tenant()), named("program", model.program()));
       registry.save();
@@ -558,7 +559,8 @@ final class CommandExecutor {
         registry.takeBack(before);
       }
     }
-    models.replace(program, model);
+    models.replace(program, offer);
+    ModelBundle model = offer.models();
     return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
   }
 }

@@ -162,7 +162,7 @@ final class Views {
   Reply report() {
     Map<Integer, Long> live = new HashMap<>();
     for (LeaseLedger.Entry entry : engine.leases(null)) {
-      long open = entry.lease().units() - Long.bitCount(entry.state().ended());
+      long open = Long.bitCount(entry.lease().mask() & ~entry.state().ended());
       live.merge(entry.lease().binding(), open, Long::sum);
     }
     return plane.report().reply(time(plane.startedNanos()), live);

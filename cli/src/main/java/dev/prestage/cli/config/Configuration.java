@@ -402,6 +402,13 @@ public record Configuration(
 
   /// Guests are told the address, so it is one, and not all that this host has.
   private static InetAddress addressOfThisHost(String text) {
+    if (text.indexOf('%') >= 0) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is valid on one link only, and guests name that otherwise; name an address"
+              + " without '%'");
+    }
     InetAddress address;
     try {
       address = InetAddress.ofLiteral(text);

@@ -103,6 +103,7 @@ class ConfigurationTest {
           connections: {listen: bridge}            | :1:23: | 'bridge' is no IP address
           connections: {listen: 0.0.0.0}           | :1:23: | name the one that guests reach
           connections: {listen: '::'}              | :1:23: | name the one that guests reach
+          connections: {listen: 'fe80::1%virbr0'}  | :1:23: | name an address without '%'
           fetch: {deadline: 0s}                    | :1:19: | less than 100ms
           state: ~/prestage                        | :1:8: | '~' has no meaning here
           tier: {directory: ~/tier}                | :1:19: | '~' has no meaning here
