@@ -49,6 +49,12 @@ final class RunningHost implements AutoCloseable {
 
   /// The same with an origin that has these faults.
   static RunningHost start(Path folder, String faults, String more) throws IOException {
+    return start(folder, faults, "", more);
+  }
+
+  /// The same over a link that moves so much, such as `64MiB/s`.
+  static RunningHost start(Path folder, String faults, String bandwidth, String more)
+      throws IOException {
     Path images = Files.createDirectories(folder.resolve("images"));
     byte[] image = new byte[EXTENTS * EXTENT];
     new Random(4711).nextBytes(image);
@@ -57,7 +63,9 @@ final class RunningHost implements AutoCloseable {
         folder.resolve("prestage.yaml"),
         "state: state\norigins:\n  - {name: nas, directory: images, faults: {"
             + faults
-            + "}}\n"
+            + "}"
+            + (bandwidth.isEmpty() ? "" : ", bandwidth: " + bandwidth)
+            + "}\n"
             + (more.contains("history:") ? "" : "history: {enabled: false}\n")
             + more);
     return restart(folder, image);

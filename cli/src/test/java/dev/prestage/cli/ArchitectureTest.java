@@ -152,12 +152,27 @@ class ArchitectureTest {
                               "benchmarks"))));
 
   @ArchTest
-  static final ArchRule systemCallsAreInOnePackage =
+  static final ArchRule nativeCallsAreInTwoPackages =
       noClasses()
-          .that(resideInAPackage("dev.prestage..").and(not("dev.prestage.dataplane.linux")))
+          .that(
+              resideInAPackage("dev.prestage..")
+                  .and(not("dev.prestage.dataplane.linux"))
+                  .and(not("dev.prestage.control.vm.libvirt")))
           .should()
           .dependOnClassesThat()
           .haveNameMatching("java\\.lang\\.foreign\\.(Linker|SymbolLookup|FunctionDescriptor).*");
+
+  /// Where a hypervisor comes from is known to the wiring and to the commands that connect to one.
+  @ArchTest
+  static final ArchRule nothingKnowsLibvirtButTheCommandsAndTheWiring =
+      noClasses()
+          .that(
+              resideInAPackage("dev.prestage..")
+                  .and(not("dev.prestage.control.vm.libvirt"))
+                  .and(not("dev.prestage.cli..")))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.prestage.control.vm.libvirt");
 
   @ArchTest
   static final ArchRule packagesHaveNoCycles =

@@ -150,7 +150,10 @@ final class CommandExecutor {
       case Command.ShowLeases(String name, int limit) ->
           views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
+      case Command.ShowReport _ -> views.report();
       case Command.ShowTiers _ -> views.tiers();
+      case Command.ShowHost _ ->
+          new Reply.Host(plane.options().nbdSocket().toString(), plane.origins());
       case Command.SetPredicting(boolean on) -> {
         registry.keepPredicting(on);
         engine.predicting(on);
@@ -224,7 +227,7 @@ final class CommandExecutor {
       if (resource.type() == ResourceType.NETWORK_CONNECTION) {
         checkUpstream(resource.source());
       } else {
-        named("image", resource.source());
+        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", resource.source());
       }
     }
   }
@@ -539,11 +542,12 @@ final class CommandExecutor {
 
   private Reply importModel(ByteBuffer bytes) throws Refusal {
     Registry.Mark before = registry.mark();
-    ModelBundle model;
+    ModelStore.Offer offer;
     Program program;
     boolean taken = false;
     try {
-      model = models.decode(bytes, registry);
+      offer = models.decode(bytes, registry);
+      ModelBundle model = offer.models();
       program =
           registry.program(named("tenant", model.tenant()), named("program", model.program()));
       registry.save();
@@ -555,7 +559,8 @@ final class CommandExecutor {
         registry.takeBack(before);
       }
     }
-    models.replace(program, model);
+    models.replace(program, offer);
+    ModelBundle model = offer.models();
     return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
   }
 }

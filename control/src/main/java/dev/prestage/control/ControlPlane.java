@@ -50,6 +50,7 @@ import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -110,6 +111,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final ModelStore models;
   private final HistorySink history;
   private final Health health;
+  private final Report report;
+  private final long startedNanos;
   private final Engine engine;
   private final LinkClient link;
   private final ClosedDisks closedDisks;
@@ -122,6 +125,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final List<Step> awaitingReport = new ArrayList<>();
   private final CompletableFuture<Reply> stopped = new CompletableFuture<>();
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
+  private final Map<String, Supplier<String>> otherParts = new ConcurrentHashMap<>();
+  private volatile List<Reply.OriginView> origins = List.of();
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
@@ -215,6 +220,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
             Files.exists(options.state().resolve("attachments")),
             clock);
     this.health = new Health(clock, notices);
+    this.report = new Report(registry::binding);
+    this.startedNanos = clock.nanos();
     if (!registry.trouble().isEmpty()) {
       health.trouble("registrations", registry.trouble());
     }
@@ -234,7 +241,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
             models,
             link,
             notices,
-            health::ended,
+            (lease, units, how, lead) -> {
+              health.ended(lease, units, how, lead);
+              report.ended(lease, units, how, lead);
+            },
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
     registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));
@@ -403,9 +413,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
               record.waited(),
               record.latencyNanos());
       if (!seenBefore) {
+        report.touched(access);
         engine.accessed(access);
       }
       if (answered) {
+        report.answered(access);
         history.offer(access, binding);
       }
       at = next;
@@ -795,6 +807,20 @@ public final class ControlPlane implements Commands, AutoCloseable {
     otherCounters.add(source);
   }
 
+  /// The state of a part around this plane joins those in health: `ok`, or one line.
+  public void alsoReport(String part, Supplier<String> state) {
+    otherParts.put(part, state);
+  }
+
+  /// What is answered to whoever asks where images lie.
+  public void nameOrigins(List<Reply.OriginView> named) {
+    origins = List.copyOf(named);
+  }
+
+  List<Reply.OriginView> origins() {
+    return origins;
+  }
+
   List<Reply.Counter> otherCounters() {
     return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
   }
@@ -803,11 +829,20 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return health;
   }
 
+  Report report() {
+    return report;
+  }
+
+  long startedNanos() {
+    return startedNanos;
+  }
+
   Map<String, String> parts() {
     Map<String, String> parts = new HashMap<>(PutAside.in(options.state()));
     parts.putAll(health.troubles());
     parts.put("data-plane", link.state());
     parts.put("history", history.state());
+    otherParts.forEach((part, state) -> parts.put(part, state.get()));
     return parts;
   }
 

@@ -24,11 +24,16 @@ final class Counters {
           "memory_connections",
           "memory_missing",
           "network_in_use",
-          "network_ready");
+          "network_ready",
+          "link_rate_bytes",
+          "link_promised_bytes",
+          "bandwidth_in_use",
+          "bandwidth_promised",
+          "bandwidth_ready");
 
   /// How the names of numbers of one VM begin.
   private static final List<String> VM_SUBJECTS =
-      List.of("demand_", "accesses_", "disk_", "memory_", "network_");
+      List.of("demand_", "accesses_", "disk_", "memory_", "network_", "bandwidth_");
 
   private final ControlPlane plane;
   private final Engine engine;

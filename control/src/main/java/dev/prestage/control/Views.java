@@ -19,6 +19,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -156,6 +157,15 @@ final class Views {
         .map(Binding::space)
         .anyMatch(space ->
             space.id() == Resource.space(resource) && Resource.index(resource) < space.units());
+  }
+
+  Reply report() {
+    Map<Integer, Long> live = new HashMap<>();
+    for (LeaseLedger.Entry entry : engine.leases(null)) {
+      long open = Long.bitCount(entry.lease().mask() & ~entry.state().ended());
+      live.merge(entry.lease().binding(), open, Long::sum);
+    }
+    return plane.report().reply(time(plane.startedNanos()), live);
   }
 
   Reply tiers() {

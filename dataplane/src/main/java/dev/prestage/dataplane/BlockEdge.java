@@ -1,5 +1,6 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.dataplane.bandwidth.Links;
 import dev.prestage.dataplane.block.BlockSpace;
 import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.DirectoryOrigin;
@@ -46,7 +47,7 @@ final class BlockEdge implements Edge {
   private final NbdServer nbd;
   private final @Nullable InetSocketAddress nbdAddress;
 
-  BlockEdge(Options options, Host host) throws IOException {
+  BlockEdge(Options options, Links links, Host host) throws IOException {
     try {
       this.tier =
           new Tier(
@@ -67,7 +68,13 @@ final class BlockEdge implements Edge {
       this.stager =
           parts.own(
               new BlockStager(
-                  origins, tier, options.block(), host.clock(), host.trouble(), host.doorbell()));
+                  origins,
+                  links,
+                  tier,
+                  options.block(),
+                  host.clock(),
+                  host.trouble(),
+                  host.doorbell()));
       this.disks =
           parts.own(
               new AttachedDisks(

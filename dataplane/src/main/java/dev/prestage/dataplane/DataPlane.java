@@ -1,5 +1,7 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.dataplane.bandwidth.BandwidthEdge;
+import dev.prestage.dataplane.bandwidth.Links;
 import dev.prestage.dataplane.edge.AccessRing;
 import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.dataplane.edge.Edge;
@@ -45,7 +47,7 @@ public final class DataPlane implements AutoCloseable {
     return start(options, clock, List.of());
   }
 
-  /// As above, with edges beside that for disks.
+  /// As above, with edges beside that for disks; each goes before the one of shares of links.
   static DataPlane start(Options options, Clock clock, List<EdgeFactory> more) throws IOException {
     return new DataPlane(options, clock, more);
   }
@@ -70,8 +72,9 @@ public final class DataPlane implements AutoCloseable {
             });
     try {
       parts.own(StateLock.take(options.stateDirectory(), "data-plane"));
+      Links links = new Links(options.links(), options.reactiveLinks());
       List<Edge> edges = new ArrayList<>();
-      this.disks = parts.own(new BlockEdge(options, host));
+      this.disks = parts.own(new BlockEdge(options, links, host));
       edges.add(disks);
       edges.add(
           parts.own(new NetworkEdge(options.stateDirectory(), options.connectionsAddress(), host)));
@@ -79,6 +82,7 @@ public final class DataPlane implements AutoCloseable {
       for (EdgeFactory factory : more) {
         edges.add(parts.own(factory.open(host)));
       }
+      edges.add(parts.own(new BandwidthEdge(links, host)));
       this.link =
           parts.own(
               new LinkServer(

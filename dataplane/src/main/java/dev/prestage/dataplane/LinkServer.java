@@ -59,6 +59,9 @@ final class LinkServer implements AutoCloseable {
 
   private static final int ACCESSES_PER_FRAME = 4096;
 
+  /// So many frames empty a ring that was full, and whatever else was half in it.
+  private static final int ACCESS_FRAMES = AccessRing.DEFAULT_SLOTS / ACCESSES_PER_FRAME + 1;
+
   /// The JDK's word for what ECONNRESET says.
   private static final String RESET = "Connection reset";
 
@@ -385,28 +388,40 @@ final class LinkServer implements AutoCloseable {
         }
         any = true;
       }
-      List<Frame.AccessRecord> accesses = new ArrayList<>();
-      int count =
-          ring.drain(
-              (binding, space, offset, amount, time, type, cause, waited, latency) ->
-                  accesses.add(
-                      new Frame.AccessRecord(
-                          binding, space, offset, amount, time, type, cause, waited, latency)),
-              ACCESSES_PER_FRAME);
-      if (count > 0) {
-        send(new Frame.Accesses(accesses));
+      // A unit that demand has ended is news once its access is in the ring. The news are taken
+      // first and sent last, so that no unit's end comes without the access that ended it.
+      List<Frame> news = new ArrayList<>();
+      if (edges.hasNews()) {
+        edges.takeNews(new NewsFrames(news));
         any = true;
       }
-      if (edges.hasNews()) {
-        List<Frame> news = new ArrayList<>();
-        edges.takeNews(new NewsFrames(news));
-        for (Frame frame : news) {
-          send(frame);
-        }
-        any = true;
+      any |= sendAccesses();
+      for (Frame frame : news) {
+        send(frame);
       }
       for (var trouble = troubles.poll(); trouble != null; trouble = troubles.poll()) {
         send(trouble);
+      }
+      return any;
+    }
+
+    /// Sends all accesses that were in the ring before; returns whether there were any.
+    private boolean sendAccesses() throws IOException {
+      int count = ACCESSES_PER_FRAME;
+      boolean any = false;
+      for (int frames = 0; frames < ACCESS_FRAMES && count == ACCESSES_PER_FRAME; frames++) {
+        List<Frame.AccessRecord> accesses = new ArrayList<>();
+        count =
+            ring.drain(
+                (binding, space, offset, amount, time, type, cause, waited, latency) ->
+                    accesses.add(
+                        new Frame.AccessRecord(
+                            binding, space, offset, amount, time, type, cause, waited, latency)),
+                ACCESSES_PER_FRAME);
+        if (count > 0) {
+          send(new Frame.Accesses(accesses));
+          any = true;
+        }
       }
       return any;
     }

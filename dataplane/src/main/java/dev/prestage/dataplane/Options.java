@@ -7,7 +7,9 @@ import dev.prestage.engine.fault.Faults;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// Everything that a data plane is told when it starts.
@@ -22,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 /// @param limits what NBD clients can make this process hold
 /// @param connectionsAddress one of this host's own, where guests' connections are relayed, for
 ///   everyone who can reach it
+/// @param reactiveLinks whether what a VM has used of a link for a second is promised to it
 public record Options(
     Path stateDirectory,
     Path linkSocket,
@@ -31,7 +34,8 @@ public record Options(
     TierOptions tier,
     BlockOptions block,
     NbdLimits limits,
-    InetAddress connectionsAddress) {
+    InetAddress connectionsAddress,
+    boolean reactiveLinks) {
 
   /// Where connections are relayed unless it is told otherwise: for this host only.
   public static final InetAddress LOOPBACK = InetAddress.ofLiteral("127.0.0.1");
@@ -56,7 +60,8 @@ public record Options(
         tier,
         BlockOptions.DEFAULT,
         NbdLimits.DEFAULT,
-        LOOPBACK);
+        LOOPBACK,
+        false);
   }
 
   /// Where VM managers hand over the memory of VMs.
@@ -71,15 +76,25 @@ public record Options(
         .toList();
   }
 
+  /// What the links to the origins move, in bytes per second; 0 to measure.
+  Map<String, Long> links() {
+    Map<String, Long> links = new LinkedHashMap<>();
+    origins.forEach(origin -> links.put(origin.name(), origin.bytesPerSecond()));
+    return links;
+  }
+
   /// A directory of images.
   ///
   /// @param name in messages and counters; unique
   /// @param faults what its reads suffer, [Faults#NONE] in earnest
   /// @param anyFormat whether files in formats that are not raw are served, as the bytes they are
-  public record OriginOptions(String name, Path directory, Faults faults, boolean anyFormat) {
-    /// Of raw images.
+  /// @param bytesPerSecond what the link to it moves, shared out while a VM is bound to it; 0 to
+  ///   measure
+  public record OriginOptions(
+      String name, Path directory, Faults faults, boolean anyFormat, long bytesPerSecond) {
+    /// Of raw images, over a link that is measured.
     public OriginOptions(String name, Path directory, Faults faults) {
-      this(name, directory, faults, false);
+      this(name, directory, faults, false, 0);
     }
   }
 

@@ -150,6 +150,36 @@ class ConnectionFaultsTest {
   }
 
   @Test
+  void anUpstreamAtAnAddressThatThisHostCannotUseResetsGuestsAndFailsLeases() throws Exception {
+    DataPlaneProcess plane = process(List.of(), "-Xmx64m", "-Djava.net.preferIPv4Stack=true");
+    try (ControlPlane control = site.control()) {
+      String address = bind(control, "[::1]:5432");
+      for (int i = 0; i < 3; i++) {
+        try (Socket guest = guest(address)) {
+          assertReset(guest);
+        }
+      }
+      assertThat(trouble(control, "upstream", "cannot connect to"))
+          .contains("'vm1/5'", "[::1]:5432 cannot be reached");
+      assertThat(control.stage(lease(1, 1, 2)).failed()).isEqualTo(0b11);
+      awaitCounter(control, "network_in_use", 0);
+    }
+    assertThat(plane.log()).noneMatch(line -> line.contains("could not be handled"));
+  }
+
+  /// Waits until the data plane says that a counter has this value, now.
+  private static void awaitCounter(ControlPlane control, String name, long value) throws Exception {
+    int before = control.heard(Frame.Status.class).size();
+    Frame.Counter expected = new Frame.Counter(name, "vm1/" + DATABASE, value);
+    control.await(
+        Frame.Status.class,
+        _ -> {
+          List<Frame.Status> heard = control.heard(Frame.Status.class);
+          return heard.size() > before && heard.getLast().counters().contains(expected);
+        });
+  }
+
+  @Test
   void aGuestThatNothingIsReadyForWaitsForAnUpstreamThatIsSlowToAccept() throws Exception {
     try (DataPlane _ = site.start();
         ControlPlane control = site.control();
@@ -187,7 +217,7 @@ class ConnectionFaultsTest {
   /// An end that vanished answers no question of the kernel; that one is asked is seen in Linux'
   /// tables, where timer 2 is that of the next question, in hundredths of a second.
   @Test
-  void anEndThatIsSilentIsAskedWithinAMinuteWhetherItIsThere() throws Exception {
+  void anUpstreamThatIsSilentIsAskedWithinAMinuteAndAGuestThatMayBePausedIsNot() throws Exception {
     try (DataPlane _ = site.start();
         ControlPlane control = site.control();
         TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
@@ -196,18 +226,20 @@ class ConnectionFaultsTest {
       try (Socket guest = guest(address)) {
         assertEchoes(guest);
         Site.await(() -> upstream.connections.size() == 2, "both are open");
+        int port = Guests.endpoint(address).getPort();
         Site.await(
-            () -> asked(Guests.endpoint(address).getPort(), guest.getLocalPort()),
-            "the guest will be asked");
+            () -> asked(port, guest.getLocalPort(), 360_000, 3_000_000),
+            "the guest will be asked in hours");
         for (Socket connection : upstream.connections) {
           Site.await(
-              () -> asked(connection.getPort(), upstream.port()), "the upstream will be asked");
+              () -> asked(connection.getPort(), upstream.port(), 0, 6_100),
+              "the upstream will be asked");
         }
       }
     }
   }
 
-  private static boolean asked(int local, int remote) {
+  private static boolean asked(int local, int remote, long least, long most) {
     Pattern line =
         Pattern.compile(
             String.format(
@@ -224,7 +256,8 @@ class ConnectionFaultsTest {
           }
         })
         .flatMap(table -> line.matcher(table).results())
-        .anyMatch(found -> Long.parseLong(found.group(1), 16) <= 6_100);
+        .mapToLong(found -> Long.parseLong(found.group(1), 16))
+        .anyMatch(hundredths -> hundredths >= least && hundredths <= most);
   }
 
   // ---- guests in thousands
@@ -407,7 +440,7 @@ class ConnectionFaultsTest {
   // ---- this host
 
   @Test
-  void aProcessWithoutDescriptorsSaysSoAndServesAgainWhenSomeAreFree() throws Exception {
+  void aProcessWithoutDescriptorsSaysSoAndItsGuestsWaitUntilSomeAreFree() throws Exception {
     // The data plane takes some 90 itself; two bindings full of guests would take 400.
     List<String> few = List.of("prlimit", "--nofile=300:300");
     DataPlaneProcess plane = process(few, "-Xmx64m");
@@ -434,6 +467,11 @@ class ConnectionFaultsTest {
         assertThat(trouble(control, "network-connections", "Too many open files"))
             .contains("cannot accept guests of")
             .doesNotContain("\n");
+        for (Socket guest : guests) {
+          assertEchoes(guest);
+          guest.close();
+        }
+        awaitCounter(control, "network_failures", 0);
       } finally {
         for (Socket guest : guests) {
           guest.close();
@@ -496,7 +534,8 @@ class ConnectionFaultsTest {
     try (ControlPlane control = site.control();
         TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
       String address = bind(control, "db.example.org:" + upstream.port());
-      try {
+      String same = bind(control, 8, 80, "DB.example.org:" + upstream.port() + ",proxy=v2");
+      try (Socket _ = guest(same)) {
         for (int i = 0; i < 20; i++) {
           guests.add(guest(address));
         }

@@ -578,6 +578,73 @@ class ConnectionsTest {
     }
   }
 
+  /// Starts again while somebody else has the port of the one endpoint.
+  private void startAgainWithout(int port, Check then) throws Exception {
+    control.close();
+    plane.close();
+    try (ServerSocket other = new ServerSocket()) {
+      other.setReuseAddress(true);
+      other.bind(new InetSocketAddress(Options.LOOPBACK, port));
+      plane = site.start();
+      control = site.control();
+      then.run();
+    }
+  }
+
+  private interface Check {
+    void run() throws Exception;
+  }
+
+  @Test
+  void anEndpointThatHasToMoveSaysWhereItListensNow() throws Exception {
+    try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
+      String address = bind(upstream);
+      int port = Guests.endpoint(address).getPort();
+      startAgainWithout(
+          port,
+          () -> {
+            String moved = bind(upstream);
+            assertThat(moved).isNotEqualTo(address);
+            assertThat(
+                    control
+                        .await(
+                            Frame.Trouble.class,
+                            t -> t.text().contains("guests need the new address"))
+                        .text())
+                .contains("'vm1/5' listens at " + moved + " now", "port " + port);
+            control.close();
+            plane.close();
+            plane = site.start();
+            control = site.control();
+            assertThat(bind(upstream)).isEqualTo(moved);
+          });
+    }
+  }
+
+  @ParameterizedTest(name = "unbound: {0}")
+  @ValueSource(booleans = {true, false})
+  void anEndpointThatWasLostAndIsGivenUpIsForgotten(boolean unbound) throws Exception {
+    try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {
+      int port = Guests.endpoint(bind(upstream)).getPort();
+      startAgainWithout(
+          port,
+          () -> {
+            if (unbound) {
+              assertThat(control.detach(DATABASE).error()).isEmpty();
+            } else {
+              control.send(new Frame.BoundAll());
+              assertThat(control.detach(99).error()).isEmpty();
+            }
+          });
+      control.close();
+      plane.close();
+      plane = site.start();
+      assertThat(plane.status().counters())
+          .noneMatch(counter -> counter.name().startsWith("network_"));
+      control = site.control();
+    }
+  }
+
   @Test
   void aRestartedDataPlaneListensAtTheSameAddressWithoutAControlPlane() throws Exception {
     try (TestUpstream upstream = TestUpstream.start(TestUpstream::echo)) {

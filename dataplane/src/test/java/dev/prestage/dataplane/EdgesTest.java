@@ -95,6 +95,28 @@ class EdgesTest {
   }
 
   @Test
+  void aUnitsEndNeverComesBeforeTheAccessThatEndedIt() throws Exception {
+    try (DataPlane _ = start();
+        ControlPlane control = site.control()) {
+      answer(control, bind(902, UPLINK, ResourceType.IO_BANDWIDTH, "uplink"));
+      control.stage(lease(2, UPLINK, 0, 3, Long.MAX_VALUE));
+      levels.get().beforeNews(() -> levels.get().demand(UPLINK, 1));
+      control.send(new Frame.Stage(lease(3, UPLINK, 5, 1, Long.MAX_VALUE)));
+      control.awaitLease(2, s -> s.useful() == 0b010);
+      control.await(Frame.Accesses.class, _ -> true);
+      List<Frame> order =
+          control.heard(Frame.class).stream()
+              .filter(frame ->
+                  frame instanceof Frame.Accesses
+                      || (frame instanceof Frame.Leases leases
+                          && leases.states().stream().anyMatch(s -> s.useful() != 0)))
+              .toList();
+      assertThat(order).hasSize(2);
+      assertThat(order.getFirst()).isInstanceOf(Frame.Accesses.class);
+    }
+  }
+
+  @Test
   void whatIsNotUsedIsGivenBackAtItsTimeWithoutAControlPlane() throws Exception {
     try (DataPlane _ = start()) {
       try (ControlPlane control = site.control()) {

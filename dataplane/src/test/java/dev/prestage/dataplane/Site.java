@@ -30,6 +30,10 @@ final class Site {
 
   final Path directory;
   Faults faults = Faults.NONE;
+
+  /// What the link to `nas` moves, in bytes per second; 0 to measure.
+  long bandwidth;
+
   long capacityBytes = 1L << 30;
   BlockOptions block = BlockOptions.DEFAULT;
   NbdLimits limits = NbdLimits.DEFAULT;
@@ -71,7 +75,7 @@ final class Site {
 
   Options options() throws IOException {
     List<Options.OriginOptions> origins = new ArrayList<>();
-    origins.add(new Options.OriginOptions("nas", origin(), faults));
+    origins.add(new Options.OriginOptions("nas", origin(), faults, false, bandwidth));
     origins.addAll(moreOrigins);
     return new Options(
         state(),
@@ -82,7 +86,8 @@ final class Site {
         new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"),
         block,
         limits,
-        connectionsAddress);
+        connectionsAddress,
+        false);
   }
 
   DataPlane start() throws IOException {

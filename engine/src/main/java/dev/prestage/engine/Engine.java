@@ -291,9 +291,9 @@ public final class Engine {
     }
     boolean released = access.type() == AccessType.RELEASE;
     if (released) {
-      planner.released(access.resource());
+      planner.released(access.binding(), access.resource());
     } else {
-      planner.demanded(access.resource());
+      planner.demanded(access.binding(), access.resource());
     }
     Run run = copy.run;
     if (run != null && run.id == access.run()) {

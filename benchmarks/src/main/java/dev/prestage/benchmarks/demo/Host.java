@@ -124,6 +124,25 @@ public final class Host implements AutoCloseable {
     return addresses;
   }
 
+  /// Registers a VM with a disk and a share of the link to its origin, of the tenant `default`.
+  ///
+  /// @param origin to whose link it is bound as `link`; empty for a disk alone
+  public void registerReader(String vm, String program, String image, String origin)
+      throws IOException {
+    ObjectNode request = JSON.createObjectNode().put("vm", vm).put("program", program);
+    ArrayNode resources = request.putArray("resources");
+    resources.addObject().put("as", "disk0").put("type", "file-block").put("source", image);
+    if (!origin.isEmpty()) {
+      resources.addObject().put("as", "link").put("type", "io-bandwidth").put("source", origin);
+    }
+    client.post("/v1/vms", request.toString());
+  }
+
+  /// Removes what the host holds of an image that no VM has, of the tenant `default`.
+  public void purge(String image) throws IOException {
+    client.delete("/v1/images/" + image);
+  }
+
   /// Registers a VM with memory from a snapshot, of the tenant `default`.
   ///
   /// @return the socket at which its VM manager hands the memory over
@@ -186,13 +205,19 @@ public final class Host implements AutoCloseable {
     client.put("/v1/predicting", "{\"on\":" + on + "}");
   }
 
-  Path nbdSocket(Path folder) {
+  /// Where its disks are read.
+  public Path nbdSocket(Path folder) {
     return folder.resolve("sockets").resolve("nbd.sock");
   }
 
   /// The host's numbers once it has reported all reads of a VM.
   Numbers numbers(String vm, long reads) throws IOException {
     return awaitNumbers("prestage_demand_reads_total{vm=\"" + vm + "\"}", reads);
+  }
+
+  /// The host's numbers of this moment.
+  public Numbers numbers() throws IOException {
+    return Numbers.parse(client.get("/metrics").text());
   }
 
   /// The host's numbers once one of them has come to a value.
@@ -238,6 +263,15 @@ public final class Host implements AutoCloseable {
         }
       }
       return new Numbers(values);
+    }
+
+    /// The sum of all numbers of a name whose labels contain a text.
+    public long sum(String name, String label) {
+      return Math.round(
+          values.entrySet().stream()
+              .filter(each -> each.getKey().startsWith(name + "{") && each.getKey().contains(label))
+              .mapToDouble(Map.Entry::getValue)
+              .sum());
     }
 
     /// The value, or 0 for what was never counted.

@@ -1,6 +1,7 @@
 package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.Check;
+import dev.prestage.benchmarks.bandwidth.BandwidthGate;
 import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
@@ -97,6 +98,23 @@ public final class BenchCommand {
     System.out.println();
     result.checks().forEach(System.out::println);
     return gate && !result.checks().stream().allMatch(NetworkGate.Check::holds) ? 1 : 0;
+  }
+
+  @Command(
+      description =
+          "A burst on a link that seven other VMs fill: fair share, a rule that reacts, and a forecast; and what staging costs.")
+  int bandwidth(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks ->
+            BandwidthGate.run(
+                SelfCommand.line(),
+                System.err,
+                DemoCommand.isTerminal(),
+                System.out::println,
+                checks));
   }
 
   @Command(

@@ -1,5 +1,7 @@
 package dev.prestage.cli.command;
 
+import dev.prestage.benchmarks.bandwidth.BandwidthDemo;
+import dev.prestage.benchmarks.bandwidth.BandwidthReport;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.benchmarks.memory.MemoryDemo;
@@ -44,6 +46,12 @@ public final class DemoCommand implements Callable<Integer> {
           "Instead: a VM restored from a snapshot, with its pages on demand and with those that are expected filled in.")
   private boolean memory;
 
+  @Option(
+      names = "--bandwidth",
+      description =
+          "Instead: a burst on a link that seven other VMs fill, with its fair share, a rule that reacts and a forecast.")
+  private boolean bandwidth;
+
   @Option(names = IN_OWN_NETWORK, hidden = true)
   private boolean inOwnNetwork;
 
@@ -55,7 +63,19 @@ public final class DemoCommand implements Callable<Integer> {
     if (memory) {
       return memory();
     }
+    if (bandwidth) {
+      return bandwidth();
+    }
     DemoReport report = run(Demo.Scope.WHOLE);
+    System.out.println(report.table());
+    if (json != null) {
+      report.write(json);
+    }
+    return 0;
+  }
+
+  private int bandwidth() throws IOException, InterruptedException {
+    BandwidthReport report = BandwidthDemo.run(SelfCommand.line(), System.err, isTerminal());
     System.out.println(report.table());
     if (json != null) {
       report.write(json);

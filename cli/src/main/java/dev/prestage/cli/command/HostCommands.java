@@ -3,6 +3,7 @@ package dev.prestage.cli.command;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.prestage.client.PrestageClient;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -149,6 +150,68 @@ abstract class HostCommands {
       words.append(words.isEmpty() ? "" : ",").append(word.asText());
     }
     return words.toString();
+  }
+
+  @Command(
+      mixinStandardHelpOptions = true,
+      description =
+          "What staging did for each program and type of resource: every unit by how it ended, and what guests waited for.")
+  int report(@Mixin ApiOptions api) throws IOException {
+    try (PrestageClient client = api.client()) {
+      JsonNode answer = api.parsed(client.get("/v1/report").text());
+      if (answer != null) {
+        Table table =
+            new Table(
+                "PROGRAM",
+                "TYPE",
+                "GRANTED",
+                "LIVE",
+                "USEFUL",
+                "LATE",
+                "UNUSED",
+                "UNOBSERVED",
+                "OTHER",
+                "COVERAGE",
+                "ACCURACY",
+                "IN TIME",
+                "WAITED",
+                "WAITED S");
+        answer.path("rows").forEach(row -> table.row(reportRow(row)));
+        table.print(System.out);
+        System.out.println("since " + answer.path("since").asText());
+      }
+    }
+    return 0;
+  }
+
+  private static Object[] reportRow(JsonNode row) {
+    JsonNode ended = row.path("outcomes");
+    String tenant = row.path("tenant").asText();
+    String program = row.path("program").asText();
+    long other =
+        ended.path("redundant").asLong()
+            + ended.path("failed").asLong()
+            + ended.path("cancelled").asLong();
+    return new Object[] {
+      tenant.equals("default") ? program : tenant + "/" + program,
+      row.path("type").asText(),
+      row.path("granted").asLong(),
+      row.path("live").asLong(),
+      ended.path("useful").asLong(),
+      ended.path("late").asLong(),
+      ended.path("unused").asLong(),
+      ended.path("unobserved").asLong(),
+      other,
+      share(row.path("coverage")),
+      share(row.path("accuracy")),
+      share(row.path("timeliness")),
+      row.path("waited").asLong(),
+      String.format(Locale.ROOT, "%.2f", row.path("waitedSeconds").asDouble())
+    };
+  }
+
+  private static String share(JsonNode share) {
+    return share.isNumber() ? String.format(Locale.ROOT, "%.3f", share.asDouble()) : "-";
   }
 
   @Command(mixinStandardHelpOptions = true, description = "This host's tiers.")

@@ -48,6 +48,8 @@ public final class PrestageCommand extends HostCommands {
     parts.put("demo", DemoCommand.class);
     parts.put("run", RunCommand.class);
     parts.put("vm", VmCommand.class);
+    parts.put("attach", AttachCommand.class);
+    parts.put("detach", DetachCommand.class);
     parts.put("model", ModelCommand.class);
     parts.put("image", ImageCommand.class);
     parts.put("simulate", SimulateCommand.class);

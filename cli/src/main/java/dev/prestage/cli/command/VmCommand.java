@@ -41,7 +41,7 @@ public final class VmCommand {
               paramLabel = "AS=TYPE:SOURCE",
               description =
                   "Anything else, or a disk under another name: data=file-block:data.raw,"
-                      + " db=network-connection:HOST:PORT.")
+                      + " db=network-connection:HOST:PORT, link=io-bandwidth:ORIGIN.")
           @Nullable List<String> resources,
       @Option(names = "--tenant", description = "Whose it is. Default: default.")
           @Nullable String tenant,
@@ -119,7 +119,11 @@ public final class VmCommand {
   private static String size(JsonNode resource) {
     long amount = resource.path("amount").asLong();
     String measure = resource.path("measure").asText();
-    return measure.equals("bytes") ? Table.size(amount) : amount + " " + measure;
+    return switch (measure) {
+      case "bytes" -> Table.size(amount);
+      case "bytes-per-second" -> Table.size(amount) + "/s";
+      default -> amount + " " + measure;
+    };
   }
 
   @Command(

@@ -32,6 +32,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param sockets the folder for the sockets
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
+/// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiToken the file with the token for TCP, or null
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
@@ -40,6 +41,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
 /// @param historyCapacityBytes how much they may take; the oldest go first
+/// @param libvirt the URI of the libvirt whose domains are followed, or empty
 public record Configuration(
     Path state,
     Path sockets,
@@ -47,6 +49,7 @@ public record Configuration(
     Tier tier,
     Nbd nbd,
     InetAddress connectionsListen,
+    boolean bandwidthReactive,
     String apiTcp,
     @Nullable Path apiToken,
     boolean predicting,
@@ -58,12 +61,15 @@ public record Configuration(
     Fetch fetch,
     boolean historyEnabled,
     Duration historyKeep,
-    long historyCapacityBytes) {
+    long historyCapacityBytes,
+    String libvirt) {
 
   /// A directory of images, as near as `faults` make it.
   ///
   /// @param anyFormat whether files that are no raw images are served as the bytes they are
-  public record Origin(String name, Path directory, Faults faults, boolean anyFormat) {}
+  /// @param bytesPerSecond what the link to it moves; 0 to measure
+  public record Origin(
+      String name, Path directory, Faults faults, boolean anyFormat, long bytesPerSecond) {}
 
   /// The host-local place for what was fetched.
   ///
@@ -174,7 +180,7 @@ public record Configuration(
     Path sockets = root.value("sockets", state.resolve("sockets"), text -> path(folder, text));
     List<Origin> origins = origins(root, folder);
     if (origins.isEmpty()) {
-      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false));
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0));
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
@@ -188,6 +194,9 @@ public record Configuration(
     InetAddress listen =
         connections.value("listen", Options.LOOPBACK, Configuration::addressOfThisHost);
     connections.close();
+    Section bandwidth = root.section("bandwidth");
+    boolean reactive = bandwidth.value("reactive", false, Configuration::yesOrNo);
+    bandwidth.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
@@ -218,6 +227,9 @@ public record Configuration(
     Duration keep = history.value("keep", Duration.ofDays(30), Configuration::age);
     long capacity = history.value("capacity", 4L << 30, Configuration::historyBytes);
     history.close();
+    Section libvirt = root.section("libvirt");
+    String libvirtUri = libvirt.value("uri", "", Configuration::uri);
+    libvirt.close();
     root.close();
     return new Configuration(
         state,
@@ -226,6 +238,7 @@ public record Configuration(
         tier,
         serving,
         listen,
+        reactive,
         apiTcp,
         token,
         predicting,
@@ -237,7 +250,8 @@ public record Configuration(
         fetching,
         enabled,
         keep,
-        capacity);
+        capacity,
+        libvirtUri);
   }
 
   private static List<Origin> origins(Section root, Path folder) throws ConfigurationException {
@@ -271,8 +285,10 @@ public record Configuration(
             faults.value("seed", 1L, Long::parseLong));
     faults.close();
     boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
+    long bandwidth = section.value("bandwidth", 0L, Quantities::bytesPerSecond);
     section.close();
-    return new Origin(name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat);
+    return new Origin(
+        name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat, bandwidth);
   }
 
   private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {
@@ -386,6 +402,13 @@ public record Configuration(
 
   /// Guests are told the address, so it is one, and not all that this host has.
   private static InetAddress addressOfThisHost(String text) {
+    if (text.indexOf('%') >= 0) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is valid on one link only, and guests name that otherwise; name an address"
+              + " without '%'");
+    }
     InetAddress address;
     try {
       address = InetAddress.ofLiteral(text);
@@ -449,6 +472,13 @@ public record Configuration(
       throw new IllegalArgumentException("'" + text + "' is not between " + least + " and " + most);
     }
     return number;
+  }
+
+  private static String uri(String text) {
+    if (!text.matches("[a-z0-9+]+:.+")) {
+      throw new IllegalArgumentException("'" + text + "' is no URI such as qemu:///system");
+    }
+    return text;
   }
 
   private static String tierKind(String text) {

@@ -6,10 +6,13 @@ import dev.prestage.control.ControlPlane;
 import dev.prestage.control.ControlPlane.HistorySink;
 import dev.prestage.control.api.ApiServer;
 import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Reply;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.control.record.HistoryKeeper;
 import dev.prestage.control.record.HistoryWriter;
 import dev.prestage.control.train.TrainerProcess;
+import dev.prestage.control.vm.GuestWatch;
+import dev.prestage.control.vm.libvirt.LibvirtConnector;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -73,6 +76,17 @@ public final class ControlPlaneProcess {
         () -> TrainerProcess.installed(SelfCommand.home(), trainer),
         configuration.historyKeep(),
         configuration.trainEvery());
+    plane.nameOrigins(
+        configuration.origins().stream()
+            .map(origin -> new Reply.OriginView(origin.name(), origin.directory().toString()))
+            .toList());
+    GuestWatch watch = null;
+    if (!configuration.libvirt().isEmpty()) {
+      watch = GuestWatch.start(plane, new LibvirtConnector(configuration.libvirt()));
+      plane.alsoReport("libvirt", watch::state);
+      plane.alsoCount(watch::counters);
+    }
+    GuestWatch watching = watch;
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(
@@ -89,6 +103,9 @@ public final class ControlPlaneProcess {
       plane.alsoCount(keeper::counters);
     }
     return () -> {
+      if (watching != null) {
+        watching.close();
+      }
       api.close();
       plane.close();
       notices.close();

@@ -38,7 +38,9 @@ public final class DataPlaneProcess {
         configuration.nbdSocket(),
         ControlPlaneProcess.address("nbd.tcp", configuration.nbd().tcp()),
         configuration.origins().stream()
-            .map(o -> new OriginOptions(o.name(), o.directory(), o.faults(), o.anyFormat()))
+            .map(o ->
+                new OriginOptions(
+                    o.name(), o.directory(), o.faults(), o.anyFormat(), o.bytesPerSecond()))
             .toList(),
         new TierOptions(tier.name(), tier.directory(), tier.capacityBytes(), tier.kind()),
         new BlockOptions(
@@ -47,6 +49,7 @@ public final class DataPlaneProcess {
             fetch.deadline(),
             fetch.deadline().dividedBy(3)),
         NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
-        configuration.connectionsListen());
+        configuration.connectionsListen(),
+        configuration.bandwidthReactive());
   }
 }

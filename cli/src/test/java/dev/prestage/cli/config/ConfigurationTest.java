@@ -37,6 +37,16 @@ class ConfigurationTest {
     assertThat(configuration.nbd().tcp()).isEmpty();
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
+    assertThat(configuration.libvirt()).isEmpty();
+  }
+
+  @Test
+  void aLibvirtIsNamedByItsUri() throws Exception {
+    String uri = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock";
+    assertThat(read("libvirt: {uri: \"" + uri + "\"}\n").libvirt()).isEqualTo(uri);
+    assertThatThrownBy(() -> read("libvirt: {uri: system}\n"))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining("'system' is no URI such as qemu:///system");
   }
 
   @Test
@@ -93,6 +103,7 @@ class ConfigurationTest {
           connections: {listen: bridge}            | :1:23: | 'bridge' is no IP address
           connections: {listen: 0.0.0.0}           | :1:23: | name the one that guests reach
           connections: {listen: '::'}              | :1:23: | name the one that guests reach
+          connections: {listen: 'fe80::1%virbr0'}  | :1:23: | name an address without '%'
           fetch: {deadline: 0s}                    | :1:19: | less than 100ms
           state: ~/prestage                        | :1:8: | '~' has no meaning here
           tier: {directory: ~/tier}                | :1:19: | '~' has no meaning here

@@ -113,7 +113,9 @@ final class Routes {
         "/v1/images/{image}",
         query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
         "tenant");
+    route(routing, Method.GET, "/v1/report", query -> new Command.ShowReport());
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
+    route(routing, Method.GET, "/v1/host", query -> new Command.ShowHost());
     new HistoryRoutes(commands, clock).on(routing, this);
     route(
         routing,
@@ -287,10 +289,12 @@ final class Routes {
           Reply.Leases _,
           Reply.ForecastView _,
           Reply.Tiers _,
+          Reply.Host _,
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,
           Reply.Models _,
+          Reply.Report _,
           Reply.Purged _,
           Reply.Health _ ->
           json(response, reply);

@@ -16,7 +16,9 @@
 /// | `GET /v1/vms/{vm}/forecast?limit=` | ShowForecast |
 /// | `POST /v1/allocations` `{"vm"}` (202), `GET /v1/allocations/{id}` | Allocate, ShowAllocation |
 /// | `GET /v1/leases?vm=&limit=` | ShowLeases |
+/// | `GET /v1/report` | ShowReport |
 /// | `GET /v1/tiers` | ShowTiers |
+/// | `GET /v1/host` | ShowHost |
 /// | `GET /v1/history?program=&vm=&since=&until=&limit=` | ShowHistory; the last hour by default |
 /// | `GET /v1/history/top`, `timeline`, `transitions`, `sequences` | ShowTop, ShowTimeline, ShowTransitions, ShowSequences |
 /// | `GET /v1/history/export` | ReadHistory, page after page; CSV |

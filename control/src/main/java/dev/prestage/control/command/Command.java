@@ -62,8 +62,14 @@ public sealed interface Command {
   /// would touch.
   record ShowForecast(String vm, int limit) implements Command {}
 
+  /// What staging did for each program and type of resource.
+  record ShowReport() implements Command {}
+
   /// The host's tiers.
   record ShowTiers() implements Command {}
+
+  /// Where this host's disks are served and its images lie, for tools on it.
+  record ShowHost() implements Command {}
 
   /// Remove what this host's tiers hold of an image, in every version; it is fetched again when it
   /// is read.

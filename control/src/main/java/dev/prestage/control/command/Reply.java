@@ -112,11 +112,63 @@ public sealed interface Reply {
   /// @param experts who spoke for it
   record Expected(String resource, double probability, double dueMillis, List<String> experts) {}
 
+  /// What staging did for each program and type of resource since the control plane started.
+  ///
+  /// @param since ISO-8601
+  record Report(String since, List<ReportRow> rows) implements Reply {}
+
+  /// One program and type.
+  ///
+  /// @param granted units: `live` and the sum of the outcomes
+  /// @param outcomes units by outcome
+  /// @param measure of the amounts: `bytes`, `connections` or `bytes-per-second`
+  /// @param usefulAmount what was staged and demanded
+  /// @param unusedAmount what was staged and given back without demand
+  /// @param leadSeconds how long useful units stood ready before their demand, in all
+  /// @param touches units that guests asked for, repeats at the same edge included
+  /// @param waited of these, those that were not there
+  /// @param waitedSeconds how long guests waited for them, in all
+  /// @param coverage useful / (useful + waited), or null
+  /// @param accuracy (useful + late) / (useful + late + unused), or null
+  /// @param timeliness useful / (useful + late), or null
+  record ReportRow(
+      String tenant,
+      String program,
+      String type,
+      long granted,
+      long live,
+      Map<String, Long> outcomes,
+      String measure,
+      long usefulAmount,
+      long unusedAmount,
+      double leadSeconds,
+      long touches,
+      long waited,
+      double waitedSeconds,
+      @Nullable Double coverage,
+      @Nullable Double accuracy,
+      @Nullable Double timeliness) {}
+
   /// The host's tiers.
   record Tiers(List<TierView> tiers) implements Reply {}
 
   /// One tier.
   record TierView(String name, long capacityBytes, long usedBytes) {}
+
+  /// A host.
+  ///
+  /// @param nbdSocket where disks are served
+  /// @param origins in the order in which they are asked for an image
+  record Host(String nbdSocket, List<OriginView> origins) implements Reply {
+    public Host {
+      origins = List.copyOf(origins);
+    }
+  }
+
+  /// A place that holds images.
+  ///
+  /// @param directory the folder that the images lie in
+  record OriginView(String name, String directory) {}
 
   /// Rows of history.
   record History(List<AccessHistory.Row> rows) implements Reply {}

@@ -139,7 +139,25 @@ public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
       Spaces spaces,
       BiFunction<String, ResourceType, HostKnowledge> common)
       throws ModelException {
-    return ModelFile.decode(bytes, spaces, tenant -> common.apply(tenant, type));
+    return ModelFile.decode(
+        bytes, new SpacesOf(type, spaces), tenant -> common.apply(tenant, type));
+  }
+
+  /// The host's numbering for the spaces of one type; a model of another type is malformed.
+  private record SpacesOf(ResourceType type, Spaces spaces) implements Spaces {
+    @Override
+    public int number(Name name) {
+      if (name.type() != type) {
+        throw new IllegalArgumentException(
+            "its model of type " + type.text() + " speaks of a " + name.type().text());
+      }
+      return spaces.number(name);
+    }
+
+    @Override
+    public Name name(int number) {
+      return spaces.name(number);
+    }
   }
 
   private static ResourceType type(ByteBuffer in) throws ModelException {

@@ -97,7 +97,8 @@ public final class ModelStore implements Models, AutoCloseable {
     HybridForecaster learner = learner(learnt);
     Forecaster forecaster = serving.apply(learner);
     return learnt.type() == ResourceType.NETWORK_CONNECTION
-        ? new ReachedLevels(forecaster, learner.lastRun())
+            || learnt.type() == ResourceType.IO_BANDWIDTH
+        ? new ReachedLevels(forecaster, learner.touched())
         : forecaster;
   }
 
@@ -205,8 +206,8 @@ public final class ModelStore implements Models, AutoCloseable {
   public byte[] export(Program program) throws ModelException {
     SortedMap<ResourceType, ModelFile> learnt = new TreeMap<>();
     for (ResourceType type : ResourceType.values()) {
-      HybridForecaster learner = learner(new Learnt(program, type));
-      if (learner.runs() > 0) {
+      HybridForecaster learner = known(new Learnt(program, type));
+      if (learner != null && learner.runs() > 0) {
         learnt.put(type, new ModelFile(program.tenant(), program.name(), learner));
       }
     }
@@ -216,10 +217,17 @@ public final class ModelStore implements Models, AutoCloseable {
     return new ModelBundle(learnt).encode(spaces);
   }
 
+  /// One that is loaded or has a file; asking for another type begins nothing.
+  private @Nullable HybridForecaster known(Learnt learnt) {
+    HybridForecaster loaded = learners.get(learnt);
+    return loaded != null || !Files.exists(file(learnt)) ? loaded : learner(learnt);
+  }
+
   /// Puts models that were learnt elsewhere in place of this host's; types of which there is none
   /// keep theirs. Copies that run keep theirs until they stop.
-  public void replace(Program program, ModelBundle models) {
-    models.models().forEach((type, model) -> replace(program, type, model.forecaster()));
+  public void replace(Program program, Offer offer) {
+    offer.fresh.forEach(common::putIfAbsent);
+    offer.models().models().forEach((type, model) -> replace(program, type, model.forecaster()));
   }
 
   private void replace(Program program, ResourceType type, HybridForecaster forecaster) {
@@ -233,20 +241,50 @@ public final class ModelStore implements Models, AutoCloseable {
     write(learnt, forecaster);
   }
 
-  /// The models that bytes from elsewhere hold.
+  /// Models from elsewhere that are not taken over yet. One that is refused leaves nothing behind.
+  public static final class Offer {
+    private final ModelBundle models;
+
+    /// What tenants have in common of types that this host had nothing of.
+    private final Map<Common, HostKnowledge> fresh;
+
+    private Offer(ModelBundle models, Map<Common, HostKnowledge> fresh) {
+      this.models = models;
+      this.fresh = fresh;
+    }
+
+    /// What would be taken over.
+    public ModelBundle models() {
+      return models;
+    }
+  }
+
+  /// The models that bytes from elsewhere hold; [#replace] takes them over, before anything else is
+  /// learnt or offered.
   ///
   /// @throws ModelException with the reason if they hold none that can be used
-  public ModelBundle decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
-    return ModelBundle.decode(
-        bytes, numbering, (tenant, type) -> knowledge(new Common(tenant, type)));
+  public Offer decode(ByteBuffer bytes, Spaces numbering) throws ModelException {
+    Map<Common, HostKnowledge> fresh = new HashMap<>();
+    ModelBundle models =
+        ModelBundle.decode(
+            bytes,
+            numbering,
+            (tenant, type) -> {
+              Common of = new Common(tenant, type);
+              HostKnowledge known = common.get(of);
+              return known == null ? fresh.computeIfAbsent(of, _ -> new HostKnowledge()) : known;
+            });
+    return new Offer(models, fresh);
+  }
+
+  /// For how many tenants and types this host knows what programs have in common.
+  int commonKnowledge() {
+    return common.size();
   }
 
   private HostKnowledge knowledge(Learnt learnt) {
-    return knowledge(new Common(learnt.program().tenant(), learnt.type()));
-  }
-
-  private HostKnowledge knowledge(Common of) {
-    return common.computeIfAbsent(of, _ -> new HostKnowledge());
+    return common.computeIfAbsent(
+        new Common(learnt.program().tenant(), learnt.type()), _ -> new HostKnowledge());
   }
 
   private HybridForecaster load(Learnt learnt) {

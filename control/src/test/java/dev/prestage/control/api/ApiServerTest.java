@@ -185,6 +185,11 @@ final class ApiServerTest {
     assertThat(json(client.get("/v1/tiers")).at("/tiers/0/capacityBytes").longValue()).isEqualTo(9);
     assertThat(commands.last()).isEqualTo(new Command.ShowTiers());
 
+    JsonNode host = json(client.get("/v1/host"));
+    assertThat(host.at("/nbdSocket").textValue()).isEqualTo("/run/nbd.sock");
+    assertThat(host.at("/origins/0/directory").textValue()).isEqualTo("/mnt/images");
+    assertThat(commands.last()).isEqualTo(new Command.ShowHost());
+
     assertThat(json(client.delete("/v1/images/debian12.raw?tenant=t")).at("/bytes").longValue())
         .isEqualTo(65536);
     assertThat(commands.last()).isEqualTo(new Command.PurgeImage("debian12.raw", "t"));

@@ -121,6 +121,9 @@ final class FakeCommands implements Commands {
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
+      case Command.ShowReport _ -> new Reply.Report("2026-01-01T00:00:00Z", List.of());
+      case Command.ShowHost _ ->
+          new Reply.Host("/run/nbd.sock", List.of(new Reply.OriginView("nas", "/mnt/images")));
       case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", 9, 4)));
       case Command.ShowHistory _ -> new Reply.History(List.of(ROW));
       case Command.ReadHistory(var selection, int skip, int limit) ->

@@ -11,15 +11,18 @@ import dev.prestage.engine.predict.HostKnowledge;
 import dev.prestage.engine.predict.HybridForecaster;
 import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.predict.ModelFile;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ModelBundleTest {
   private static final class Numbers implements Spaces {
@@ -121,5 +124,42 @@ class ModelBundleTest {
         ResourceType.NETWORK_CONNECTION, model("db", ResourceType.NETWORK_CONNECTION, "x:1", 1));
     byte[] bytes = new ModelBundle(models).encode(host);
     assertThatThrownBy(() -> decode(bytes, host)).hasMessageContaining("several programs");
+  }
+
+  @Test
+  void aModelThatSpeaksOfSpacesOfAnotherTypeIsRefused() {
+    for (ResourceType type : List.of(ResourceType.FILE_BLOCK, ResourceType.NETWORK_CONNECTION)) {
+      TreeMap<ResourceType, ModelFile> models = new TreeMap<>();
+      models.put(type, model("web", ResourceType.MEMORY_PAGE, "snapshot", 3));
+      byte[] bytes = new ModelBundle(models).encode(host);
+      Numbers other = new Numbers();
+      assertThatThrownBy(() -> decode(bytes, other))
+          .isInstanceOf(ModelException.class)
+          .hasMessageContaining("its model of type " + type.text() + " speaks of a memory-page");
+      assertThat(other.names).isEmpty();
+    }
+  }
+
+  @Test
+  void anExportBeginsNothingAndARefusedImportLeavesNothing(@TempDir Path folder)
+      throws ModelException {
+    Program web = new Program(1, "blue", "web");
+    byte[] bytes = both();
+    try (ModelStore store = new ModelStore(folder, host, learner -> learner, (_, _) -> {})) {
+      assertThatThrownBy(() -> store.export(web)).hasMessageContaining("no run of web");
+      assertThat(store.view(_ -> null).models()).isEmpty();
+      assertThatThrownBy(() ->
+              store.decode(ByteBuffer.wrap(Arrays.copyOf(bytes, bytes.length + 1)), new Numbers()))
+          .isInstanceOf(ModelException.class);
+      ModelStore.Offer offer = store.decode(ByteBuffer.wrap(bytes), host);
+      assertThat(store.commonKnowledge()).isZero();
+      store.replace(web, offer);
+      assertThat(store.commonKnowledge()).isEqualTo(2);
+      assertThat(store.export(web)).hasSameSizeAs(bytes);
+      assertThat(store.view(_ -> null).models()).hasSize(2);
+    }
+    try (ModelStore again = new ModelStore(folder, host, learner -> learner, (_, _) -> {})) {
+      assertThat(again.export(web)).as("what has a file").hasSameSizeAs(bytes);
+    }
   }
 }

@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.bandwidth.Links;
 import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.dataplane.edge.Trouble;
@@ -54,6 +55,20 @@ public final class BlockStager implements Stager, AutoCloseable {
   }
 
   /// A stager over these origins, earlier ones preferred, and this tier. It closes them.
+  ///
+  /// @param links that to an origin decides the order of its fetches while it is scheduled
+  public BlockStager(
+      List<Origin> origins,
+      Links links,
+      Tier tier,
+      BlockOptions options,
+      Clock clock,
+      Trouble trouble,
+      Doorbell doorbell) {
+    this(origins, links, tier, options, clock, trouble, doorbell, true);
+  }
+
+  /// As above, over links that are never scheduled.
   public BlockStager(
       List<Origin> origins,
       Tier tier,
@@ -73,10 +88,22 @@ public final class BlockStager implements Stager, AutoCloseable {
       Trouble trouble,
       Doorbell doorbell,
       boolean threaded) {
+    this(origins, new Links(Map.of()), tier, options, clock, trouble, doorbell, threaded);
+  }
+
+  private BlockStager(
+      List<Origin> origins,
+      Links links,
+      Tier tier,
+      BlockOptions options,
+      Clock clock,
+      Trouble trouble,
+      Doorbell doorbell,
+      boolean threaded) {
     this.tier = tier;
     this.options = options;
     this.lock = new StagerLock(clock, doorbell);
-    this.fetcher = new Fetcher(origins, tier, options, clock, trouble, lock, threaded);
+    this.fetcher = new Fetcher(origins, links, tier, options, clock, trouble, lock, threaded);
     this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, trouble);
     fetcher.start();
     if (threaded) {

@@ -32,7 +32,10 @@ final class Fetch {
   long retryAtNanos;
   long movedBefore;
 
-  /// What it counts for in the staging window.
+  /// The VM that demanded it first; empty for a lease.
+  String vm = "";
+
+  /// What it counts for in what is under way.
   int bookedBytes;
 
   /// The origin has answered: whoever joins now waits for the tier only.

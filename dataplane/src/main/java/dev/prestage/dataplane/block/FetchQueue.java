@@ -1,8 +1,12 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.bandwidth.Link;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Objects;
 import java.util.PriorityQueue;
 import java.util.Queue;
 import java.util.SequencedSet;
@@ -11,11 +15,18 @@ import java.util.concurrent.locks.Condition;
 import org.jspecify.annotations.Nullable;
 
 /// What is to be fetched from one origin, and by how many threads: demand in the order of its
-/// arrival, then leases by due time. Guarded by the [BlockStager]'s lock, except for the counters.
+/// arrival, or in that of the [Link] where that is scheduled, then leases by due time. Guarded by
+/// the [BlockStager]'s lock, except for the counters.
 final class FetchQueue {
   final Origin origin;
   final Opener opener;
-  final Deque<Fetch> demand = new ArrayDeque<>();
+  private final Link link;
+
+  /// Demand that came while the link was not scheduled.
+  private final Deque<Fetch> demand = new ArrayDeque<>();
+
+  /// Demand that came while it was, by VM.
+  private final Map<String, Deque<Fetch>> scheduled = new LinkedHashMap<>();
 
   /// Fetches that are under way, oldest first.
   final SequencedSet<Fetch> running = new LinkedHashSet<>();
@@ -37,9 +48,13 @@ final class FetchQueue {
   private final StagingWindow window = new StagingWindow();
   private int stagingRunning;
   private long stagingBytes;
+  private long demandBytes;
+  private long waitNanos;
+  private boolean paces;
 
-  FetchQueue(Origin origin, int stagingLimit, Condition work) {
+  FetchQueue(Origin origin, Link link, int stagingLimit, Condition work) {
     this.origin = origin;
+    this.link = link;
     this.opener = new Opener(origin);
     this.stagingLimit = stagingLimit;
     this.work = work;
@@ -52,18 +67,33 @@ final class FetchQueue {
     }
   }
 
+  /// A demand fetch waits.
+  ///
+  /// @param fresh whether a guest asked for it now, and not for another attempt
+  void demand(Fetch fetch, boolean fresh, long nowNanos) {
+    if (link.isScheduled()) {
+      link.waits(fetch.vm, fetch.bytes(), fresh, nowNanos);
+      scheduled.computeIfAbsent(fetch.vm, _ -> new ArrayDeque<>()).add(fetch);
+    } else {
+      demand.add(fetch);
+    }
+  }
+
   /// Takes what is to be fetched now, or null if that is nothing.
   @Nullable Fetch next(long nowNanos) {
-    Fetch fetch = demand.poll();
+    waitNanos = 0;
+    Fetch fetch = nextDemand(nowNanos);
     if (fetch == null) {
-      fetch = nextStaging();
+      fetch = nextStaging(nowNanos);
     }
     if (fetch != null) {
       fetch.startedNanos = nowNanos;
       fetch.movedBefore = window.begin();
+      fetch.bookedBytes = fetch.bytes();
       running.add(fetch);
-      if (fetch.lease != null) {
-        fetch.bookedBytes = fetch.bytes();
+      if (fetch.lease == null) {
+        demandBytes += fetch.bookedBytes;
+      } else {
         stagingRunning++;
         stagingBytes += fetch.bookedBytes;
       }
@@ -71,8 +101,61 @@ final class FetchQueue {
     return fetch;
   }
 
-  private @Nullable Fetch nextStaging() {
-    if (!mayStage()) {
+  private @Nullable Fetch nextDemand(long nowNanos) {
+    Fetch fetch = demand.poll();
+    if (fetch != null || scheduled.isEmpty()) {
+      return fetch;
+    }
+    if (!link.isScheduled()) {
+      String vm = scheduled.keySet().iterator().next();
+      link.leaves(vm);
+      return poll(vm);
+    }
+    // A link that is not paced is kept as full as it was measured to hold: what is under way
+    // beyond that only queues, in an order that nobody chose.
+    if (!link.isPaced() && demandBytes + stagingBytes >= window.bytes()) {
+      return null;
+    }
+    String vm = link.next(nowNanos);
+    if (vm == null) {
+      waitNanos = link.waitNanos();
+      return null;
+    }
+    Fetch next = poll(vm);
+    link.take(vm, next.bytes(), nowNanos);
+    return next;
+  }
+
+  private Fetch poll(String vm) {
+    Deque<Fetch> waiting = Objects.requireNonNull(scheduled.get(vm));
+    Fetch fetch = waiting.remove();
+    if (waiting.isEmpty()) {
+      scheduled.remove(vm);
+    }
+    return fetch;
+  }
+
+  /// How long a thread that found nothing may sleep; 0 until it is woken. One thread at a time
+  /// keeps the link's time.
+  long beginSleep() {
+    if (waitNanos <= 0 || paces) {
+      return 0;
+    }
+    paces = true;
+    return waitNanos;
+  }
+
+  /// A thread woke up.
+  ///
+  /// @param nanos what [#beginSleep] said to it
+  void endSleep(long nanos) {
+    if (nanos > 0) {
+      paces = false;
+    }
+  }
+
+  private @Nullable Fetch nextStaging(long nowNanos) {
+    if (!mayStage() || !linkMayStage(nowNanos)) {
       return null;
     }
     LiveLease lease = staging.peek();
@@ -84,6 +167,10 @@ final class FetchQueue {
     long room = window.bytes() - stagingBytes;
     length = Math.min(length, Fetch.MAX_EXTENTS);
     length = Math.clamp(room / TierFile.EXTENT_BYTES, 1, length);
+    if (link.isScheduled()) {
+      // Demand comes back within one fetch, so it is a short one.
+      length = 1;
+    }
     long bits = ((1L << length) - 1) << start;
     lease.queued &= ~bits;
     lease.inFlight |= bits;
@@ -91,7 +178,24 @@ final class FetchQueue {
     for (int i = 0; i < length; i++) {
       lease.space.flights.put(fetch.first + i, fetch);
     }
+    if (link.isScheduled()) {
+      link.takeStaging(fetch.bytes(), nowNanos);
+    }
     return fetch;
+  }
+
+  private boolean linkMayStage(long nowNanos) {
+    if (!link.isScheduled()) {
+      return true;
+    }
+    long demandWaits = waitNanos;
+    boolean may =
+        (link.isPaced() || demandBytes + stagingBytes < window.bytes()) && link.mayStage(nowNanos);
+    if (!may) {
+      long wait = link.waitNanos();
+      waitNanos = demandWaits > 0 ? Math.min(demandWaits, Math.max(1, wait)) : wait;
+    }
+    return may;
   }
 
   private boolean mayStage() {
@@ -102,19 +206,25 @@ final class FetchQueue {
   }
 
   boolean hasWork() {
-    return !demand.isEmpty() || mayStage();
+    return !demand.isEmpty() || !scheduled.isEmpty() || mayStage();
   }
 
   /// A fetch has brought its bytes.
   void moved(Fetch fetch, int bytes, long nowNanos) {
     window.end(fetch.movedBefore, bytes, fetch.startedNanos, nowNanos);
+    link.measured(window.bytesPerSecond());
     fetches.increment();
     fetchedBytes.add(bytes);
   }
 
   /// A fetch is over, whatever became of it.
   void over(Fetch fetch) {
-    if (running.remove(fetch) && fetch.lease != null) {
+    if (!running.remove(fetch)) {
+      return;
+    }
+    if (fetch.lease == null) {
+      demandBytes -= fetch.bookedBytes;
+    } else {
       stagingRunning--;
       stagingBytes -= fetch.bookedBytes;
     }

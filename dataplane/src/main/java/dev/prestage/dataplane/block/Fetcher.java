@@ -1,5 +1,7 @@
 package dev.prestage.dataplane.block;
 
+import dev.prestage.dataplane.bandwidth.Link;
+import dev.prestage.dataplane.bandwidth.Links;
 import dev.prestage.dataplane.edge.Trouble;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.IoProblem;
@@ -14,6 +16,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.PriorityQueue;
 import java.util.Queue;
 import java.util.SequencedMap;
@@ -67,6 +70,7 @@ final class Fetcher {
   /// With `threaded` off nothing moves by itself: a test calls [#step].
   Fetcher(
       List<Origin> origins,
+      Links links,
       Tier tier,
       BlockOptions options,
       Clock clock,
@@ -81,8 +85,12 @@ final class Fetcher {
     this.threaded = threaded;
     this.timerWork = lock.newCondition();
     for (Origin origin : origins) {
+      Link link =
+          Objects.requireNonNullElseGet(
+              links.of(origin.name()), () -> Link.unscheduled(origin.name()));
       queues.put(
-          origin.name(), new FetchQueue(origin, options.stagingFetches(), lock.newCondition()));
+          origin.name(),
+          new FetchQueue(origin, link, options.stagingFetches(), lock.newCondition()));
     }
   }
 
@@ -135,8 +143,9 @@ final class Fetcher {
       Fetch flight = space.flights.get(at);
       if (flight == null) {
         flight = new Fetch(space, at, runLength(space, missing, at), null, 0);
+        flight.vm = read.vm();
         fly(flight);
-        space.queue.demand.add(flight);
+        space.queue.demand(flight, true, clock.nanos());
         wake(space.queue);
       }
       flight.join(read, at);
@@ -220,7 +229,14 @@ final class Fetcher {
         Fetch fetch = queue.next(clock.nanos());
         if (fetch == null) {
           queue.idleThreads++;
-          queue.work.awaitUninterruptibly();
+          long nanos = queue.beginSleep();
+          if (nanos > 0) {
+            // Waking early is fine: everything is looked at again.
+            long _ = queue.work.awaitNanos(nanos);
+          } else {
+            queue.work.awaitUninterruptibly();
+          }
+          queue.endSleep(nanos);
           queue.idleThreads--;
           queue.wakeups = Math.max(0, queue.wakeups - 1);
           continue;
@@ -247,6 +263,8 @@ final class Fetcher {
           replaced = true;
         }
       }
+    } catch (InterruptedException e) {
+      LOG.log(Level.ERROR, "nobody may interrupt a fetch thread", e);
     } finally {
       queue.threads--;
       lock.leave();
@@ -511,6 +529,7 @@ final class Fetcher {
     int from = Integer.numberOfTrailingZeros(demanded);
     int to = Integer.SIZE - Integer.numberOfLeadingZeros(demanded);
     var next = new Fetch(space, fetch.first + from, to - from, null, fetch.attempt + 1);
+    next.vm = waiting.getFirst().read().vm();
     waiting.forEach(w -> next.join(new Fetch.Waiter(w.read(), w.extents() >>> from)));
     fly(next);
     if (delayNanos > 0) {
@@ -518,7 +537,7 @@ final class Fetcher {
       retries.add(next);
       wakeTimerBy(next.retryAtNanos);
     } else {
-      space.queue.demand.add(next);
+      space.queue.demand(next, false, clock.nanos());
       wake(space.queue);
     }
   }
@@ -596,7 +615,7 @@ final class Fetcher {
     while (!retries.isEmpty() && retries.element().retryAtNanos <= now) {
       Fetch fetch = retries.remove();
       if (fetch.isAwaited()) {
-        fetch.space.queue.demand.add(fetch);
+        fetch.space.queue.demand(fetch, false, now);
         wake(fetch.space.queue);
       } else {
         for (int i = 0; i < fetch.count; i++) {

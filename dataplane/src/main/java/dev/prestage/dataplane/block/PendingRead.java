@@ -67,6 +67,15 @@ public abstract class PendingRead {
     return disk != null && disk.space() == space;
   }
 
+  /// The VM that asked, or empty before it began.
+  final String vm() {
+    if (disk == null) {
+      return "";
+    }
+    int slash = disk.name().indexOf('/');
+    return slash < 0 ? disk.name() : disk.name().substring(0, slash);
+  }
+
   /// What its origin said last; silence takes nothing back.
   final void sawError(String why) {
     if (!why.isEmpty()) {

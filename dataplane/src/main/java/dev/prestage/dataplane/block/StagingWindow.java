@@ -45,6 +45,11 @@ final class StagingWindow {
     latencyNanos = Math.min(took, latencyNanos * (1 + forget));
   }
 
+  /// The highest delivery rate that was seen lately, or 0.
+  long bytesPerSecond() {
+    return (long) (bytesPerNano * NANOS_PER_SECOND);
+  }
+
   /// How many bytes may be under way.
   long bytes() {
     double product = bytesPerNano == 0 ? 0 : GAIN * bytesPerNano * latencyNanos;

@@ -13,6 +13,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
 import java.net.StandardProtocolFamily;
+import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.CancelledKeyException;
 import java.nio.channels.ClosedChannelException;
@@ -28,6 +29,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import jdk.net.ExtendedSocketOptions;
 import org.jspecify.annotations.Nullable;
 
 /// One binding: a listener on an address of this host, whose connections are relayed to the
@@ -48,11 +50,19 @@ final class Endpoint {
   /// When accepting fails (no descriptors left), connections must end before it can succeed.
   private static final long ACCEPT_PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
+  /// A guest that was silent for eight hours is asked each hour, and is given up after twelve: the
+  /// most that Linux takes for the first are nine.
+  private static final int GUEST_SILENT_SECONDS = (int) Duration.ofHours(8).toSeconds();
+
+  private static final int GUEST_ASK_SECONDS = (int) Duration.ofHours(1).toSeconds();
+  private static final int GUEST_ASK_TIMES = 4;
+
   private final String name;
   private final Upstream upstream;
   private final ReentrantLock lock;
   private final Reserve reserve;
   private final Loop loop;
+  private final Buffers buffers;
   private final Host host;
   private final ServerSocketChannel listener;
   private final InetSocketAddress address;
@@ -86,6 +96,7 @@ final class Endpoint {
       ReentrantLock lock,
       Reserve reserve,
       Loop loop,
+      Buffers buffers,
       Host host)
       throws IOException {
     this.name = name;
@@ -95,6 +106,7 @@ final class Endpoint {
     this.lock = lock;
     this.reserve = reserve;
     this.loop = loop;
+    this.buffers = buffers;
     this.host = host;
     this.listener =
         ServerSocketChannel.open(
@@ -194,8 +206,8 @@ final class Endpoint {
 
   private void accept() {
     try {
-      for (SocketChannel guest = listener.accept(); guest != null; guest = listener.accept()) {
-        serve(guest);
+      while (acceptOne()) {
+        // Until nobody waits.
       }
     } catch (ClosedChannelException _) {
       // It is closed.
@@ -207,6 +219,20 @@ final class Endpoint {
               "network-connections",
               "cannot accept guests of '" + name + "' now: " + IoProblem.explain(e));
     }
+  }
+
+  /// Returns whether there was a guest. None is accepted for whom there is no socket to connect
+  /// with: in the kernel's queue a guest waits, here it would have to be reset.
+  private boolean acceptOne() throws IOException {
+    if (spare == null) {
+      spare = freshSocket();
+    }
+    SocketChannel guest = listener.accept();
+    if (guest == null) {
+      return false;
+    }
+    serve(guest);
+    return true;
   }
 
   private void interest(int operations) {
@@ -222,16 +248,29 @@ final class Endpoint {
       Relay.reset(guest);
       return;
     }
-    // A connect for which there was nothing goes out before it is reported.
-    connection.begin();
-    connection.announce();
-    try {
-      guest.configureBlocking(false);
-      Upstream.prepare(guest);
-    } catch (IOException e) {
-      LOG.log(Level.DEBUG, "a guest is gone already", e);
-    }
-    refill();
+    connection.step(() -> {
+      // A connect for which there was nothing goes out before it is reported.
+      connection.begin();
+      connection.announce();
+      try {
+        guest.configureBlocking(false);
+        prepare(guest);
+      } catch (IOException e) {
+        LOG.log(Level.DEBUG, "a guest is gone already", e);
+      }
+    });
+  }
+
+  /// Prepares a guest's connection. A guest that says nothing may be a VM that is paused, which
+  /// must find its connections when it goes on, if need be in the morning: it is asked for the
+  /// first time after [#GUEST_SILENT_SECONDS]. The connections of a VM that was removed are closed
+  /// anyway.
+  private static void prepare(SocketChannel guest) throws IOException {
+    guest.setOption(StandardSocketOptions.TCP_NODELAY, true);
+    guest.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
+    guest.setOption(ExtendedSocketOptions.TCP_KEEPIDLE, GUEST_SILENT_SECONDS);
+    guest.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, GUEST_ASK_SECONDS);
+    guest.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, GUEST_ASK_TIMES);
   }
 
   /// A socket to connect with: making one takes time that a guest need not wait.
@@ -253,16 +292,6 @@ final class Endpoint {
     }
   }
 
-  private void refill() {
-    if (spare == null && listener.isOpen()) {
-      try {
-        spare = freshSocket();
-      } catch (IOException e) {
-        LOG.log(Level.DEBUG, "no socket in advance", e);
-      }
-    }
-  }
-
   private void dropSpare() {
     SocketChannel left = spare;
     spare = null;
@@ -281,9 +310,9 @@ final class Endpoint {
       }
       full = inUse == LEVELS;
       if (!full) {
+        connection.supply = reserve.demand(space, inUse);
         connection.level = inUse++;
         connections.add(connection);
-        connection.supply = reserve.demand(space, connection.level);
         connects.incrementAndGet();
         if (!(connection.supply instanceof Reserve.Supply.Ready)) {
           waits.incrementAndGet();
@@ -327,7 +356,15 @@ final class Endpoint {
     lock.lock();
     try {
       connections.remove(connection);
+      connection.announce();
       inUse--;
+      for (Connection each : connections) {
+        if (each.level == inUse) {
+          // That it came may not have been said yet. A level that is taken after it was given up
+          // would be held for ever.
+          each.announce();
+        }
+      }
       offer(inUse, host.clock().nanos(), AccessType.RELEASE, false, 0);
     } finally {
       lock.unlock();
@@ -369,13 +406,15 @@ final class Endpoint {
 
     // Of the loop's thread.
     private final List<SelectionKey> keys = new ArrayList<>();
-    private ByteBuffer toUpstream = Relay.emptyBuffer();
-    private ByteBuffer toGuest = Relay.emptyBuffer();
+    private ByteBuffer toUpstream = Buffers.empty();
+    private ByteBuffer toGuest = Buffers.empty();
     private @Nullable SocketChannel dialing;
     private Loop.@Nullable Timer patience;
     private boolean waits;
-    private boolean announced;
     private boolean handedOver;
+
+    // Guarded by the endpoint's lock.
+    private boolean announced;
 
     // Whoever resets while the upstream is being opened cannot see it yet.
     private @Nullable Relay relay;
@@ -398,7 +437,7 @@ final class Endpoint {
           link(channel);
         }
         case Reserve.Supply.Coming(CompletableFuture<SocketChannel> channel) -> {
-          var _ = channel.whenComplete((up, _) -> loop.execute(() -> came(up)));
+          var _ = channel.whenComplete((up, _) -> soon(() -> came(up)));
         }
         case Reserve.Supply.Nothing(_) -> dial();
       }
@@ -406,14 +445,35 @@ final class Endpoint {
 
     /// Says once that a guest came; before anything else of its connection.
     private void announce() {
-      if (!announced) {
-        announced = true;
-        if (supply instanceof Reserve.Supply.Ready) {
-          report(this, false, ageNanos());
-        } else {
-          report(this, true, Access.PENDING);
+      lock.lock();
+      try {
+        if (!announced) {
+          announced = true;
+          if (supply instanceof Reserve.Supply.Ready) {
+            report(this, false, ageNanos());
+          } else {
+            report(this, true, Access.PENDING);
+          }
         }
+      } finally {
+        lock.unlock();
       }
+    }
+
+    /// Does what belongs to this connection. A defect in that, or a class that cannot be read
+    /// without a descriptor, costs the connection and not its level.
+    private void step(Runnable work) {
+      try {
+        work.run();
+      } catch (RuntimeException | Error e) {
+        reset();
+        throw e;
+      }
+    }
+
+    /// Has the loop do what belongs to this connection, soon.
+    private void soon(Runnable work) {
+      loop.execute(() -> step(work));
     }
 
     /// The connection that was being opened ahead; if that failed, one more is tried.
@@ -438,9 +498,12 @@ final class Endpoint {
     private void resolve() {
       try {
         List<InetAddress> addresses = upstream.addresses();
-        loop.execute(() -> dial(addresses, new IOException("its name has no address")));
+        soon(() -> dial(addresses, new IOException("its name has no address")));
       } catch (IOException e) {
-        loop.execute(() -> fail(e));
+        soon(() -> fail(e));
+      } catch (RuntimeException | Error e) {
+        soon(() -> fail(new IOException("its name cannot be resolved", e)));
+        throw e;
       }
     }
 
@@ -463,11 +526,16 @@ final class Endpoint {
           connected(channel);
           return;
         }
-        patience = loop.schedule(Upstream.PATIENCE.toNanos(), () -> giveUp(others));
-        keys.add(loop.register(channel, SelectionKey.OP_CONNECT, () -> finish(channel, others)));
+        patience = loop.schedule(Upstream.PATIENCE.toNanos(), () -> step(() -> giveUp(others)));
+        keys.add(
+            loop.register(
+                channel, SelectionKey.OP_CONNECT, () -> step(() -> finish(channel, others))));
       } catch (IOException e) {
         hangUp();
         dial(others, e);
+      } catch (IllegalArgumentException e) {
+        hangUp();
+        dial(others, Upstream.unusable(addresses.getFirst(), e));
       }
     }
 
@@ -535,13 +603,13 @@ final class Endpoint {
           return;
         }
         if (keys.isEmpty()) {
-          keys.add(loop.register(up, SelectionKey.OP_READ, () -> answer(up)));
+          keys.add(loop.register(up, SelectionKey.OP_READ, () -> step(() -> answer(up))));
         } else {
           // It waited for the end of the connect.
-          keys.getFirst().attach((Runnable) () -> answer(up));
+          keys.getFirst().attach((Runnable) () -> step(() -> answer(up)));
           keys.getFirst().interestOps(SelectionKey.OP_READ);
         }
-        keys.add(loop.register(guest, SelectionKey.OP_READ, () -> ask(up)));
+        keys.add(loop.register(guest, SelectionKey.OP_READ, () -> step(() -> ask(up))));
       } catch (IOException | CancelledKeyException e) {
         LOG.log(Level.DEBUG, "a connection ends", e);
         abandon();
@@ -549,7 +617,7 @@ final class Endpoint {
     }
 
     private synchronized boolean take(SocketChannel up) {
-      Relay mine = new Relay(guest, up);
+      Relay mine = new Relay(guest, up, buffers);
       if (handedOver || reset) {
         mine.reset();
         return false;
@@ -621,11 +689,21 @@ final class Endpoint {
         return;
       }
       handedOver = true;
-      loop.detach(keys, () -> Thread.ofVirtual().name("relay-down").start(() -> relay(up)));
+      loop.detach(keys, () -> startRelay(up));
+    }
+
+    private void startRelay(SocketChannel up) {
+      try {
+        Thread.ofVirtual().name("relay-down").start(() -> relay(up));
+      } catch (RuntimeException | Error e) {
+        new Relay(guest, up, buffers).reset();
+        release(this);
+        throw e;
+      }
     }
 
     private void relay(SocketChannel up) {
-      Relay mine = new Relay(guest, up);
+      Relay mine = new Relay(guest, up, buffers);
       try {
         guest.configureBlocking(true);
         up.configureBlocking(true);

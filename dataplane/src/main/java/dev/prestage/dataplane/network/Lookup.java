@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -14,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// Resolves one name, on one thread at a time whoever asks: while a resolver does not answer, each
 /// question to it holds a thread of the platform.
 final class Lookup {
-  private final String host;
   private final Callable<List<InetAddress>> resolver;
+  private final Executor threads;
   private @Nullable FutureTask<List<InetAddress>> running;
 
   /// Of a name, at this system's resolver.
@@ -25,8 +26,13 @@ final class Lookup {
 
   /// @param resolver what finds the addresses; may take long
   Lookup(String host, Callable<List<InetAddress>> resolver) {
-    this.host = host;
+    this(resolver, task -> Thread.ofPlatform().daemon().name("resolve-" + host).start(task));
+  }
+
+  /// @param threads runs each question on a thread of its own, or throws
+  Lookup(Callable<List<InetAddress>> resolver, Executor threads) {
     this.resolver = resolver;
+    this.threads = threads;
   }
 
   /// The addresses of the name, which may take the resolver a while.
@@ -54,8 +60,9 @@ final class Lookup {
     FutureTask<List<InetAddress>> task = running;
     if (task == null || task.isDone()) {
       task = new FutureTask<>(resolver);
+      // A question that no thread could be had for is not the one that others wait for.
+      threads.execute(task);
       running = task;
-      Thread.ofPlatform().daemon().name("resolve-" + host).start(task);
     }
     return task;
   }

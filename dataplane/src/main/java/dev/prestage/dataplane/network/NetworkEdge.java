@@ -42,12 +42,16 @@ public final class NetworkEdge implements Edge {
   private static final Shape SHAPE =
       new Shape(Endpoint.LEVELS, 1, Measure.CONNECTIONS, Endpoint.LEVELS);
 
+  /// The number of no binding.
+  private static final int NOBODY = -1;
+
   private final EndpointsFile file;
   private final InetAddress address;
   private final Host host;
   private final ReentrantLock lock = new ReentrantLock();
   private final Reserve reserve;
   private final Loop loop;
+  private final Buffers buffers = new Buffers();
 
   /// Held while endpoints come and go, which is written down; looked at without it.
   private final ReentrantLock registry = new ReentrantLock();
@@ -104,13 +108,25 @@ public final class NetworkEdge implements Edge {
             what.name(),
             what.binding(),
             what.space(),
-            Upstream.of(what.source()),
+            Upstream.of(what.source(), this::lookup),
             new InetSocketAddress(address, port),
             lock,
             reserve,
             loop,
+            buffers,
             host);
     return new Served(endpoint, what.tenant(), what.source());
+  }
+
+  /// The lookup that another endpoint has for that host, else a new one: however many VMs use a
+  /// name, it is asked for once at a time.
+  private Lookup lookup(String name) {
+    return served.values().stream()
+        .map(each -> each.endpoint().upstream())
+        .filter(upstream -> upstream.host().equalsIgnoreCase(name))
+        .map(Upstream::lookup)
+        .findFirst()
+        .orElseGet(() -> new Lookup(name));
   }
 
   private void put(Served next) {
@@ -142,13 +158,32 @@ public final class NetworkEdge implements Edge {
         now = before;
       } else {
         now = listenAgain(bind);
-        lost.remove(bind.name());
         if (before != null) {
           remove(before);
         }
         put(now);
       }
-      remember(before == null ? now : null);
+      Remembered found = lost.remove(bind.name());
+      try {
+        remember(before == null ? now : null);
+      } catch (IOException e) {
+        if (found != null) {
+          lost.put(bind.name(), found);
+        }
+        throw e;
+      }
+      if (found != null && found.port() != now.endpoint().port()) {
+        host.trouble()
+            .report(
+                "network-connections",
+                "'"
+                    + bind.name()
+                    + "' listens at "
+                    + now.endpoint().address()
+                    + " now, as port "
+                    + found.port()
+                    + " is not to be had; its guests need the new address");
+      }
       return new Bound(SHAPE, now.endpoint().address());
     } finally {
       registry.unlock();
@@ -157,19 +192,43 @@ public final class NetworkEdge implements Edge {
 
   /// At the port that its guests know, if that can be.
   private Served listenAgain(Frame.Bind bind) throws IOException {
-    Remembered fresh =
-        new Remembered(bind.binding(), bind.name(), bind.space(), bind.tenant(), bind.source(), 0);
     Remembered before = lost.get(bind.name());
     if (before != null
-        && before.tenant().equals(bind.tenant())
-        && before.source().equals(bind.source())) {
+        && !(before.tenant().equals(bind.tenant()) && before.source().equals(bind.source()))) {
+      // Another one of the same name: nobody looks for it at that port.
+      lost.remove(bind.name());
+      before = null;
+    }
+    Remembered fresh =
+        new Remembered(
+            bind.binding(),
+            bind.name(),
+            bind.space(),
+            bind.tenant(),
+            bind.source(),
+            before == null ? 0 : before.port());
+    renumberLost(fresh);
+    if (fresh.port() != 0) {
       try {
-        return listen(fresh, before.port());
+        return listen(fresh, fresh.port());
       } catch (IOException e) {
         LOG.log(Level.DEBUG, "somebody else has the port still", e);
       }
     }
     return listen(fresh, 0);
+  }
+
+  /// The control plane counts anew: a lost endpoint that it names has the new numbers, and no other
+  /// one has them.
+  private void renumberLost(Remembered named) {
+    lost.replaceAll((name, each) -> {
+      if (name.equals(named.name())) {
+        return named;
+      }
+      return each.binding() == named.binding()
+          ? new Remembered(NOBODY, name, each.space(), each.tenant(), each.source(), each.port())
+          : each;
+    });
   }
 
   private void renumber(Endpoint endpoint, Frame.Bind bind) {
@@ -223,28 +282,24 @@ public final class NetworkEdge implements Edge {
 
   @Override
   public void close(int binding) throws IOException {
-    keep(each -> each.endpoint().binding() != binding);
+    keep(each -> each.binding() != binding);
   }
 
   @Override
   public void keepOnly(Set<String> names) throws IOException {
-    registry.lock();
-    try {
-      lost.keySet().retainAll(names);
-    } finally {
-      registry.unlock();
-    }
-    keep(each -> names.contains(each.endpoint().name()));
+    keep(each -> names.contains(each.name()));
   }
 
-  private void keep(Predicate<Served> condition) throws IOException {
+  private void keep(Predicate<Remembered> condition) throws IOException {
     registry.lock();
     try {
-      List<Served> gone = served.values().stream().filter(condition.negate()).toList();
+      boolean anyLost = lost.values().removeIf(condition.negate());
+      List<Served> gone =
+          served.values().stream().filter(each -> !condition.test(each.remembered())).toList();
       for (Served each : gone) {
         remove(each);
       }
-      if (!gone.isEmpty()) {
+      if (anyLost || !gone.isEmpty()) {
         save();
       }
     } finally {

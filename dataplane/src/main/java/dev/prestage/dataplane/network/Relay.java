@@ -15,27 +15,19 @@ import java.nio.channels.SocketChannel;
 final class Relay {
   private static final Logger LOG = System.getLogger(Relay.class.getName());
 
-  /// Two buffers for each connection: 10,000 connections that say little hold 40 MiB.
-  static final int BUFFER_BYTES = 2 * 1024;
-
-  /// A direction that once filled its buffer gets one eight times as large, twice, so that a round
-  /// of read and write, some 100 µs, carries more: 100 connections that are all busy one way hold
-  /// 13 MiB.
-  private static final int BULK_BYTES = 128 * 1024;
-
-  private static final int GROWTH = 8;
-
   private final SocketChannel guest;
   private final SocketChannel upstream;
+  private final Buffers buffers;
 
-  Relay(SocketChannel guest, SocketChannel upstream) {
+  Relay(SocketChannel guest, SocketChannel upstream, Buffers buffers) {
     this.guest = guest;
     this.upstream = upstream;
+    this.buffers = buffers;
   }
 
   /// Relays until both directions have ended; then both ends are closed.
   ///
-  /// @param toUpstream a buffer of [#BUFFER_BYTES] with what the guest has said already
+  /// @param toUpstream a buffer of [Buffers#SMALL_BYTES] with what the guest has said already
   /// @param toGuest the same of the upstream
   void run(ByteBuffer toUpstream, ByteBuffer toGuest) {
     Thread up = Thread.ofVirtual().name("relay-up").start(() -> carry(guest, upstream, toUpstream));
@@ -50,11 +42,6 @@ final class Relay {
     close(upstream);
   }
 
-  /// A buffer with nothing in it.
-  static ByteBuffer emptyBuffer() {
-    return ByteBuffer.allocate(BUFFER_BYTES).flip();
-  }
-
   private void carry(SocketChannel from, SocketChannel to, ByteBuffer first) {
     ByteBuffer buffer = first;
     boolean ended;
@@ -63,9 +50,7 @@ final class Relay {
         while (buffer.hasRemaining()) {
           to.write(buffer);
         }
-        if (buffer.limit() == buffer.capacity() && buffer.capacity() < BULK_BYTES) {
-          buffer = ByteBuffer.allocate(Math.min(BULK_BYTES, GROWTH * buffer.capacity()));
-        }
+        buffer = buffers.next(buffer);
         int count = from.read(buffer.clear());
         buffer.flip();
         ended = count < 0;
@@ -74,6 +59,12 @@ final class Relay {
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "a connection ends", e);
       reset();
+    } catch (RuntimeException | Error e) {
+      // The other direction would wait for this one for ever.
+      reset();
+      throw e;
+    } finally {
+      buffers.giveBack(buffer);
     }
   }
 

@@ -140,7 +140,7 @@ final class Reserve implements Stager {
   sealed interface Supply {
     /// A connection that was open already.
     ///
-    /// @param said what the upstream has said on it, in a buffer of [Relay#BUFFER_BYTES]
+    /// @param said what the upstream has said on it, in a buffer of [Buffers#SMALL_BYTES]
     record Ready(SocketChannel channel, ByteBuffer said) implements Supply {}
 
     /// One that is being opened.
@@ -259,7 +259,7 @@ final class Reserve implements Stager {
   /// What the upstream has said on a connection of which nobody has read yet; null if it has closed
   /// it.
   private static @Nullable ByteBuffer listen(SocketChannel channel) {
-    ByteBuffer said = ByteBuffer.allocate(Relay.BUFFER_BYTES);
+    ByteBuffer said = ByteBuffer.allocate(Buffers.SMALL_BYTES);
     try {
       channel.configureBlocking(false);
       int count;
@@ -448,8 +448,8 @@ final class Reserve implements Stager {
     void add(Unit unit) {
       queue.add(unit);
       if (!runs) {
-        runs = true;
         Thread.ofVirtual().name("open-ahead-" + upstream).start(this::run);
+        runs = true;
       }
     }
 
@@ -461,7 +461,13 @@ final class Reserve implements Stager {
           places.release();
           return;
         }
-        Thread.ofVirtual().name("open-" + upstream).start(() -> open(unit));
+        try {
+          Thread.ofVirtual().name("open-" + upstream).start(() -> open(unit));
+        } catch (RuntimeException | Error e) {
+          LOG.log(Level.ERROR, "nothing can be opened ahead now", e);
+          places.release();
+          failed(unit, new IOException("it could not be opened", e));
+        }
         LockSupport.parkNanos(this, PACE.toNanos());
       }
     }
@@ -490,6 +496,9 @@ final class Reserve implements Stager {
       } catch (IOException e) {
         LOG.log(Level.DEBUG, "opening ahead", e);
         failed(unit, e);
+      } catch (RuntimeException | Error e) {
+        failed(unit, new IOException("it could not be opened", e));
+        throw e;
       } finally {
         places.release();
       }

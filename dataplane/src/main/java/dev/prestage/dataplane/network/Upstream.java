@@ -9,6 +9,7 @@ import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import jdk.net.ExtendedSocketOptions;
@@ -24,9 +25,9 @@ record Upstream(String host, int port, boolean namesGuests, Lookup lookup) {
   /// seconds.
   static final Duration PATIENCE = Duration.ofSeconds(10);
 
-  /// An end that vanished (its machine was switched off, a firewall forgot it) says nothing. One
-  /// that was silent for a minute is asked, and is given up after two, not after Linux' two hours:
-  /// it holds a level, or stands ready for a guest that it would cheat.
+  /// An upstream that vanished (its machine was switched off, a firewall forgot the connection)
+  /// says nothing. One that was silent for a minute is asked, and is given up after two, not after
+  /// Linux' two hours: it holds a level, or stands ready for a guest that it would cheat.
   private static final int SILENT_SECONDS = 60;
 
   private static final int ASK_SECONDS = 10;
@@ -42,13 +43,20 @@ record Upstream(String host, int port, boolean namesGuests, Lookup lookup) {
   ///
   /// @throws IOException with one line for whoever asked
   static Upstream of(String source) throws IOException {
+    return of(source, Lookup::new);
+  }
+
+  /// The same with a lookup that others of the same host may share.
+  ///
+  /// @param lookups finds the lookup of a host's name
+  static Upstream of(String source, Function<String, Lookup> lookups) throws IOException {
     Matcher parts = TEXT.matcher(source);
     if (parts.matches()) {
       int port = Integer.parseInt(parts.group("port"));
       String name = parts.group("name");
       if (port >= 1 && port <= 65535) {
         String host = name == null ? parts.group("six") : name;
-        return new Upstream(host, port, parts.group("proxy") != null, new Lookup(host));
+        return new Upstream(host, port, parts.group("proxy") != null, lookups.apply(host));
       }
     }
     throw new IOException(
@@ -75,6 +83,9 @@ record Upstream(String host, int port, boolean namesGuests, Lookup lookup) {
         } catch (IOException e) {
           channel.close();
           failure = e;
+        } catch (IllegalArgumentException e) {
+          channel.close();
+          failure = unusable(address, e);
         }
       }
     } catch (IOException e) {
@@ -83,8 +94,13 @@ record Upstream(String host, int port, boolean namesGuests, Lookup lookup) {
     throw IoProblem.in(this + " cannot be reached", failure);
   }
 
-  /// The ends of what is relayed decide when to send and how long to wait, so nothing is gathered
-  /// here.
+  /// Why an address cannot be connected to at all, such as one of IPv6 on a host without it.
+  static IOException unusable(InetAddress address, IllegalArgumentException e) {
+    return new IOException("this host cannot connect to " + address.getHostAddress(), e);
+  }
+
+  /// Prepares a connection to an upstream. The ends of what is relayed decide when to send and how
+  /// long to wait, so nothing is gathered here.
   static void prepare(SocketChannel channel) throws IOException {
     channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
     channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);

@@ -3,6 +3,7 @@ package dev.prestage.dataplane.block;
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.prestage.dataplane.bandwidth.Link;
 import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.resource.Range;
@@ -27,7 +28,7 @@ final class StagerLockTest {
   void stage() throws IOException {
     origin.put("disk", 8 * TierFile.EXTENT_BYTES, 11);
     Image image = origin.open("disk");
-    var queue = new FetchQueue(origin, 1, lock.newCondition());
+    var queue = new FetchQueue(origin, Link.unscheduled("nas"), 1, lock.newCondition());
     space =
         new BlockSpace(
             1, "t", image, TierFile.open(new CrashStorage(), "t/disk", image.identity()), queue);

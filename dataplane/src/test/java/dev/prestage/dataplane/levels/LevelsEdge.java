@@ -33,6 +33,7 @@ public final class LevelsEdge implements Edge, Stager {
   private final Map<Long, Lease> leases = new LinkedHashMap<>();
   private final Map<Long, LeaseState> states = new HashMap<>();
   private final Map<Long, LeaseState> news = new LinkedHashMap<>();
+  private Runnable beforeNews = () -> {};
 
   public LevelsEdge(Host host) {
     this.host = host;
@@ -167,8 +168,16 @@ public final class LevelsEdge implements Edge, Stager {
     return !news.isEmpty();
   }
 
+  /// Has something happen once in the moment before the next news are told.
+  public synchronized void beforeNews(Runnable happens) {
+    beforeNews = happens;
+  }
+
   @Override
   public synchronized void takeNews(News to) {
+    Runnable happens = beforeNews;
+    beforeNews = () -> {};
+    happens.run();
     to.changed(List.copyOf(news.values()));
     news.clear();
   }

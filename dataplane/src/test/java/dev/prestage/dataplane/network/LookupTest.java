@@ -39,6 +39,22 @@ class LookupTest {
   }
 
   @Test
+  void aQuestionThatGotNoThreadIsAskedAgain() throws Exception {
+    var threads = new AtomicInteger();
+    var lookup =
+        new Lookup(
+            () -> FOUND,
+            question -> {
+              if (threads.incrementAndGet() == 1) {
+                throw new OutOfMemoryError("unable to create native thread");
+              }
+              Thread.ofVirtual().start(question);
+            });
+    assertThatThrownBy(() -> lookup.addresses(LONG)).isInstanceOf(OutOfMemoryError.class);
+    assertThat(lookup.addresses(LONG)).isEqualTo(FOUND);
+  }
+
+  @Test
   void anAnswerOfNoIsNotKept() throws Exception {
     var questions = new AtomicInteger();
     var lookup =

@@ -104,9 +104,10 @@ class LoopTest {
   @Test
   void timersRunInTheOrderOfTheirTimesAndCancelledOnesDoNot() throws Exception {
     inLoop(() -> {
-      Loop.Timer _ = loop.schedule(TimeUnit.MILLISECONDS.toNanos(20), () -> said.add("last"));
-      Loop.Timer cancelled = loop.schedule(1, () -> said.add("cancelled"));
-      Loop.Timer _ = loop.schedule(TimeUnit.MILLISECONDS.toNanos(2), () -> said.add("first"));
+      Loop.Timer _ = loop.schedule(TimeUnit.MILLISECONDS.toNanos(2), () -> said.add("last"));
+      // Due an hour ago, so it comes first however long this thread does not run in between.
+      Loop.Timer _ = loop.schedule(-NEVER_NANOS, () -> said.add("first"));
+      Loop.Timer cancelled = loop.schedule(-2 * NEVER_NANOS, () -> said.add("cancelled"));
       Loop.Timer _ = loop.schedule(NEVER_NANOS, () -> said.add("never"));
       loop.cancel(cancelled);
     });

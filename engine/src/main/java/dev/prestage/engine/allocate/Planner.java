@@ -9,6 +9,7 @@ import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Space;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
@@ -120,14 +121,30 @@ public final class Planner {
   /// The space of a binding can be staged from now on. Repeating it is harmless.
   public void open(Binding binding) {
     spaces
-        .computeIfAbsent(binding.space().id(), _ -> new Residency(binding.space()))
+        .computeIfAbsent(key(binding), key -> new Residency(key, binding.space()))
         .bound(binding.id());
+  }
+
+  /// What is known of a space holds for all that are bound to it, unless each has its own: then it
+  /// is kept by binding, under numbers that no space has.
+  private static int key(Binding binding) {
+    return binding.space().shape().isOwn() ? ~binding.id() : binding.space().id();
+  }
+
+  private @Nullable Residency residency(int space, int binding) {
+    Residency shared = spaces.get(space);
+    return shared == null ? ofBinding(space, binding) : shared;
+  }
+
+  private @Nullable Residency ofBinding(int space, int binding) {
+    Residency own = spaces.get(~binding);
+    return own == null || own.space().id() != space ? null : own;
   }
 
   /// A binding is gone: nothing is granted for it any more, and what is known of its space is
   /// forgotten when nobody else is bound to it and all leases have ended.
   public void close(Binding binding) {
-    Residency residency = spaces.get(binding.space().id());
+    Residency residency = spaces.get(key(binding));
     if (residency != null) {
       residency.unbound(binding.id());
       forgetIfDone(residency);
@@ -136,7 +153,7 @@ public final class Planner {
 
   private void forgetIfDone(Residency residency) {
     if (residency.isDone()) {
-      spaces.remove(residency.space().id());
+      spaces.remove(residency.key());
       lastAsked = null;
     }
   }
@@ -147,7 +164,7 @@ public final class Planner {
   /// @return whether more may be possible when units in flight have landed
   public boolean plan(
       List<Binding> bindings, ResourceType type, Forecaster.Cursor cursor, long nowNanos) {
-    long most = Math.min(limits.inFlightUnits() - inFlight, budgetLeft());
+    long most = Math.min(roomInFlight(bindings, type), budgetLeft());
     if (most <= 0 || bindings.isEmpty()) {
       return true;
     }
@@ -161,6 +178,26 @@ public final class Planner {
     }
     boolean hungry = grant(candidates(bindings, proposal, _ -> least), proposal, nowNanos);
     return hungry || proposal.size() >= most;
+  }
+
+  /// How many more units may be on their way. A promise of a rate takes no time, and does not wait
+  /// behind content that does.
+  private int roomInFlight(List<Binding> bindings, ResourceType type) {
+    for (int i = 0; i < bindings.size(); i++) {
+      Space space = bindings.get(i).space();
+      if (space.type() == type && space.shape().isOwn()) {
+        return limits.inFlightUnits();
+      }
+    }
+    return limits.inFlightUnits() - inFlight;
+  }
+
+  private static int travelling(Residency residency, int units) {
+    return residency.space().shape().isOwn() ? 0 : units;
+  }
+
+  private boolean hasRoom(Residency residency) {
+    return residency.space().shape().isOwn() ? budgetLeft() > 0 : hasRoom();
   }
 
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
@@ -183,10 +220,10 @@ public final class Planner {
     long held = Integer.MAX_VALUE;
     for (int i = 0; i < bindings.size(); i++) {
       Binding binding = bindings.get(i);
-      Residency residency = residency(binding.space().id());
+      Residency residency = residency(binding);
       if (binding.space().type() == type && residency != null) {
         nanos = Math.max(nanos, residency.fetchNanos());
-        held = Math.min(held, limits.stagedBytes() / HELD_SHARE / unitAmount(residency));
+        held = Math.min(held, limits.stagedBytes() / HELD_SHARE / unitsOfRoom(residency));
       }
     }
     int units = (int) Math.max(1, held);
@@ -194,6 +231,12 @@ public final class Planner {
       lead = new Forecaster.Lead(nanos, units);
     }
     return lead;
+  }
+
+  private @Nullable Residency residency(Binding binding) {
+    return binding.space().shape().isOwn()
+        ? spaces.get(key(binding))
+        : residency(binding.space().id());
   }
 
   private @Nullable Residency residency(int space) {
@@ -205,11 +248,20 @@ public final class Planner {
     return last;
   }
 
+  /// That of a resource for the bindings that are asked for.
+  private @Nullable Residency asked(int space) {
+    Residency residency = residency(space);
+    for (int i = 0; i < asking.size() && residency == null; i++) {
+      residency = ofBinding(space, asking.get(i).id());
+    }
+    return residency;
+  }
+
   /// What may be staged, as a cursor sees it.
   private final class OpenUnits implements Forecaster.Open {
     @Override
     public boolean isOpen(long resource) {
-      Residency residency = residency(Resource.space(resource));
+      Residency residency = asked(Resource.space(resource));
       return residency != null && isAsking(residency) && residency.isOpen(Resource.index(resource));
     }
 
@@ -255,7 +307,7 @@ public final class Planner {
       if (!residency.isOpen(candidate.index())) {
         continue;
       }
-      if (!hasRoom()) {
+      if (!hasRoom(residency)) {
         return true;
       }
       int affordable = affordable(residency);
@@ -280,7 +332,7 @@ public final class Planner {
       List<Binding> bindings, Forecast forecast, ToDoubleFunction<Binding> least) {
     List<Candidate> candidates = new ArrayList<>();
     for (Binding binding : bindings) {
-      Residency residency = spaces.get(binding.space().id());
+      Residency residency = residency(binding);
       if (residency == null || !residency.isBound(binding.id())) {
         continue;
       }
@@ -313,8 +365,9 @@ public final class Planner {
 
   /// How many units all limits leave room for.
   private int affordable(Residency residency) {
-    long byAmount = pool.free() / unitAmount(residency);
-    int inFlightRoom = limits.inFlightUnits() - inFlight;
+    long byAmount =
+        unitAmount(residency) == 0 ? Integer.MAX_VALUE : pool.free() / unitAmount(residency);
+    int inFlightRoom = limits.inFlightUnits() - travelling(residency, inFlight);
     return (int) Math.min(Math.min(byAmount, inFlightRoom), budgetLeft());
   }
 
@@ -328,7 +381,12 @@ public final class Planner {
   }
 
   private static long unitAmount(Residency residency) {
-    return residency.space().shape().unitAmount();
+    return residency.space().shape().contentAmount();
+  }
+
+  /// What to divide room by: units that take none are as many as the room has bytes.
+  private static long unitsOfRoom(Residency residency) {
+    return Math.max(1, unitAmount(residency));
   }
 
   /// The candidates next to `seed` that are due about when it is: those behind it first, because
@@ -402,7 +460,7 @@ public final class Planner {
     ledger.grant(lease, nowNanos);
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
-    inFlight += range.units();
+    inFlight += travelling(residency, range.units());
     came += range.units();
     expected += range.units() * (double) wanted.probability();
     decisions.granted(lease);
@@ -415,7 +473,7 @@ public final class Planner {
     LeaseLedger.Progress progress = ledger.book(state, feedback);
     if (progress != null) {
       if (progress.ready() != 0) {
-        openSpace(progress.entry().lease().space())
+        openSpace(progress.entry().lease().space(), progress.entry().lease().binding())
             .fetched(nowNanos - progress.entry().grantedNanos());
       }
       settle(progress);
@@ -434,7 +492,7 @@ public final class Planner {
       return book(state, nowNanos);
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
-    Residency residency = spaces.get(lease.space());
+    Residency residency = residency(lease.space(), lease.binding());
     if (residency == null || !residency.isBound(lease.binding())) {
       decisions.askedBack(lease);
       return null;
@@ -444,7 +502,7 @@ public final class Planner {
       residency.leased();
     }
     pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
-    inFlight += Long.bitCount(entry.inFlight());
+    inFlight += travelling(residency, Long.bitCount(entry.inFlight()));
     expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -464,9 +522,9 @@ public final class Planner {
   private void settle(LeaseLedger.Progress progress) {
     Lease lease = progress.entry().lease();
     LeaseState news = progress.news();
-    inFlight -= progress.landed();
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
-    Residency residency = openSpace(lease.space());
+    Residency residency = openSpace(lease.space(), lease.binding());
+    inFlight -= travelling(residency, progress.landed());
     pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
     long arrived =
         progress.ready() | news.useful() | news.late() | news.redundant() | news.unobserved();
@@ -480,8 +538,8 @@ public final class Planner {
     }
   }
 
-  private Residency openSpace(int number) {
-    Residency residency = spaces.get(number);
+  private Residency openSpace(int number, int binding) {
+    Residency residency = residency(number, binding);
     if (residency == null) {
       throw new IllegalStateException("a lease is live in space " + number + ", which is not open");
     }
@@ -499,9 +557,12 @@ public final class Planner {
   }
 
   /// A guest demanded a unit: it is here, or comes by demand.
-  public void demanded(long resource) {
+  public void demanded(int binding, long resource) {
     demanded++;
     Residency residency = residency(Resource.space(resource));
+    if (residency == null) {
+      residency = ofBinding(Resource.space(resource), binding);
+    }
     // A guest may ask beyond the end; it is answered with an error, and nothing came.
     if (residency != null && Resource.index(resource) < residency.space().units()) {
       came += residency.isResident(Resource.index(resource)) ? 0 : 1;
@@ -510,8 +571,8 @@ public final class Planner {
   }
 
   /// A guest gave a level up: whoever wants it again may have it staged again.
-  public void released(long resource) {
-    Residency residency = spaces.get(Resource.space(resource));
+  public void released(int binding, long resource) {
+    Residency residency = residency(Resource.space(resource), binding);
     if (residency != null && Resource.index(resource) < residency.space().units()) {
       residency.resident(Resource.index(resource), 1, false);
     }
@@ -519,18 +580,19 @@ public final class Planner {
 
   /// The tier says what it holds.
   public void resident(int space, BitSet units) {
-    Residency residency = spaces.get(space);
-    if (residency != null) {
-      residency.replace(units);
-    }
+    known(space).forEach(residency -> residency.replace(units));
   }
 
   /// Units left the tier.
   public void evicted(int space, long first, int units) {
-    Residency residency = spaces.get(space);
-    if (residency != null) {
-      residency.resident(first, units, false);
-    }
+    known(space).forEach(residency -> residency.resident(first, units, false));
+  }
+
+  private List<Residency> known(int space) {
+    Residency shared = spaces.get(space);
+    return shared == null
+        ? spaces.values().stream().filter(each -> each.space().id() == space).toList()
+        : List.of(shared);
   }
 
   /// Grants what waited while there is room, earliest due time first and in parts where the room
@@ -538,7 +600,7 @@ public final class Planner {
   /// beyond the horizon after its due time.
   public void admitWaiting(long nowNanos) {
     for (Wanted head = waiting.peek(); head != null; head = waiting.peek()) {
-      Residency residency = openSpace(head.range().space());
+      Residency residency = openSpace(head.range().space(), head.binding().id());
       boolean stale = nowNanos - head.dueNanos() > limits.horizon().toNanos();
       int room = Math.min(COALESCED_UNITS, affordable(residency));
       if (!stale && room <= 0) {
@@ -612,7 +674,7 @@ public final class Planner {
     waiting.removeIf(wanted -> {
       boolean gone = theirs.contains(wanted.binding().id());
       Range range = wanted.range();
-      Residency residency = gone ? spaces.get(range.space()) : null;
+      Residency residency = gone ? residency(wanted.binding()) : null;
       if (residency != null) {
         residency.waiting(range.first(), range.units(), false);
       }
@@ -628,7 +690,7 @@ public final class Planner {
     int queued = 0;
     long residentAmount = 0;
     for (Binding binding : bindings) {
-      Residency residency = spaces.get(binding.space().id());
+      Residency residency = residency(binding);
       double threshold = thresholds.of(binding.vm().program(), binding.space().type());
       for (int row = 0; row < forecast.size() && residency != null; row++) {
         long index = Resource.index(forecast.resource(row));

@@ -15,6 +15,7 @@ final class Residency {
   /// How fast the estimate follows: about the last eight leases.
   private static final int FETCH_MEMORY = 8;
 
+  private final int key;
   private final Space space;
   private final BitSet resident = new BitSet();
   private final BitSet claimed = new BitSet();
@@ -25,8 +26,14 @@ final class Residency {
   private long fetchNanos = FIRST_FETCH_NANOS;
   private boolean fetchKnown;
 
-  Residency(Space space) {
+  /// @param key under which the planner finds it
+  Residency(int key, Space space) {
+    this.key = key;
     this.space = space;
+  }
+
+  int key() {
+    return key;
   }
 
   Space space() {

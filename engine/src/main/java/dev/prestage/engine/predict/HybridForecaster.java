@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /// The product's forecaster: a family of Markov models, and what starts touch. Each half proposes
@@ -96,6 +97,13 @@ public final class HybridForecaster implements Forecaster {
   /// What the last complete run touched, in order of first touch.
   public long[] lastRun() {
     return starts.lastRun();
+  }
+
+  /// What complete runs touched, as far as the launch profile remembers them.
+  public long[] touched() {
+    LongStream.Builder units = LongStream.builder();
+    starts.readUnits(units);
+    return units.build().distinct().toArray();
   }
 
   /// What became of what the experts spoke for, since this forecaster was made or read.

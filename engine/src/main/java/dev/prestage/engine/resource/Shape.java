@@ -27,6 +27,17 @@ public record Shape(long amount, long unitAmount, Measure measure, int depth) {
     return new Shape(sizeBytes, BLOCK_BYTES, Measure.BYTES, 1);
   }
 
+  /// Whether what stands ready for one binding serves no other: a rate that is promised is. Content
+  /// is there for whoever reads it, and a connection for whoever asks for one.
+  public boolean isOwn() {
+    return measure == Measure.BYTES_PER_SECOND;
+  }
+
+  /// What a unit takes of the room for content, in bytes; nothing if it is none.
+  public long contentAmount() {
+    return measure == Measure.BYTES_PER_SECOND ? 0 : unitAmount;
+  }
+
   /// How many units there are.
   public long units() {
     return (amount - 1) / unitAmount + 1;

@@ -269,7 +269,7 @@ class PlannerPropertyTest {
       tier(disk.space().id()).set((int) index);
       if (random.nextInt(3) > 0) { // else the access was shed
         demanded++;
-        planner.demanded(Resource.of(disk.space().id(), index));
+        planner.demanded(0, Resource.of(disk.space().id(), index));
       }
     }
 
@@ -278,7 +278,7 @@ class PlannerPropertyTest {
       Space levels = spaces.getLast();
       int index = random.nextInt((int) levels.units());
       tier(levels.id()).set(index, random.nextBoolean());
-      planner.released(Resource.of(levels.id(), index));
+      planner.released(0, Resource.of(levels.id(), index));
     }
 
     private void evict() {

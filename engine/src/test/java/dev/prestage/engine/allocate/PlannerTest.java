@@ -7,6 +7,7 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
@@ -210,8 +211,8 @@ class PlannerTest {
   void whatCameByDemandWhileItWaitedIsNotStaged() {
     Planner planner = planner(2, 100, 10);
     planner.plan(BOUND, expected(0, 6, 0.9), clock.nanos());
-    planner.demanded(Resource.of(0, 2));
-    planner.demanded(Resource.of(0, 3));
+    planner.demanded(0, Resource.of(0, 2));
+    planner.demanded(0, Resource.of(0, 3));
     planner.book(useful(decided.granted.getFirst()), 0);
     planner.admitWaiting(clock.nanos());
     assertThat(decided.granted.getLast().first()).isEqualTo(4);
@@ -346,7 +347,7 @@ class PlannerTest {
 
   private static void demand(Planner planner, int times) {
     for (int i = 0; i < times; i++) {
-      planner.demanded(Resource.of(0, 900 + i));
+      planner.demanded(0, Resource.of(0, 900 + i));
     }
   }
 
@@ -414,8 +415,8 @@ class PlannerTest {
   @Test
   void demandBeyondTheEndOfASpaceIsHarmless() {
     Planner planner = withBudget(1);
-    planner.demanded(Resource.of(0, 1L << 31));
-    planner.demanded(Resource.of(0, (1L << 32) + 3));
+    planner.demanded(0, Resource.of(0, 1L << 31));
+    planner.demanded(0, Resource.of(0, (1L << 32) + 3));
     planner.plan(BOUND, expected(0, 4, 0.9), clock.nanos());
     assertThat(decided.granted.getFirst().units()).isEqualTo(2);
     assertThat(decided.granted.getFirst().first()).isZero();
@@ -444,7 +445,7 @@ class PlannerTest {
     planner.plan(BOUND, expected(5, 1, 0.9), clock.nanos());
     assertThat(decided.granted).as("nothing for a binding that is gone").hasSize(1);
     planner.close(other);
-    planner.demanded(Resource.of(0, 7));
+    planner.demanded(0, Resource.of(0, 7));
     planner.open(DISK);
     planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
     assertThat(decided.granted).as("a live lease keeps what is known").hasSize(1);
@@ -453,5 +454,45 @@ class PlannerTest {
     planner.open(DISK);
     planner.plan(BOUND, expected(7, 1, 0.9), clock.nanos());
     assertThat(decided.granted).hasSize(2);
+  }
+
+  /// A rate that is promised to one VM is none to another, takes no room for content, and does not
+  /// wait behind content that is on its way.
+  @Test
+  void promisesOfARateAreKeptByBindingAndBesideContent() {
+    Planner planner = planner(8, 8, 10);
+    Space link =
+        new Space(
+            5,
+            ResourceType.IO_BANDWIDTH,
+            "default",
+            "nas",
+            new Shape(64_000_000, 1_000_000, Measure.BYTES_PER_SECOND, 64));
+    Binding mine = new Binding(21, VM, "link", link);
+    Binding others = new Binding(22, new Vm(2, "vm2", VM.program()), "link", link);
+    planner.open(mine);
+    planner.open(others);
+    planner.plan(BOUND, expected(0, 8, 0.9), clock.nanos());
+    assertThat(planner.inFlightUnits()).isEqualTo(8);
+    Forecast levels = new Forecast();
+    for (int level = 0; level < 8; level++) {
+      levels.add(Resource.of(link.id(), level), 0.9, clock.nanos(), Expert.RUN_SET);
+    }
+    planner.plan(List.of(mine), levels, clock.nanos());
+    Lease first = decided.granted.getLast();
+    assertThat(first.binding()).isEqualTo(mine.id());
+    assertThat(first.units()).isEqualTo(8);
+    assertThat(planner.inFlightUnits()).isEqualTo(8);
+    planner.demanded(others.id(), Resource.of(link.id(), 0));
+    planner.plan(List.of(others), levels, clock.nanos());
+    Lease second = decided.granted.getLast();
+    assertThat(second.binding()).isEqualTo(others.id());
+    assertThat(second.range()).isEqualTo(new Range(link.id(), 1, 7));
+    planner.close(mine);
+    planner.book(useful(first), 0);
+    planner.open(mine);
+    planner.plan(List.of(mine), levels, clock.nanos());
+    assertThat(decided.granted.getLast().binding()).isEqualTo(mine.id());
+    assertThat(planner.stagedBytes()).isEqualTo(8L * Shape.BLOCK_BYTES);
   }
 }

@@ -61,7 +61,20 @@ class ReachedLevelsTest {
       now += SECOND;
     }
     assertThat(proposed(levels.start(2, now))).containsExactlyInAnyOrder(0L, 1L, 2L, 3L);
-    Forecaster again = new ReachedLevels(learner, learner.lastRun());
+    Forecaster again = new ReachedLevels(learner, learner.touched());
     assertThat(proposed(again.start(3, now))).containsExactlyInAnyOrder(0L, 1L, 2L, 3L);
+  }
+
+  @Test
+  void whatARunBeforeTheLastOneReachedIsNotForgotten() {
+    HybridForecaster learner = new HybridForecaster();
+    for (int levels : new int[] {6, 6, 6, 2}) {
+      Forecaster.Cursor cursor = learner.start(1, now);
+      climb(cursor, levels);
+      cursor.stop(now);
+      now += SECOND;
+    }
+    Forecaster again = new ReachedLevels(learner, learner.touched());
+    assertThat(proposed(again.start(2, now))).contains(0L, 1L, 5L);
   }
 }

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.prestage.dataplane.bandwidth;
+
+import org.jspecify.annotations.NullMarked;
