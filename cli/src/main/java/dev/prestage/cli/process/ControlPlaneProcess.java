@@ -4,6 +4,7 @@ import dev.prestage.cli.config.Configuration;
 import dev.prestage.cli.config.Configuration.ForecasterKind;
 import dev.prestage.control.ControlPlane;
 import dev.prestage.control.ControlPlane.HistorySink;
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.control.api.ApiServer;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
@@ -50,7 +51,9 @@ public final class ControlPlaneProcess {
         new HistoryKeeper(
             configuration.history(),
             new HistoryKeeper.Retention(
-                configuration.historyKeep(), configuration.historyCapacityBytes()),
+                configuration.historyKeep(),
+                configuration.historyCapacityBytes(),
+                configuration.historyKeepUsage()),
             Supervisor.lastOneCrashed(),
             clock,
             notices);
@@ -173,6 +176,11 @@ public final class ControlPlaneProcess {
     public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
         throws Refusal {
       writer.scan(selection, visitor);
+    }
+
+    @Override
+    public List<Usage> usage(long fromNanos, long toNanos) {
+      return keeper.usage(fromNanos, toNanos);
     }
 
     @Override

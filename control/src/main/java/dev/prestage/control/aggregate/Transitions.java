@@ -19,8 +19,8 @@ public final class Transitions implements AccessHistory.Visitor {
   private static final Comparator<Pair> BY_UNIT =
       Comparator.comparing(Pair::from).thenComparing(Pair::to);
 
-  private final SpaceSaving<Pair, LogHistogram> pairs;
-  private final SpaceSaving<Unit, Boolean> left;
+  private final FrequentKeys<Pair, LogHistogram> pairs;
+  private final FrequentKeys<Unit, Boolean> left;
   private final Recent<RunOfVm, Last> runs = new Recent<>(Recent.RUNS, Last::new, _ -> {});
   private long transitions;
   private long outsideRuns;
@@ -43,8 +43,8 @@ public final class Transitions implements AccessHistory.Visitor {
   }
 
   Transitions(int places) {
-    this.pairs = new SpaceSaving<>(places, LogHistogram::new);
-    this.left = SpaceSaving.ofKeys(places);
+    this.pairs = new FrequentKeys<>(places, LogHistogram::new);
+    this.left = FrequentKeys.ofKeys(places);
   }
 
   @Override

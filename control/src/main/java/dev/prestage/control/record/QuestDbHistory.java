@@ -27,6 +27,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -149,6 +150,15 @@ public final class QuestDbHistory implements AccessHistory {
   /// Rows that are committed.
   long rows() {
     return writer.size();
+  }
+
+  /// The hours that have committed rows, by their begin. For the thread that appends.
+  Set<Long> hours() {
+    Set<Long> hours = new TreeSet<>();
+    for (int i = 0; i < writer.getPartitionCount(); i++) {
+      hours.add(writer.getPartitionTimestamp(i));
+    }
+    return hours;
   }
 
   /// Drops the oldest hours: those that ended before a time, and then as many as it takes for the
