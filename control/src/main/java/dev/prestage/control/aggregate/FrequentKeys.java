@@ -113,7 +113,7 @@ final class FrequentKeys<K, V> {
     }
     for (var all = byKey.values().iterator(); all.hasNext(); ) {
       long most = all.next().most();
-      if (most < median || most == median && ofMedian-- > 0) {
+      if (most < median || (most == median && ofMedian-- > 0)) {
         all.remove();
       }
     }
