@@ -19,7 +19,7 @@ final class Packed {
     void number(long number) {
       long rest = number;
       while ((rest & -MORE) != 0) {
-        bytes.write((int) rest & 0x7f | MORE);
+        bytes.write(((int) rest & 0x7f) | MORE);
         rest >>>= 7;
       }
       bytes.write((int) rest);
