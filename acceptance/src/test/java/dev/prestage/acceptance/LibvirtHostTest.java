@@ -9,7 +9,6 @@ import dev.prestage.control.vm.HypervisorException;
 import dev.prestage.control.vm.IoLimits;
 import dev.prestage.control.vm.libvirt.LibvirtHypervisor;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -111,10 +110,7 @@ class LibvirtHostTest {
 
   private Libvirtd.Said typed(RunningHost host, String command)
       throws IOException, InterruptedException {
-    Process process = shell(host, command).start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    return new Libvirtd.Said(process.exitValue(), text);
+    return Libvirtd.said(shell(host, command));
   }
 
   private static JsonNode get(RunningHost host, String path) {
@@ -140,7 +136,8 @@ class LibvirtHostTest {
         new ProcessBuilder("qemu-img", "convert", "-O", "raw", overlay.toString(), copy.toString())
             .inheritIO()
             .start();
-    assertThat(convert.waitFor()).isZero();
+    assertThat(convert.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(convert.exitValue()).isZero();
     byte[] seen = Files.readAllBytes(copy);
     byte[] expected = disk.clone();
     System.arraycopy(disk, BootDisk.lastRead(), expected, BootDisk.SECTOR, BootDisk.SECTOR);
@@ -184,7 +181,13 @@ class LibvirtHostTest {
       checkWritten(disk, folder.resolve("images").resolve("web.prestage-1.qcow2"));
       assertThat(Arrays.mismatch(Files.readAllBytes(image()), disk)).isEqualTo(-1);
 
-      assertThat(type(host, commands("Undoing it").getFirst())).contains("as it was");
+      String undo = commands("Undoing it").getFirst();
+      assertThat(type(host, undo.replace(" --yes", "")))
+          .contains("what web wrote stays in ", "qemu-img commit", "nothing was changed yet");
+      assertThat(libvirtd.did("dumpxml", "--inactive", "web")).contains("prestage");
+      String undone = type(host, undo);
+      assertThat(undone.indexOf("what web wrote stays in "))
+          .isBetween(0, undone.indexOf("is defined as it was"));
       assertThat(libvirtd.did("dumpxml", "--inactive", "--security-info", "web")).isEqualTo(before);
       assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
     }
@@ -293,6 +296,82 @@ class LibvirtHostTest {
     }
   }
 
+  /// Each in the way that a manager would come to it, with real files.
+  @Test
+  void whatWouldDamageADiskIsRefusedByAttachAndDetach() throws Exception {
+    try (RunningHost host = host("latency: 1ms")) {
+      byte[] _ = BootDisk.write(image());
+      host.awaitOk();
+      define("web", false);
+      libvirtd.did("start", "web");
+      libvirtd.did("managedsave", "web");
+      assertThat(refusal(host, "./prestage attach web --yes"))
+          .contains("virsh managedsave-remove web");
+      libvirtd.did("managedsave-remove", "web");
+
+      define("writer", false);
+      assertThat(refusal(host, "./prestage attach web --yes"))
+          .contains("domain writer has it as a disk that it writes to");
+      libvirtd.did("undefine", "writer");
+      assertThat(folder.resolve("images").resolve("web.prestage-1.qcow2")).doesNotExist();
+      assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
+
+      type(host, "./prestage attach web --yes");
+      Path overlay = folder.resolve("other.qcow2");
+      makeOverlay(overlay);
+      Path xml = folder.resolve("domain.xml");
+      Files.writeString(
+          xml, BootDisk.domain("rests", overlay, false).replace("type='raw'", "type='qcow2'"));
+      libvirtd.did("define", xml.toString());
+      assertThat(refusal(host, "./prestage detach web --yes"))
+          .contains("domain rests has as a disk or under its overlay");
+      libvirtd.did("undefine", "rests");
+
+      final String attached = libvirtd.did("dumpxml", "--inactive", "--security-info", "web");
+      Files.writeString(xml, attached.replace("cache='none'", "cache='writeback'"));
+      libvirtd.did("define", xml.toString());
+      assertThat(refusal(host, "./prestage detach web --yes"))
+          .contains("was changed since it was attached", "cache='none'", "cache='writeback'");
+      Files.writeString(xml, attached);
+      libvirtd.did("define", xml.toString());
+      libvirtd.did("start", "web");
+      libvirtd.did("managedsave", "web");
+      assertThat(refusal(host, "./prestage detach web --yes"))
+          .contains("virsh managedsave-remove web");
+      libvirtd.did("managedsave-remove", "web");
+
+      Files.writeString(
+          xml, attached.replaceFirst("<uuid>.*</uuid>", "").replace("<name>web", "<name>copy"));
+      libvirtd.did("define", xml.toString());
+      assertThat(refusal(host, "./prestage detach copy --yes"))
+          .contains("is a copy of an attached one", "virsh metadata copy");
+      libvirtd.did(
+          "metadata", "copy", "https://prestage.dev/libvirt/attachment", "--remove", "--config");
+      assertThat(refusal(host, "./prestage detach copy --yes")).contains("is not attached");
+      assertThat(refusal(host, "./prestage detach web --yes")).contains("domain copy");
+      libvirtd.did("undefine", "copy");
+      type(host, "./prestage detach web --yes");
+    }
+  }
+
+  private void makeOverlay(Path overlay) throws IOException, InterruptedException {
+    Process create =
+        new ProcessBuilder(
+                "qemu-img",
+                "create",
+                "-q",
+                "-f",
+                "qcow2",
+                "-F",
+                "raw",
+                "-b",
+                image().toString(),
+                overlay.toString())
+            .start();
+    assertThat(create.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(create.exitValue()).isZero();
+  }
+
   private String refusal(RunningHost host, String command)
       throws IOException, InterruptedException {
     Libvirtd.Said said = typed(host, command.replace("?", "'?'"));
@@ -307,21 +386,7 @@ class LibvirtHostTest {
       byte[] disk = BootDisk.write(image());
       host.awaitOk();
       Path overlay = folder.resolve("web.qcow2");
-      assertThat(
-              new ProcessBuilder(
-                      "qemu-img",
-                      "create",
-                      "-q",
-                      "-f",
-                      "qcow2",
-                      "-F",
-                      "raw",
-                      "-b",
-                      image().toString(),
-                      overlay.toString())
-                  .start()
-                  .waitFor())
-          .isZero();
+      makeOverlay(overlay);
       Path xml = folder.resolve("domain.xml");
       Files.writeString(
           xml, BootDisk.domain("web", overlay, false).replace("type='raw'", "type='qcow2'"));
@@ -348,8 +413,10 @@ class LibvirtHostTest {
     define("web", false);
     libvirtd.did("start", "web");
     try (Hypervisor hypervisor = LibvirtHypervisor.open(libvirtd.uri())) {
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
       while (hypervisor.diskStatistics("web", "vda").writes() == 0) {
         assertThat(libvirtd.state("web")).isEqualTo("running");
+        assertThat(System.nanoTime()).as("the guest writes within a minute").isLessThan(end);
       }
       assertThat(hypervisor.diskStatistics("web", "vda").readBytes())
           .isGreaterThanOrEqualTo(4 << 20);

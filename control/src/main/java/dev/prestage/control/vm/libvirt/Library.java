@@ -28,6 +28,9 @@ final class Library {
   private static final System.Logger LOG = System.getLogger(Library.class.getName());
   private static final String FILE = "libvirt.so.0";
 
+  /// `VIR_ERR_NO_DOMAIN`
+  private static final int NO_DOMAIN = 42;
+
   private final Linker linker = Linker.nativeLinker();
   private final SymbolLookup symbols;
   private final Map<String, MethodHandle> functions = new ConcurrentHashMap<>();
@@ -117,8 +120,17 @@ final class Library {
   HypervisorException error(String function) {
     MemorySegment said = (MemorySegment) call("virGetLastErrorMessage", ADDRESS);
     String text = said.address() == 0 ? "" : text(said).strip();
-    return new HypervisorException(
-        "libvirt: " + (text.isEmpty() ? function + " failed" : text.replace('\n', ' ')));
+    String message =
+        "libvirt: " + (text.isEmpty() ? function + " failed" : text.replace('\n', ' '));
+    return lastErrorCode() == NO_DOMAIN
+        ? HypervisorException.gone(message)
+        : new HypervisorException(message);
+  }
+
+  /// The first number of `virError`, or 0.
+  private int lastErrorCode() {
+    MemorySegment last = (MemorySegment) call("virGetLastError", ADDRESS);
+    return last.address() == 0 ? 0 : last.reinterpret(Integer.BYTES).get(JAVA_INT, 0);
   }
 
   private Object call(String function, MemoryLayout answer, Object... arguments) {
