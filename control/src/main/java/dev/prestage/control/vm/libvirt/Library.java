@@ -178,26 +178,44 @@ final class Library {
 
   // ---- what libvirt calls
 
-  /// Has a connection's lifecycle events told.
+  /// Somebody who listens to a connection.
   ///
-  /// @return the number by which the connection knows it
-  int listen(MemorySegment connection, Lifecycle listener) throws HypervisorException {
+  /// @param callback the number by which the connection knows it
+  /// @param id what libvirt hands back with each event; none is given twice
+  record Listening(int callback, long id) {}
+
+  /// Has a connection's lifecycle events told, until [#unlisten].
+  Listening listen(MemorySegment connection, Lifecycle listener) throws HypervisorException {
     long id = lastListener.incrementAndGet();
     listeners.put(id, listener);
-    int callback =
-        number(
-            "virConnectDomainEventRegisterAny",
-            connection,
-            MemorySegment.NULL,
-            0, // VIR_DOMAIN_EVENT_ID_LIFECYCLE
-            lifecycle,
-            MemorySegment.ofAddress(id),
-            nothingToFree);
-    if (callback < 0) {
-      listeners.remove(id);
-      throw error("virConnectDomainEventRegisterAny");
+    int callback = -1;
+    try {
+      callback =
+          checked(
+              "virConnectDomainEventRegisterAny",
+              connection,
+              MemorySegment.NULL,
+              0, // VIR_DOMAIN_EVENT_ID_LIFECYCLE
+              lifecycle,
+              MemorySegment.ofAddress(id),
+              nothingToFree);
+      return new Listening(callback, id);
+    } finally {
+      if (callback < 0) {
+        listeners.remove(id);
+      }
     }
-    return callback;
+  }
+
+  /// Ends that, also where the connection is lost. An event that is under way finds nobody.
+  void unlisten(MemorySegment connection, Listening listening) {
+    listeners.remove(listening.id());
+    int _ = number("virConnectDomainEventDeregisterAny", connection, listening.callback());
+  }
+
+  /// How many listen.
+  int listening() {
+    return listeners.size();
   }
 
   /// Makes the event loop return every so often; it must be registered.
@@ -239,10 +257,19 @@ final class Library {
     if (listener != null) {
       try {
         listener.happened(domain, event, detail);
-      } catch (RuntimeException e) {
-        LOG.log(ERROR, "a lifecycle event was lost", e);
+      } catch (Throwable e) {
+        reportLost(e);
       }
     }
     return 0;
+  }
+
+  /// Where memory is short, reporting may fail as well.
+  private static void reportLost(Throwable failed) {
+    try {
+      LOG.log(ERROR, "a lifecycle event was lost", failed);
+    } catch (Throwable _) {
+      // Nothing is left to be done, and the JVM goes on.
+    }
   }
 }

@@ -54,7 +54,7 @@ public final class LibvirtHypervisor implements Hypervisor {
   private final Library library;
   private final MemorySegment connection;
   private final Domains domains;
-  private int callback = -1;
+  private Library.@Nullable Listening listening;
 
   private LibvirtHypervisor(Library library, String uri, MemorySegment connection) {
     this.library = library;
@@ -103,10 +103,15 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public void close() {
-    if (callback >= 0) {
-      int _ = library.number("virConnectDomainEventDeregisterAny", connection, callback);
+    Library.Listening ending = listening;
+    listening = null;
+    try {
+      if (ending != null) {
+        library.unlisten(connection, ending);
+      }
+    } finally {
+      int _ = library.number("virConnectClose", connection);
     }
-    int _ = library.number("virConnectClose", connection);
   }
 
   // ---- inventory
@@ -134,7 +139,10 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public void watch(Consumer<GuestEvent> listener) throws HypervisorException {
-    callback =
+    if (listening != null) {
+      throw new IllegalStateException("this connection is watched already");
+    }
+    listening =
         library.listen(
             connection,
             (domain, event, detail) -> {
@@ -143,6 +151,11 @@ public final class LibvirtHypervisor implements Hypervisor {
                 listener.accept(new GuestEvent(domains.id(domain), domains.name(domain), kind));
               }
             });
+  }
+
+  /// How many connections of this library are watched.
+  int listening() {
+    return library.listening();
   }
 
   /// Pauses are none of our business, and neither are a guest's own words that it will stop: that

@@ -357,6 +357,38 @@ final class LibvirtTest {
     }
   }
 
+  /// Libvirt calls back on a thread of its own, through which nothing may be thrown.
+  @Test
+  void aListenerThatFailsInWhateverWayHearsTheNextEventAndNoneStaysBehind() throws Exception {
+    BlockingQueue<String> heard = new LinkedBlockingQueue<>();
+    try (LibvirtConnector connector = new LibvirtConnector(URI);
+        Manager manager = new Manager()) {
+      for (int round = 0; round < 3; round++) {
+        LibvirtHypervisor closed;
+        try (LibvirtHypervisor hypervisor = (LibvirtHypervisor) connector.connect()) {
+          hypervisor.watch(event -> {
+            if (event.kind() == Kind.DEFINED) {
+              throw new StackOverflowError("a fault of the listener");
+            }
+            heard.add(event.name());
+          });
+          assertThat(hypervisor.listening()).isEqualTo(1);
+          assertThatThrownBy(() -> hypervisor.watch(_ -> {}))
+              .isInstanceOf(IllegalStateException.class);
+          MemorySegment domain = manager.define("faulty");
+          manager.tell("virDomainCreate", domain);
+          assertThat(heard.poll(30, TimeUnit.SECONDS)).isEqualTo("faulty");
+          manager.tell("virDomainDestroy", domain);
+          assertThat(heard.poll(30, TimeUnit.SECONDS)).isEqualTo("faulty");
+          manager.tell("virDomainUndefine", domain);
+          assertThat(heard.poll(30, TimeUnit.SECONDS)).isEqualTo("faulty");
+          closed = hypervisor;
+        }
+        assertThat(closed.listening()).isZero();
+      }
+    }
+  }
+
   /// A storm of events in one process: all of them come, in order, each with its guest's id.
   @Test
   void everyStartAndStopOfAStormIsHeardInOrder() throws Exception {
