@@ -232,6 +232,38 @@ class LibvirtHostTest {
   }
 
   @Test
+  void aLibvirtdThatHangsIsSaidWhileAllElseGoesOn() throws Exception {
+    try (RunningHost host = host("latency: 1ms")) {
+      byte[] _ = BootDisk.write(image());
+      define("web", false);
+      host.awaitOk();
+      type(host, "./prestage attach web --yes");
+      libvirtd.did("start", "web");
+      host.await("the run has begun", () -> runs(host, "web"));
+      libvirtd.stall();
+      try {
+        // First the connection is given up; then the next one hangs while it is opened.
+        host.await(
+            "health says that libvirtd hangs",
+            () ->
+                get(host, "/health")
+                    .path("parts")
+                    .path("libvirt")
+                    .asText()
+                    .contains("has not answered for"));
+        assertThat(runs(host, "web")).isTrue();
+        assertThat(type(host, "./prestage forecast web")).isNotNull();
+        host.register("other", "p");
+      } finally {
+        libvirtd.goOn();
+      }
+      host.awaitOk();
+      libvirtd.did("destroy", "web");
+      host.await("the run has ended", () -> !runs(host, "web"));
+    }
+  }
+
+  @Test
   void aGuestThatReadsWhileTheDataPlaneIsKilledGoesOnAndGetsTheRightBytes() throws Exception {
     // Two seconds of reading at least.
     try (RunningHost host = host("bandwidth: 2MB/s")) {
@@ -350,6 +382,10 @@ class LibvirtHostTest {
       assertThat(refusal(host, "./prestage detach copy --yes")).contains("is not attached");
       assertThat(refusal(host, "./prestage detach web --yes")).contains("domain copy");
       libvirtd.did("undefine", "copy");
+      host.post("/v1/vms", "{'vm':'v','program':'p','image':'guest.raw'}".replace('\'', '"'));
+      assertThat(typed(host, "./prestage detach web --yes").text())
+          .contains("VM v reads guest.raw through Prestage", "prestage vm remove v");
+      type(host, "./prestage vm remove v");
       type(host, "./prestage detach web --yes");
     }
   }

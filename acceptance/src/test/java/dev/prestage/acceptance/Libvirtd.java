@@ -103,6 +103,23 @@ final class Libvirtd implements AutoCloseable {
     }
   }
 
+  /// Has the daemon hang.
+  void stall() throws IOException {
+    signal("STOP");
+  }
+
+  /// Undoes [#stall].
+  void goOn() throws IOException {
+    signal("CONT");
+  }
+
+  private void signal(String name) throws IOException {
+    Process running = process;
+    if (running != null) {
+      RunningHost.signal(running.toHandle(), name);
+    }
+  }
+
   String uri() {
     return "qemu:///system?socket=" + folder.resolve("sockets").resolve("libvirt-sock");
   }

@@ -1,5 +1,6 @@
 package dev.prestage.cli.command;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.prestage.client.ApiException;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.vm.Attachment;
@@ -47,6 +48,9 @@ public final class DetachCommand implements java.util.concurrent.Callable<Intege
       if (!change.note().isEmpty()) {
         System.out.printf("%nnote: %s%n", change.note());
       }
+      if (attachment != null && !change.note().isEmpty()) {
+        checkNoOtherVm(attachment);
+      }
       if (!confirmed) {
         System.out.printf(
             "%nnothing was changed yet; 'prestage detach %s --yes' does it%n", domain);
@@ -59,6 +63,30 @@ public final class DetachCommand implements java.util.concurrent.Callable<Intege
       }
     }
     return 0;
+  }
+
+  /// VMs that are no domains of this libvirt read images as well. Where Prestage does not answer,
+  /// it serves nobody.
+  private void checkNoOtherVm(Attachment attachment) throws IOException {
+    String vms;
+    try (PrestageClient client = api.client()) {
+      vms = client.get("/v1/vms").text();
+    } catch (IOException e) {
+      System.err.println(
+          "prestage: whether other VMs read the image is not known: " + e.getMessage());
+      return;
+    }
+    for (JsonNode vm : Json.MAPPER.readTree(vms).path("vms")) {
+      for (JsonNode resource : vm.path("resources")) {
+        if (resource.path("source").asText().equals(attachment.image())
+            && !vm.path("vm").asText().equals(attachment.vm())) {
+          throw new IOException(
+              "VM %s reads %s through Prestage, and %s would write to it again: 'prestage vm remove %s' first"
+                  .formatted(
+                      vm.path("vm").asText(), attachment.image(), domain, vm.path("vm").asText()));
+        }
+      }
+    }
   }
 
   /// The domain is as it was, so a Prestage that is away is no reason to fail.

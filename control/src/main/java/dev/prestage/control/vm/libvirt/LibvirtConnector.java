@@ -47,8 +47,8 @@ public final class LibvirtConnector implements GuestWatch.Connector {
     return hypervisor;
   }
 
-  /// Loads the library and starts the event loop, each once, whatever fails in between: what they
-  /// take is given back when the process ends.
+  /// Loads the library once and starts one event loop, also where a step between fails and is tried
+  /// again: what the library takes is given back when the process ends only.
   private Library withEvents() throws HypervisorException {
     Library loaded = library;
     if (loaded == null) {
