@@ -344,6 +344,21 @@ class LibvirtHostTest {
       define("writer", false);
       assertThat(refusal(host, "./prestage attach web --yes"))
           .contains("domain writer has it as a disk that it writes to");
+      // Also if it would write to it when it goes on from its managed save.
+      libvirtd.did("start", "writer");
+      libvirtd.did("managedsave", "writer");
+      Path elsewhere = folder.resolve("elsewhere.raw");
+      Path saved = folder.resolve("saved.xml");
+      Files.writeString(
+          saved,
+          libvirtd
+              .did("dumpxml", "--inactive", "--security-info", "writer")
+              .replace(image().toString(), elsewhere.toString()));
+      libvirtd.did("define", saved.toString());
+      assertThat(libvirtd.did("domblklist", "writer")).contains("elsewhere.raw");
+      assertThat(refusal(host, "./prestage attach web --yes"))
+          .contains("domain writer has it as a disk that it writes to");
+      libvirtd.did("managedsave-remove", "writer");
       libvirtd.did("undefine", "writer");
       assertThat(folder.resolve("images").resolve("web.prestage-1.qcow2")).doesNotExist();
       assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
@@ -387,6 +402,33 @@ class LibvirtHostTest {
           .contains("VM v reads guest.raw through Prestage", "prestage vm remove v");
       type(host, "./prestage vm remove v");
       type(host, "./prestage detach web --yes");
+    }
+  }
+
+  /// Over libvirt's read-only socket all questions are answered and no definition is taken.
+  @Test
+  void anAttachThatFailsAtItsLastStepTakesBackWhatItMadeAndNothingElse() throws Exception {
+    try (RunningHost host = host("latency: 1ms")) {
+      byte[] _ = BootDisk.write(image());
+      host.awaitOk();
+      define("web", false);
+      Path images = folder.resolve("images");
+      Path kept = images.resolve("web.prestage-1.qcow2");
+      makeOverlay(kept);
+      final byte[] before = Files.readAllBytes(kept);
+      String failing = "./prestage attach web --yes --connect '" + libvirtd.uri() + "-ro'";
+      Libvirtd.Said said = typed(host, failing);
+      assertThat(said.code()).as(said.text()).isEqualTo(1);
+      assertThat(said.text()).contains("web.prestage-2.qcow2", "prestage: libvirt: ");
+      assertThat(images.resolve("web.prestage-2.qcow2")).doesNotExist();
+      assertThat(Files.readAllBytes(kept)).isEqualTo(before);
+      assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
+
+      // A registration of before is not taken back.
+      host.post("/v1/vms", "{'vm':'web','program':'web','image':'guest.raw'}".replace('\'', '"'));
+      assertThat(typed(host, failing).code()).isEqualTo(1);
+      assertThat(get(host, "/v1/vms").path("vms")).hasSize(1);
+      assertThat(libvirtd.did("dumpxml", "--inactive", "web")).doesNotContain("prestage");
     }
   }
 

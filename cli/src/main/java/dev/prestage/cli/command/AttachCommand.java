@@ -2,6 +2,7 @@ package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.prestage.client.ApiException;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.vm.Attachment;
 import dev.prestage.control.vm.Change;
@@ -131,6 +132,7 @@ public final class AttachCommand implements java.util.concurrent.Callable<Intege
     ObjectNode request = Json.MAPPER.createObjectNode();
     request.put("vm", attachment.vm()).put("program", attachment.program());
     request.put("image", attachment.image());
+    boolean wasRegistered = isRegistered(client, attachment.vm());
     client.post("/v1/vms", request.toString());
     Overlay made = null;
     try {
@@ -139,17 +141,30 @@ public final class AttachCommand implements java.util.concurrent.Callable<Intege
       }
       hypervisor.attach(domain, served);
     } catch (IOException e) {
-      undo(hypervisor, client, attachment.vm(), made, e);
+      undo(hypervisor, client, wasRegistered ? null : attachment.vm(), made, e);
+      throw e;
+    }
+  }
+
+  private static boolean isRegistered(PrestageClient client, String vm) throws IOException {
+    try {
+      return client.get("/v1/vms/" + PrestageClient.encode(vm)).status() == 200;
+    } catch (ApiException e) {
+      if (e.status() == 404) {
+        return false;
+      }
       throw e;
     }
   }
 
   /// Takes back what this command made, unless the domain is attached all the same, as when only
   /// the answer was lost: then it needs them.
+  ///
+  /// @param vm the VM that this command registered, or null if it was registered before
   private void undo(
       Hypervisor hypervisor,
       PrestageClient client,
-      String vm,
+      @Nullable String vm,
       @Nullable Overlay made,
       IOException failed) {
     try {
@@ -163,7 +178,9 @@ public final class AttachCommand implements java.util.concurrent.Callable<Intege
       return;
     }
     try {
-      client.delete("/v1/vms/" + PrestageClient.encode(vm));
+      if (vm != null) {
+        client.delete("/v1/vms/" + PrestageClient.encode(vm));
+      }
     } catch (IOException e) {
       failed.addSuppressed(e);
       System.err.printf("prestage: VM %s stays registered: %s%n", vm, e.getMessage());

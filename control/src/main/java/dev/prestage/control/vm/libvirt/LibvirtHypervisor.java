@@ -233,7 +233,11 @@ public final class LibvirtHypervisor implements Hypervisor {
             define(defined.toString());
           } catch (HypervisorException e) {
             // Without the whole note it could not be undone later.
-            define(before);
+            try {
+              define(before);
+            } catch (HypervisorException failed) {
+              e.addSuppressed(failed);
+            }
             throw e;
           }
           return guest;
@@ -244,6 +248,11 @@ public final class LibvirtHypervisor implements Hypervisor {
     checkStartsFromItsDefinition(domain);
     String target = disk.attachment().disk();
     String writer = new ImageUsers(domains, domains.id(domain), target, disk.image()).writer();
+    if (domains.name(domain).equals(writer)) {
+      throw new HypervisorException(
+          "%s must not change any more, and domain %s itself writes to it, as it runs now or with another disk than %s"
+              .formatted(disk.image(), writer, target));
+    }
     if (writer != null) {
       throw new HypervisorException(
           "%s must not change any more, and domain %s has it as a disk that it writes to: give that one an overlay or a copy first"

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.regex.Matcher;
@@ -44,6 +45,9 @@ final class Qcow2Header {
       }
       String name = StandardCharsets.UTF_8.decode(read(channel, offset, size)).toString();
       return file.resolveSibling(fileName(name));
+    } catch (InvalidPathException _) {
+      // QEMU cannot open it either.
+      return null;
     }
   }
 

@@ -240,6 +240,22 @@ final class LibvirtTest {
       manager.tell("virDomainDestroy", running);
       manager.tell("virDomainUndefine", running);
 
+      // So do the domain itself, as it runs, and its other disks.
+      manager.tell("virDomainCreate", first);
+      assertThatThrownBy(() -> hypervisor.attach("first", served("first")))
+          .hasMessageContaining("domain first itself writes to it");
+      manager.tell("virDomainDestroy", first);
+      String again =
+          "</disk><disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='%s'/><target dev='vdb' bus='virtio'/>"
+              .formatted(folder.resolve("hard.raw"));
+      MemorySegment twice =
+          manager.defineXml(domain("twice", "raw", folder.resolve("d.raw") + "", again));
+      manager.tell("virDomainUndefine", first);
+      assertThatThrownBy(() -> hypervisor.attach("twice", served("twice")))
+          .hasMessageContaining("domain twice itself writes to it");
+      manager.tell("virDomainUndefine", twice);
+      first = manager.defineXml(raw("first"));
+
       // Reading is no harm.
       MemorySegment reader =
           manager.defineXml(
