@@ -276,7 +276,7 @@ class LibvirtHostTest {
       host.await("the guest reads", () -> runs(host, "web"));
       ProcessHandle data = host.plane("data-plane");
       data.destroyForcibly();
-      data.onExit().join();
+      var _ = data.onExit().get(60, TimeUnit.SECONDS);
       host.awaitSuccessor(data, "data-plane");
       host.awaitOk();
       // Paused where libvirt gives QEMU no reconnect delay; else it has waited.
@@ -314,9 +314,10 @@ class LibvirtHostTest {
 
       Path qcow2 = folder.resolve("images").resolve("own.qcow2");
       assertThat(
-              new ProcessBuilder("qemu-img", "create", "-q", "-f", "qcow2", qcow2.toString(), "1M")
-                  .start()
-                  .waitFor())
+              Libvirtd.said(
+                      new ProcessBuilder(
+                          "qemu-img", "create", "-q", "-f", "qcow2", qcow2.toString(), "1M"))
+                  .code())
           .isZero();
       Files.writeString(
           xml, BootDisk.domain("own", qcow2, true).replace("type='raw'", "type='qcow2'"));
@@ -433,21 +434,19 @@ class LibvirtHostTest {
   }
 
   private void makeOverlay(Path overlay) throws IOException, InterruptedException {
-    Process create =
+    ProcessBuilder create =
         new ProcessBuilder(
-                "qemu-img",
-                "create",
-                "-q",
-                "-f",
-                "qcow2",
-                "-F",
-                "raw",
-                "-b",
-                image().toString(),
-                overlay.toString())
-            .start();
-    assertThat(create.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    assertThat(create.exitValue()).isZero();
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "raw",
+            "-b",
+            image().toString(),
+            overlay.toString());
+    assertThat(Libvirtd.said(create).code()).isZero();
   }
 
   private String refusal(RunningHost host, String command)

@@ -95,11 +95,11 @@ final class Libvirtd implements AutoCloseable {
   }
 
   /// Ends the daemon as a crash would; its guests run on.
-  void kill() {
+  void kill() throws InterruptedException {
     Process running = process;
     if (running != null) {
       running.destroyForcibly();
-      running.onExit().join();
+      assertThat(running.waitFor(60, TimeUnit.SECONDS)).isTrue();
     }
   }
 
