@@ -212,12 +212,13 @@ final class CommandExecutor {
     for (Binding binding : registered.bindings()) {
       plane.bind(binding, outcome -> answered(registration, binding, outcome));
     }
+    if (registered.bindings().isEmpty()) {
+      engine.added(registered.vm());
+      answered(registration);
+    }
   }
 
   private static void checkResources(List<Command.RequestedResource> resources) throws Refusal {
-    if (resources.isEmpty()) {
-      throw new Refusal(Reason.INVALID, "a VM needs at least one disk");
-    }
     Set<String> names = new HashSet<>();
     for (Command.RequestedResource resource : resources) {
       if (!names.add(named("resource", resource.as()))) {
@@ -461,6 +462,9 @@ final class CommandExecutor {
               reply.complete(new Reply.Done());
             }
           });
+    }
+    if (registered.bindings().isEmpty()) {
+      reply.complete(new Reply.Done());
     }
   }
 
