@@ -48,6 +48,7 @@ public final class GuestWatch implements AutoCloseable {
   private final AtomicBoolean overflowed = new AtomicBoolean();
   private final AtomicLong heard = new AtomicLong();
   private final AtomicLong looks = new AtomicLong();
+  private final AtomicLong moves = new AtomicLong();
 
   /// The VMs of guests that were seen, by the guests' ids.
   private final Map<String, String> known = new HashMap<>();
@@ -104,7 +105,8 @@ public final class GuestWatch implements AutoCloseable {
     Map<String, String> labels = Map.of("hypervisor", connector.name());
     return List.of(
         new Reply.Counter("guest_events", labels, true, heard.get()),
-        new Reply.Counter("guest_inventories", labels, true, looks.get()));
+        new Reply.Counter("guest_inventories", labels, true, looks.get()),
+        new Reply.Counter("guest_moves", labels, true, moves.get()));
   }
 
   private void run() {
@@ -203,6 +205,11 @@ public final class GuestWatch implements AutoCloseable {
           remove(event);
         }
       }
+      // Its run goes on, and what is known of it is no other host's business.
+      case MOVED -> {
+        moves.incrementAndGet();
+        LOG.log(INFO, "{0} was moved to another host", event.name());
+      }
     }
   }
 
@@ -264,9 +271,11 @@ public final class GuestWatch implements AutoCloseable {
               attachment.vm(),
               attachment.program(),
               null,
-              List.of(
-                  new Command.RequestedResource(
-                      "disk0", ResourceType.FILE_BLOCK, attachment.image()))));
+              attachment.image().isEmpty()
+                  ? List.of()
+                  : List.of(
+                      new Command.RequestedResource(
+                          "disk0", ResourceType.FILE_BLOCK, attachment.image()))));
     }
   }
 

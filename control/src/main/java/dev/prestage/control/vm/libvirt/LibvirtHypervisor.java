@@ -97,7 +97,7 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public Set<Ability> abilities() {
-    return EnumSet.allOf(Ability.class);
+    return EnumSet.complementOf(EnumSet.of(Ability.RESERVATION));
   }
 
   @Override
