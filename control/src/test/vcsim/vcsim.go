@@ -26,8 +26,8 @@ func (vm *readOnly) ReconfigVMTask(_ *simulator.Context, _ *types.ReconfigVM_Tas
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
-	guests := flag.Int("guests", 4, "how many there are; the first one refuses changes")
-	program := flag.String("program", "", "the label of all guests but the second, or empty")
+	guests := flag.Int("guests", 4, "how many there are; DC0_H0_VM0 refuses changes")
+	program := flag.String("program", "", "the label of all guests but DC0_H0_VM1, or empty")
 	flag.Parse()
 	log.SetOutput(io.Discard)
 	model := simulator.VPX()
@@ -36,14 +36,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for i, entity := range simulator.Map.All("VirtualMachine") {
+	for _, entity := range simulator.Map.All("VirtualMachine") {
 		vm := entity.(*simulator.VirtualMachine)
-		if *program != "" && i != 1 {
+		if *program != "" && vm.Name != "DC0_H0_VM1" {
 			vm.Config.ExtraConfig = append(vm.Config.ExtraConfig,
 				&types.OptionValue{Key: "prestage.program", Value: *program})
 		}
 		vm.Summary.QuickStats.GuestMemoryUsage, vm.Summary.QuickStats.HostMemoryUsage = 24, 30
-		if i == 0 {
+		if vm.Name == "DC0_H0_VM0" {
 			simulator.Map.Put(&readOnly{*vm})
 		}
 	}

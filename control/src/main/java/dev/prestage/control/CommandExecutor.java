@@ -199,12 +199,14 @@ final class CommandExecutor {
     }
     Registry.Mark before = registry.mark();
     Registered registered = numbered(name, tenant, program, command.resources());
-    // The data plane must not know numbers that a restart would give to another.
-    try {
-      registry.save();
-    } catch (UncheckedIOException e) {
-      registry.takeBack(before);
-      throw e;
+    if (!registered.bindings().isEmpty()) {
+      // The data plane must not know numbers that a restart would give to another.
+      try {
+        registry.save();
+      } catch (UncheckedIOException e) {
+        registry.takeBack(before);
+        throw e;
+      }
     }
     Registration registration = new Registration(registered, before, registry.mark());
     registration.replies.add(reply);

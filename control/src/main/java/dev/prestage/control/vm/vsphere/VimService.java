@@ -26,6 +26,7 @@ final class VimService implements AutoCloseable {
   private final URI url;
   private final HttpClient client;
   private volatile String cookie = "";
+  private volatile boolean lost;
 
   VimService(URI url, SSLContext trust) {
     this.url = url;
@@ -95,8 +96,18 @@ final class VimService implements AutoCloseable {
     } catch (HypervisorException | VimFault e) {
       throw e;
     } catch (IOException e) {
+      lost = true;
       throw new HypervisorException(url + " broke off its answer: " + reason(e));
     }
+  }
+
+  /// Whether a call was not answered: this client is not used any more then.
+  boolean isLost() {
+    return lost;
+  }
+
+  String session() {
+    return cookie.substring(Math.min(cookie.length(), SESSION.length()));
   }
 
   private HttpResponse<InputStream> send(HttpRequest request) throws HypervisorException {
@@ -107,8 +118,10 @@ final class VimService implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new HypervisorException(url + " was not waited for any more");
     } catch (HttpTimeoutException _) {
+      lost = true;
       throw new HypervisorException(url + " does not answer");
     } catch (IOException e) {
+      lost = true;
       throw new HypervisorException(url + " cannot be connected to: " + reason(e));
     }
   }

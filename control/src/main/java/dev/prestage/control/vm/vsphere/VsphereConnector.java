@@ -21,6 +21,7 @@ public final class VsphereConnector implements GuestWatch.Connector {
   private static final Duration AFTER_WRONG_PASSWORD = Duration.ofMinutes(2);
 
   private final Options options;
+  private final int waitSeconds;
   private final SSLContext trust;
   private @Nullable String refusedPassword;
   private long refusedNanos;
@@ -45,9 +46,22 @@ public final class VsphereConnector implements GuestWatch.Connector {
     }
   }
 
+  /// A SHA-256 fingerprint as it is shown and compared.
+  ///
+  /// @throws IllegalArgumentException one line, if it is none
+  public static String fingerprint(String text) {
+    return CertificatePin.normal(text);
+  }
+
   /// Connects to nothing yet.
   public VsphereConnector(Options options) {
+    this(options, VsphereHypervisor.WAIT_SECONDS);
+  }
+
+  /// @param waitSeconds how long one wait for changes takes: an ended session is seen after it
+  VsphereConnector(Options options, int waitSeconds) {
     this.options = options;
+    this.waitSeconds = waitSeconds;
     this.trust = CertificatePin.context(options.fingerprint());
   }
 
@@ -66,7 +80,7 @@ public final class VsphereConnector implements GuestWatch.Connector {
     VimService service = new VimService(options.url(), trust);
     VsphereHypervisor hypervisor = null;
     try {
-      hypervisor = VsphereHypervisor.open(service, options.url(), options.user(), password);
+      hypervisor = VsphereHypervisor.open(service, options.url(), options.user(), password, waitSeconds);
       refusedPassword = null;
       return hypervisor;
     } catch (VimFault e) {

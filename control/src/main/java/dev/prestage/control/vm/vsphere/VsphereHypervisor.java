@@ -37,7 +37,7 @@ final class VsphereHypervisor implements Hypervisor {
 
   /// One wait of the collector. A session that is idle for half an hour ends; this is well below,
   /// and below what proxies allow.
-  private static final int WAIT_SECONDS = 20;
+  static final int WAIT_SECONDS = 20;
 
   /// Guests in one answer; more come in the next.
   private static final int UPDATES = 1000;
@@ -51,9 +51,22 @@ final class VsphereHypervisor implements Hypervisor {
   /// What was reserved before and by us: four numbers.
   private static final String RESERVED = "prestage.reserved";
 
+  /// What follows a disk's `storageIOAllocation`: the service's types are sequences.
+  private static final Set<String> BEHIND_ALLOCATION =
+      Set.of(
+          "diskObjectId",
+          "vFlashCacheConfigInfo",
+          "iofilter",
+          "vDiskId",
+          "vDiskVersion",
+          "nativeUnmanagedLinkedClone",
+          "independentFilters",
+          "guestReadOnly");
+
   private final VimService service;
   private final URI url;
   private final String user;
+  private final int waitSeconds;
   private final Ref sessions;
   private final Ref collector;
   private final Inventory inventory = new Inventory();
@@ -63,10 +76,11 @@ final class VsphereHypervisor implements Hypervisor {
   private volatile boolean closing;
 
   private VsphereHypervisor(
-      VimService service, URI url, String user, Ref sessions, Ref collector) {
+      VimService service, URI url, String user, int waitSeconds, Ref sessions, Ref collector) {
     this.service = service;
     this.url = url;
     this.user = user;
+    this.waitSeconds = waitSeconds;
     this.sessions = sessions;
     this.collector = collector;
   }
@@ -74,7 +88,8 @@ final class VsphereHypervisor implements Hypervisor {
   /// Logs in.
   ///
   /// @param service becomes the connection's own
-  static VsphereHypervisor open(VimService service, URI url, String user, String password)
+  static VsphereHypervisor open(
+      VimService service, URI url, String user, String password, int waitSeconds)
       throws IOException {
     Element content =
         Xml.child(service.call("RetrieveServiceContent", SERVICE, "", PATIENCE), "returnval");
@@ -87,7 +102,12 @@ final class VsphereHypervisor implements Hypervisor {
         PATIENCE);
     VsphereHypervisor hypervisor =
         new VsphereHypervisor(
-            service, url, user, sessions, Ref.of(Xml.child(content, "propertyCollector")));
+            service,
+            url,
+            user,
+            waitSeconds,
+            sessions,
+            Ref.of(Xml.child(content, "propertyCollector")));
     hypervisor.createFilter(
         Ref.of(Xml.child(content, "viewManager")), Ref.of(Xml.child(content, "rootFolder")));
     return hypervisor;
@@ -136,7 +156,7 @@ final class VsphereHypervisor implements Hypervisor {
 
   @Override
   public boolean isAlive() {
-    return alive;
+    return alive && !service.isLost();
   }
 
   @Override
@@ -146,15 +166,20 @@ final class VsphereHypervisor implements Hypervisor {
     if (thread != null) {
       thread.interrupt();
     }
+    // Also where this thread is to end: a vCenter keeps a number of sessions only.
+    boolean interrupted = Thread.interrupted();
     try {
-      if (alive) {
-        service.call("Logout", sessions, "", Duration.ofSeconds(2));
+      if (isAlive()) {
+        service.call("Logout", sessions, "", Duration.ofSeconds(1));
       }
     } catch (IOException _) {
       // It ends by itself.
     }
     alive = false;
     service.close();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   // ---- inventory and lifecycle
@@ -173,6 +198,11 @@ final class VsphereHypervisor implements Hypervisor {
       throw unknown(guest);
     }
     return found;
+  }
+
+  /// What the session's cookie is, for tests.
+  String session() {
+    return service.session();
   }
 
   private HypervisorException unknown(String guest) {
@@ -214,7 +244,7 @@ final class VsphereHypervisor implements Hypervisor {
   private void follow(Consumer<GuestEvent> listener) {
     try {
       while (!closing) {
-        boolean _ = wait(WAIT_SECONDS, listener);
+        boolean _ = wait(waitSeconds, listener);
       }
     } catch (IOException e) {
       if (!closing) {
@@ -376,8 +406,13 @@ final class VsphereHypervisor implements Hypervisor {
   private static String edited(Element disk, long requests) {
     Element old = Xml.child(disk, "storageIOAllocation");
     if (old == null) {
-      // Its place in the sequence of a disk's elements is behind these.
-      throw new IllegalStateException("a disk without allocation");
+      Element next =
+          Xml.children(disk).stream()
+              .filter(child -> BEHIND_ALLOCATION.contains(child.getLocalName()))
+              .findFirst()
+              .orElse(null);
+      old = disk.getOwnerDocument().createElementNS(disk.getNamespaceURI(), "storageIOAllocation");
+      disk.insertBefore(old, next);
     }
     Element limit = Xml.child(old, "limit");
     String wanted = requests == 0 ? "-1" : Long.toString(requests);
@@ -466,7 +501,6 @@ final class VsphereHypervisor implements Hypervisor {
   /// One line; a session that is over ends the connection.
   private HypervisorException trouble(String verb, String guest, IOException e) {
     if (e instanceof HypervisorException said) {
-      alive = false;
       return said;
     }
     if (!(e instanceof VimFault fault)) {
