@@ -174,9 +174,7 @@ class ArchitectureTest {
   private static ArchRule onlyTheCommandsAndTheWiringKnow(String hypervisor) {
     return noClasses()
         .that(
-            resideInAPackage("dev.prestage..")
-                .and(not(hypervisor))
-                .and(not("dev.prestage.cli..")))
+            resideInAPackage("dev.prestage..").and(not(hypervisor)).and(not("dev.prestage.cli..")))
         .should()
         .dependOnClassesThat()
         .resideInAPackage(hypervisor);

@@ -95,10 +95,7 @@ public final class ControlPlaneProcess {
       if (configuration.vsphere().reserving()) {
         Reservations reservations =
             Reservations.start(
-                connector,
-                configuration.state().resolve("memory-runs"),
-                clock,
-                Reservations.EVERY);
+                connector, configuration.state().resolve("memory-runs"), clock, Reservations.EVERY);
         plane.alsoReport("vsphere-reservations", reservations::state);
         plane.alsoCount(reservations::counters);
         watching.add(reservations);

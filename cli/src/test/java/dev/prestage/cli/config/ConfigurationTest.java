@@ -52,11 +52,10 @@ class ConfigurationTest {
   @Test
   void aVcenterIsNamedByItsUrlAndUser() throws Exception {
     Configuration.Vsphere vsphere =
-        read(
-                "vsphere: {url: \"https://vc.example.org\", user: prestage@vsphere.local,"
-                    + " passwordFile: secret, fingerprint: "
-                    + "ab".repeat(32)
-                    + ", reserve: true}\n")
+        read("vsphere: {url: \"https://vc.example.org\", user: prestage@vsphere.local,"
+                + " passwordFile: secret, fingerprint: "
+                + "ab".repeat(32)
+                + ", reserve: true}\n")
             .vsphere();
     assertThat(vsphere.options().url()).hasToString("https://vc.example.org/sdk");
     assertThat(vsphere.options().passwordFile()).isEqualTo(folder.resolve("secret"));

@@ -6,8 +6,8 @@ import java.util.List;
 
 /// A VM and what it is bound to.
 ///
-/// @param bindings in the order of the registration; none for a VM of which only starts and stops are
-///   followed
+/// @param bindings in the order of the registration; none for a VM of which only starts and stops
+///   are followed
 public record Registered(Vm vm, List<Binding> bindings) {
   public Registered {
     bindings = List.copyOf(bindings);

@@ -67,16 +67,14 @@ final class MemoryRuns {
     }
     keep(program, levels.stream().mapToLong(Long::longValue).limit(SLOTS).toArray());
     List<String> lines = new ArrayList<>();
-    runs.forEach(
-        (name, known) ->
-            known.forEach(
-                run ->
-                    lines.add(
-                        name
-                            + " "
-                            + Arrays.stream(run)
-                                .mapToObj(Long::toString)
-                                .collect(Collectors.joining(",")))));
+    runs.forEach((name, known) ->
+        known.forEach(run ->
+            lines.add(
+                name
+                    + " "
+                    + Arrays.stream(run)
+                        .mapToObj(Long::toString)
+                        .collect(Collectors.joining(",")))));
     AtomicFile.write(file, (String.join("\n", lines) + "\n").getBytes(UTF_8));
   }
 
@@ -91,8 +89,7 @@ final class MemoryRuns {
     int to = (int) Math.min(SLOTS, toNanos / SLOT_NANOS + 1);
     long[] peaks =
         known.stream()
-            .mapToLong(
-                run -> Arrays.stream(run).skip(from).limit(to - from).max().orElse(0))
+            .mapToLong(run -> Arrays.stream(run).skip(from).limit(to - from).max().orElse(0))
             .sorted()
             .toArray();
     return peaks[(peaks.length - 1) / 2];

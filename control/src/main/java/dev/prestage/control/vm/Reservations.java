@@ -18,13 +18,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
 
-/// Has the hosts of labelled guests promise the memory that the guests' program used in past runs at
-/// this time since their start, a little ahead of it, and gives it back when it is not expected any
-/// more and when the run ends.
+/// Has the hosts of labelled guests promise the memory that the guests' program used in past runs
+/// at this time since their start, a little ahead of it, and gives it back when it is not expected
+/// any more and when the run ends.
 ///
-/// It learns from runs whose starts it saw. A run that began before is only watched. One thread with
-/// a connection of its own asks every guest with a label that runs, one after the other; where that
-/// is away it does nothing but connect again.
+/// It learns from runs whose starts it saw. A run that began before is only watched. One thread
+/// with a connection of its own asks every guest with a label that runs, one after the other; where
+/// that is away it does nothing but connect again.
 public final class Reservations implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(Reservations.class.getName());
 
@@ -134,7 +134,8 @@ public final class Reservations implements AutoCloseable {
       } catch (InterruptedException _) {
         return;
       } catch (IOException | RuntimeException e) {
-        String line = e.getMessage() + "; tried again by itself, and nothing is reserved until then";
+        String line =
+            e.getMessage() + "; tried again by itself, and nothing is reserved until then";
         if (!line.equals(state) && !closing) {
           LOG.log(WARNING, line);
         }
@@ -197,8 +198,7 @@ public final class Reservations implements AutoCloseable {
       // It is gone since; the next look sees that.
       return;
     }
-    long wanted =
-        run.startSeen ? stepped(runs.expected(run.program, age, age + AHEAD_NANOS)) : 0;
+    long wanted = run.startSeen ? stepped(runs.expected(run.program, age, age + AHEAD_NANOS)) : 0;
     if ((wanted != run.reservedMib || run.unknown) && clock.nanos() >= run.notBeforeNanos) {
       reserve(hypervisor, guest, run, wanted);
     }

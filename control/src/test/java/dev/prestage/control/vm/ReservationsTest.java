@@ -34,7 +34,8 @@ final class ReservationsTest {
   }
 
   private Reservations reopened() throws Exception {
-    return new Reservations(new NoConnector(), folder.resolve("runs"), () -> nowNanos, Duration.ZERO);
+    return new Reservations(
+        new NoConnector(), folder.resolve("runs"), () -> nowNanos, Duration.ZERO);
   }
 
   private void look() throws Exception {
@@ -185,15 +186,13 @@ final class ReservationsTest {
     @Override
     public List<Guest> guests() {
       return running.entrySet().stream()
-          .map(
-              guest ->
-                  new Guest(
-                      "id-" + guest.getKey(),
-                      guest.getKey(),
-                      guest.getValue(),
-                      true,
-                      new Attachment(
-                          guest.getKey(), guest.getKey().replaceAll("-.*", ""), "", "")))
+          .map(guest ->
+              new Guest(
+                  "id-" + guest.getKey(),
+                  guest.getKey(),
+                  guest.getValue(),
+                  true,
+                  new Attachment(guest.getKey(), guest.getKey().replaceAll("-.*", ""), "", "")))
           .toList();
     }
 

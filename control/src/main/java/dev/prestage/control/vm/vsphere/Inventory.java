@@ -58,8 +58,7 @@ final class Inventory {
         case "runtime.host" -> new Machine(id, name, running, text, template, labels);
         case "config.instanceUuid" ->
             new Machine(id.isEmpty() ? text : id, name, running, host, template, labels);
-        case "config.template" ->
-            new Machine(id, name, running, host, text.equals("true"), labels);
+        case "config.template" -> new Machine(id, name, running, host, text.equals("true"), labels);
         case "config.extraConfig" ->
             new Machine(id, name, running, host, template, labelsIn(value));
         default -> this;
@@ -67,9 +66,7 @@ final class Inventory {
     }
 
     Machine orCalled(String reference) {
-      return id.isEmpty()
-          ? new Machine(reference, name, running, host, template, labels)
-          : this;
+      return id.isEmpty() ? new Machine(reference, name, running, host, template, labels) : this;
     }
 
     private static String decoded(String name) {
@@ -173,8 +170,8 @@ final class Inventory {
     events.add(machine.event(Kind.UNDEFINED));
   }
 
-  /// A guest under another name is another VM, unless a label says its VM's name: the run of the one
-  /// ends, and one of the other begins.
+  /// A guest under another name is another VM, unless a label says its VM's name: the run of the
+  /// one ends, and one of the other begins.
   private static void changed(@Nullable Machine before, Machine after, List<GuestEvent> events) {
     if (after.template()) {
       return;

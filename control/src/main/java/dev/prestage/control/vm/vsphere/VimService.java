@@ -68,7 +68,8 @@ final class VimService implements AutoCloseable {
         xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" \
         xmlns:xsd="http://www.w3.org/2001/XMLSchema" \
         xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><e:Body>\
-        <%s xmlns="urn:vim25">%s%s</%s></e:Body></e:Envelope>"""
+        <%s xmlns="urn:vim25">%s%s</%s></e:Body></e:Envelope>\
+        """
             .formatted(method, on.as("_this"), arguments, method);
     HttpRequest.Builder request =
         HttpRequest.newBuilder(url)

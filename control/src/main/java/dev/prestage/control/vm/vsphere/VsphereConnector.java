@@ -80,7 +80,8 @@ public final class VsphereConnector implements GuestWatch.Connector {
     VimService service = new VimService(options.url(), trust);
     VsphereHypervisor hypervisor = null;
     try {
-      hypervisor = VsphereHypervisor.open(service, options.url(), options.user(), password, waitSeconds);
+      hypervisor =
+          VsphereHypervisor.open(service, options.url(), options.user(), password, waitSeconds);
       refusedPassword = null;
       return hypervisor;
     } catch (VimFault e) {

@@ -371,8 +371,7 @@ final class VsphereHypervisor implements Hypervisor {
       return new Reserved(memory, cpu, memory, cpu, !written.isEmpty(), false, mib);
     }
     String[] numbers = written.split(" ", 4);
-    boolean untouched =
-        Long.parseLong(numbers[2]) == memory && Long.parseLong(numbers[3]) == cpu;
+    boolean untouched = Long.parseLong(numbers[2]) == memory && Long.parseLong(numbers[3]) == cpu;
     return untouched
         ? new Reserved(
             memory, cpu, Long.parseLong(numbers[0]), Long.parseLong(numbers[1]), true, true, mib)

@@ -90,8 +90,7 @@ final class Xml {
   /// An element as it may be sent back.
   static String written(Element element, String name) {
     StringBuilder out = new StringBuilder("<").append(name);
-    String type =
-        element.getAttributeNS(XMLConstants.W3C_XML_SCHEMA_INSTANCE_NS_URI, "type");
+    String type = element.getAttributeNS(XMLConstants.W3C_XML_SCHEMA_INSTANCE_NS_URI, "type");
     if (!type.isEmpty()) {
       out.append(" xsi:type=\"").append(quoted(type)).append('"');
     }

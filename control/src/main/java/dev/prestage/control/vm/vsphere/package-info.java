@@ -1,5 +1,5 @@
-/// Guests of VMware vSphere, by a small client of vCenter's web service (SOAP, `vim25`) on the JDK's
-/// own HTTP client and XML parser. Loaded only where a vCenter is configured.
+/// Guests of VMware vSphere, by a small client of vCenter's web service (SOAP, `vim25`) on the
+/// JDK's own HTTP client and XML parser. Loaded only where a vCenter is configured.
 ///
 /// A [dev.prestage.control.vm.vsphere.VsphereHypervisor] is one session. What guests there are and
 /// how they change comes from one filter of the property collector, which is read by one thread
