@@ -91,7 +91,10 @@ final class VimService implements AutoCloseable {
       int status = response.statusCode();
       if (status != 200 && status != 500) {
         throw new HypervisorException(
-            url + " answers with HTTP status " + status + ", as no vCenter's /sdk does");
+            url
+                + " answers with HTTP status "
+                + status
+                + ": it is starting, or its web service is not there");
       }
       return answer(Xml.parse(in));
     } catch (HypervisorException | VimFault e) {

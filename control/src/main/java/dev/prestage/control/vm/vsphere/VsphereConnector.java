@@ -110,7 +110,7 @@ public final class VsphereConnector implements GuestWatch.Connector {
             + options.user()
             + " with the password in "
             + (options.passwordFile() == null ? PASSWORD_VARIABLE : options.passwordFile())
-            + "; another one is tried at once, the same one every two minutes");
+            + "; another one is tried with the next attempt, the same one every two minutes");
   }
 
   private String password() throws HypervisorException {

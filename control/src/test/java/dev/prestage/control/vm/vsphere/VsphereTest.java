@@ -136,7 +136,7 @@ final class VsphereTest {
         vcsim.url()
             + " does not accept the user prestage@vsphere.local with the password in "
             + file
-            + "; another one is tried at once, the same one every two minutes";
+            + "; another one is tried with the next attempt, the same one every two minutes";
     assertThatThrownBy(connector::connect).hasMessage(refused);
     vcsim.kill();
     // Nobody is asked: there is nobody.
@@ -158,7 +158,9 @@ final class VsphereTest {
             new VsphereConnector.Options(
                 elsewhere, Vcsim.USER, folder.resolve("password"), vcsim.fingerprint()));
     assertThatThrownBy(wrong::connect)
-        .hasMessage(elsewhere + " answers with HTTP status 404, as no vCenter's /sdk does");
+        .hasMessage(
+            elsewhere
+                + " answers with HTTP status 404: it is starting, or its web service is not there");
     VsphereConnector right = connector(vcsim);
     vcsim.kill();
     assertThatThrownBy(right::connect)
