@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.prestage.control.vm.vsphere.VimService.Ref;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.w3c.dom.Element;
 
 /// A process of govmomi's simulator of a vCenter, and a manager's session at it. Its main program,
@@ -53,12 +55,15 @@ final class Vcsim implements AutoCloseable {
     assumeThat(Files.isDirectory(LIBRARY.resolve("src/github.com/vmware/govmomi/simulator")))
         .as("the simulator is not installed: golang-github-vmware-govmomi-dev")
         .isTrue();
-    assumeThat(Path.of("/usr/bin/go")).as("go is not installed: golang-go").exists();
+    assumeThat(
+            Stream.of(System.getenv("PATH").split(File.pathSeparator, -1))
+                .anyMatch(place -> Files.isExecutable(Path.of(place, "go"))))
+        .as("go is not installed: golang-go")
+        .isTrue();
     Files.createDirectories(copy.getParent());
     Files.deleteIfExists(binary);
     Files.copy(source, copy, StandardCopyOption.REPLACE_EXISTING);
-    ProcessBuilder go =
-        new ProcessBuilder("/usr/bin/go", "build", "-o", binary.toString(), "vcsim");
+    ProcessBuilder go = new ProcessBuilder("go", "build", "-o", binary.toString(), "vcsim");
     go.environment().put("GO111MODULE", "off");
     go.environment().put("GOPATH", folder.toAbsolutePath() + ":" + LIBRARY);
     go.environment().put("GOCACHE", folder.resolve("cache").toAbsolutePath().toString());
