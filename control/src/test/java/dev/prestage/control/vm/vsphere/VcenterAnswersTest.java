@@ -7,13 +7,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import dev.prestage.control.vm.Guest;
-import dev.prestage.control.vm.HypervisorException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -117,18 +115,6 @@ final class VcenterAnswersTest {
             "vmware_soap_session=\"key\"");
     hypervisor.close();
     assertThat(asked).contains("Logout");
-  }
-
-  @Test
-  void aPortThatIsNotTlsIsSaidInOneLine() {
-    URI url = URI.create("https://127.0.0.1:" + server.getAddress().getPort() + "/sdk");
-    try (VimService service = new VimService(url, CertificatePin.context(""))) {
-      assertThatThrownBy(
-              () -> service.call("Login", new VimService.Ref("S", "s"), "", Duration.ofSeconds(30)))
-          .isInstanceOf(HypervisorException.class)
-          .hasMessageStartingWith(url + " cannot be connected to: ")
-          .hasMessageNotContaining("\n");
-    }
   }
 
   @Test
