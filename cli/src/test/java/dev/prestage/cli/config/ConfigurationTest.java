@@ -70,8 +70,8 @@ class ConfigurationTest {
       textBlock =
           """
           {url: "http://vc/sdk", user: a}          | is no URL such as https://vcenter/sdk
-          {url: "https://vc/sdk"}                  | 'vsphere.user' is missing
-          {user: a}                                | 'vsphere.url' is missing
+          {url: "https://vc/sdk"}                  | vsphere.user' is missing
+          {user: a}                                | vsphere.url' is missing
           {url: "https://vc", user: a, fingerprint: ab} | is no SHA-256 fingerprint
           """)
   void aVcenterThatIsNamedWronglyIsRefused(String section, String why) {
