@@ -52,6 +52,7 @@ public final class GuestWatch implements AutoCloseable {
   private final Thread thread;
   private final AtomicLong heard = new AtomicLong();
   private final AtomicLong looks = new AtomicLong();
+  private final AtomicLong moves = new AtomicLong();
 
   /// The VMs of guests that were seen, by the guests' ids.
   private final Map<String, String> known = new HashMap<>();
@@ -136,7 +137,8 @@ public final class GuestWatch implements AutoCloseable {
     Map<String, String> labels = Map.of("hypervisor", connector.name());
     return List.of(
         new Reply.Counter("guest_events", labels, true, heard.get()),
-        new Reply.Counter("guest_inventories", labels, true, looks.get()));
+        new Reply.Counter("guest_inventories", labels, true, looks.get()),
+        new Reply.Counter("guest_moves", labels, true, moves.get()));
   }
 
   private void run() {
@@ -268,6 +270,11 @@ public final class GuestWatch implements AutoCloseable {
         } else {
           remove(event);
         }
+      }
+      // Its run goes on, and what is known of it is no other host's business.
+      case MOVED -> {
+        moves.incrementAndGet();
+        LOG.log(INFO, "{0} was moved to another host", event.name());
       }
     }
   }

@@ -81,6 +81,17 @@ public interface Hypervisor extends AutoCloseable {
     throw HypervisorException.cannot(name(), Ability.MEMORY_SIZE);
   }
 
+  /// Has the host promise at least that much to a guest ([Ability#RESERVATION]), until [#release].
+  /// What its administrator had promised is kept in the guest's definition, and never lessened.
+  default void reserve(String guest, Reservation reservation) throws HypervisorException {
+    throw HypervisorException.cannot(name(), Ability.RESERVATION);
+  }
+
+  /// Undoes [#reserve] ([Ability#RESERVATION]); harmless where nothing was reserved.
+  default void release(String guest) throws HypervisorException {
+    throw HypervisorException.cannot(name(), Ability.RESERVATION);
+  }
+
   /// Limits a disk of a running guest ([Ability#IO_LIMITS]).
   default void limit(String guest, String disk, IoLimits limits) throws HypervisorException {
     throw HypervisorException.cannot(name(), Ability.IO_LIMITS);

@@ -132,9 +132,11 @@ final class VmTeller {
               attachment.vm(),
               attachment.program(),
               null,
-              List.of(
-                  new Command.RequestedResource(
-                      "disk0", ResourceType.FILE_BLOCK, attachment.image()))));
+              attachment.image().isEmpty()
+                  ? List.of()
+                  : List.of(
+                      new Command.RequestedResource(
+                          "disk0", ResourceType.FILE_BLOCK, attachment.image()))));
     }
   }
 

@@ -93,7 +93,7 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public Set<Ability> abilities() {
-    return EnumSet.allOf(Ability.class);
+    return EnumSet.complementOf(EnumSet.of(Ability.RESERVATION));
   }
 
   @Override
