@@ -9,7 +9,6 @@ import dev.prestage.control.vm.HypervisorException;
 import dev.prestage.control.vm.IoLimits;
 import dev.prestage.control.vm.libvirt.LibvirtHypervisor;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -111,10 +110,7 @@ class LibvirtHostTest {
 
   private Libvirtd.Said typed(RunningHost host, String command)
       throws IOException, InterruptedException {
-    Process process = shell(host, command).start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    return new Libvirtd.Said(process.exitValue(), text);
+    return Libvirtd.said(shell(host, command));
   }
 
   private static JsonNode get(RunningHost host, String path) {
@@ -140,7 +136,8 @@ class LibvirtHostTest {
         new ProcessBuilder("qemu-img", "convert", "-O", "raw", overlay.toString(), copy.toString())
             .inheritIO()
             .start();
-    assertThat(convert.waitFor()).isZero();
+    assertThat(convert.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(convert.exitValue()).isZero();
     byte[] seen = Files.readAllBytes(copy);
     byte[] expected = disk.clone();
     System.arraycopy(disk, BootDisk.lastRead(), expected, BootDisk.SECTOR, BootDisk.SECTOR);
@@ -184,7 +181,13 @@ class LibvirtHostTest {
       checkWritten(disk, folder.resolve("images").resolve("web.prestage-1.qcow2"));
       assertThat(Arrays.mismatch(Files.readAllBytes(image()), disk)).isEqualTo(-1);
 
-      assertThat(type(host, commands("Undoing it").getFirst())).contains("as it was");
+      String undo = commands("Undoing it").getFirst();
+      assertThat(type(host, undo.replace(" --yes", "")))
+          .contains("what web wrote stays in ", "qemu-img commit", "nothing was changed yet");
+      assertThat(libvirtd.did("dumpxml", "--inactive", "web")).contains("prestage");
+      String undone = type(host, undo);
+      assertThat(undone.indexOf("what web wrote stays in "))
+          .isBetween(0, undone.indexOf("is defined as it was"));
       assertThat(libvirtd.did("dumpxml", "--inactive", "--security-info", "web")).isEqualTo(before);
       assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
     }
@@ -229,6 +232,38 @@ class LibvirtHostTest {
   }
 
   @Test
+  void aLibvirtdThatHangsIsSaidWhileAllElseGoesOn() throws Exception {
+    try (RunningHost host = host("latency: 1ms")) {
+      byte[] _ = BootDisk.write(image());
+      define("web", false);
+      host.awaitOk();
+      type(host, "./prestage attach web --yes");
+      libvirtd.did("start", "web");
+      host.await("the run has begun", () -> runs(host, "web"));
+      libvirtd.stall();
+      try {
+        // First the connection is given up; then the next one hangs while it is opened.
+        host.await(
+            "health says that libvirtd hangs",
+            () ->
+                get(host, "/health")
+                    .path("parts")
+                    .path("libvirt")
+                    .asText()
+                    .contains("has not answered for"));
+        assertThat(runs(host, "web")).isTrue();
+        assertThat(type(host, "./prestage forecast web")).isNotNull();
+        host.register("other", "p");
+      } finally {
+        libvirtd.goOn();
+      }
+      host.awaitOk();
+      libvirtd.did("destroy", "web");
+      host.await("the run has ended", () -> !runs(host, "web"));
+    }
+  }
+
+  @Test
   void aGuestThatReadsWhileTheDataPlaneIsKilledGoesOnAndGetsTheRightBytes() throws Exception {
     // Two seconds of reading at least.
     try (RunningHost host = host("bandwidth: 2MB/s")) {
@@ -241,7 +276,7 @@ class LibvirtHostTest {
       host.await("the guest reads", () -> runs(host, "web"));
       ProcessHandle data = host.plane("data-plane");
       data.destroyForcibly();
-      data.onExit().join();
+      var _ = data.onExit().get(60, TimeUnit.SECONDS);
       host.awaitSuccessor(data, "data-plane");
       host.awaitOk();
       // Paused where libvirt gives QEMU no reconnect delay; else it has waited.
@@ -279,9 +314,10 @@ class LibvirtHostTest {
 
       Path qcow2 = folder.resolve("images").resolve("own.qcow2");
       assertThat(
-              new ProcessBuilder("qemu-img", "create", "-q", "-f", "qcow2", qcow2.toString(), "1M")
-                  .start()
-                  .waitFor())
+              Libvirtd.said(
+                      new ProcessBuilder(
+                          "qemu-img", "create", "-q", "-f", "qcow2", qcow2.toString(), "1M"))
+                  .code())
           .isZero();
       Files.writeString(
           xml, BootDisk.domain("own", qcow2, true).replace("type='raw'", "type='qcow2'"));
@@ -291,6 +327,126 @@ class LibvirtHostTest {
       assertThat(refusal(host, "./prestage attach own --connect qemu+unix:///system?socket=/none"))
           .contains("cannot be connected to");
     }
+  }
+
+  /// Each in the way that a manager would come to it, with real files.
+  @Test
+  void whatWouldDamageADiskIsRefusedByAttachAndDetach() throws Exception {
+    try (RunningHost host = host("latency: 1ms")) {
+      byte[] _ = BootDisk.write(image());
+      host.awaitOk();
+      define("web", false);
+      libvirtd.did("start", "web");
+      libvirtd.did("managedsave", "web");
+      assertThat(refusal(host, "./prestage attach web --yes"))
+          .contains("virsh managedsave-remove web");
+      libvirtd.did("managedsave-remove", "web");
+
+      define("writer", false);
+      assertThat(refusal(host, "./prestage attach web --yes"))
+          .contains("domain writer has it as a disk that it writes to");
+      // Also if it would write to it when it goes on from its managed save.
+      libvirtd.did("start", "writer");
+      libvirtd.did("managedsave", "writer");
+      Path elsewhere = folder.resolve("elsewhere.raw");
+      Path saved = folder.resolve("saved.xml");
+      Files.writeString(
+          saved,
+          libvirtd
+              .did("dumpxml", "--inactive", "--security-info", "writer")
+              .replace(image().toString(), elsewhere.toString()));
+      libvirtd.did("define", saved.toString());
+      assertThat(libvirtd.did("domblklist", "writer")).contains("elsewhere.raw");
+      assertThat(refusal(host, "./prestage attach web --yes"))
+          .contains("domain writer has it as a disk that it writes to");
+      libvirtd.did("managedsave-remove", "writer");
+      libvirtd.did("undefine", "writer");
+      assertThat(folder.resolve("images").resolve("web.prestage-1.qcow2")).doesNotExist();
+      assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
+
+      type(host, "./prestage attach web --yes");
+      Path overlay = folder.resolve("other.qcow2");
+      makeOverlay(overlay);
+      Path xml = folder.resolve("domain.xml");
+      Files.writeString(
+          xml, BootDisk.domain("rests", overlay, false).replace("type='raw'", "type='qcow2'"));
+      libvirtd.did("define", xml.toString());
+      assertThat(refusal(host, "./prestage detach web --yes"))
+          .contains("domain rests has as a disk or under its overlay");
+      libvirtd.did("undefine", "rests");
+
+      final String attached = libvirtd.did("dumpxml", "--inactive", "--security-info", "web");
+      Files.writeString(xml, attached.replace("cache='none'", "cache='writeback'"));
+      libvirtd.did("define", xml.toString());
+      assertThat(refusal(host, "./prestage detach web --yes"))
+          .contains("was changed since it was attached", "cache='none'", "cache='writeback'");
+      Files.writeString(xml, attached);
+      libvirtd.did("define", xml.toString());
+      libvirtd.did("start", "web");
+      libvirtd.did("managedsave", "web");
+      assertThat(refusal(host, "./prestage detach web --yes"))
+          .contains("virsh managedsave-remove web");
+      libvirtd.did("managedsave-remove", "web");
+
+      Files.writeString(
+          xml, attached.replaceFirst("<uuid>.*</uuid>", "").replace("<name>web", "<name>copy"));
+      libvirtd.did("define", xml.toString());
+      assertThat(refusal(host, "./prestage detach copy --yes"))
+          .contains("is a copy of an attached one", "virsh metadata copy");
+      libvirtd.did(
+          "metadata", "copy", "https://prestage.dev/libvirt/attachment", "--remove", "--config");
+      assertThat(refusal(host, "./prestage detach copy --yes")).contains("is not attached");
+      assertThat(refusal(host, "./prestage detach web --yes")).contains("domain copy");
+      libvirtd.did("undefine", "copy");
+      host.post("/v1/vms", "{'vm':'v','program':'p','image':'guest.raw'}".replace('\'', '"'));
+      assertThat(typed(host, "./prestage detach web --yes").text())
+          .contains("VM v reads guest.raw through Prestage", "prestage vm remove v");
+      type(host, "./prestage vm remove v");
+      type(host, "./prestage detach web --yes");
+    }
+  }
+
+  /// Over libvirt's read-only socket all questions are answered and no definition is taken.
+  @Test
+  void anAttachThatFailsAtItsLastStepTakesBackWhatItMadeAndNothingElse() throws Exception {
+    try (RunningHost host = host("latency: 1ms")) {
+      byte[] _ = BootDisk.write(image());
+      host.awaitOk();
+      define("web", false);
+      Path images = folder.resolve("images");
+      Path kept = images.resolve("web.prestage-1.qcow2");
+      makeOverlay(kept);
+      final byte[] before = Files.readAllBytes(kept);
+      String failing = "./prestage attach web --yes --connect '" + libvirtd.uri() + "-ro'";
+      Libvirtd.Said said = typed(host, failing);
+      assertThat(said.code()).as(said.text()).isEqualTo(1);
+      assertThat(said.text()).contains("web.prestage-2.qcow2", "prestage: libvirt: ");
+      assertThat(images.resolve("web.prestage-2.qcow2")).doesNotExist();
+      assertThat(Files.readAllBytes(kept)).isEqualTo(before);
+      assertThat(get(host, "/v1/vms").path("vms")).isEmpty();
+
+      // A registration of before is not taken back.
+      host.post("/v1/vms", "{'vm':'web','program':'web','image':'guest.raw'}".replace('\'', '"'));
+      assertThat(typed(host, failing).code()).isEqualTo(1);
+      assertThat(get(host, "/v1/vms").path("vms")).hasSize(1);
+      assertThat(libvirtd.did("dumpxml", "--inactive", "web")).doesNotContain("prestage");
+    }
+  }
+
+  private void makeOverlay(Path overlay) throws IOException, InterruptedException {
+    ProcessBuilder create =
+        new ProcessBuilder(
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "raw",
+            "-b",
+            image().toString(),
+            overlay.toString());
+    assertThat(Libvirtd.said(create).code()).isZero();
   }
 
   private String refusal(RunningHost host, String command)
@@ -307,21 +463,7 @@ class LibvirtHostTest {
       byte[] disk = BootDisk.write(image());
       host.awaitOk();
       Path overlay = folder.resolve("web.qcow2");
-      assertThat(
-              new ProcessBuilder(
-                      "qemu-img",
-                      "create",
-                      "-q",
-                      "-f",
-                      "qcow2",
-                      "-F",
-                      "raw",
-                      "-b",
-                      image().toString(),
-                      overlay.toString())
-                  .start()
-                  .waitFor())
-          .isZero();
+      makeOverlay(overlay);
       Path xml = folder.resolve("domain.xml");
       Files.writeString(
           xml, BootDisk.domain("web", overlay, false).replace("type='raw'", "type='qcow2'"));
@@ -348,8 +490,10 @@ class LibvirtHostTest {
     define("web", false);
     libvirtd.did("start", "web");
     try (Hypervisor hypervisor = LibvirtHypervisor.open(libvirtd.uri())) {
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
       while (hypervisor.diskStatistics("web", "vda").writes() == 0) {
         assertThat(libvirtd.state("web")).isEqualTo("running");
+        assertThat(System.nanoTime()).as("the guest writes within a minute").isLessThan(end);
       }
       assertThat(hypervisor.diskStatistics("web", "vda").readBytes())
           .isGreaterThanOrEqualTo(4 << 20);

@@ -10,6 +10,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -92,11 +95,28 @@ final class Libvirtd implements AutoCloseable {
   }
 
   /// Ends the daemon as a crash would; its guests run on.
-  void kill() {
+  void kill() throws InterruptedException {
     Process running = process;
     if (running != null) {
       running.destroyForcibly();
-      running.onExit().join();
+      assertThat(running.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    }
+  }
+
+  /// Has the daemon hang.
+  void stall() throws IOException {
+    signal("STOP");
+  }
+
+  /// Undoes [#stall].
+  void goOn() throws IOException {
+    signal("CONT");
+  }
+
+  private void signal(String name) throws IOException {
+    Process running = process;
+    if (running != null) {
+      RunningHost.signal(running.toHandle(), name);
     }
   }
 
@@ -111,9 +131,26 @@ final class Libvirtd implements AutoCloseable {
   Said virsh(String... words) throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(List.of("virsh", "-c", uri()));
     command.addAll(List.of(words));
-    Process virsh = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String text = new String(virsh.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    return new Said(virsh.waitFor(), text.strip());
+    Said said = said(new ProcessBuilder(command).redirectErrorStream(true));
+    return new Said(said.code(), said.text().strip());
+  }
+
+  /// What a command printed that ends within a minute.
+  static Said said(ProcessBuilder command) throws IOException, InterruptedException {
+    Process process = command.start();
+    // Reading has no deadline of its own, and ends when the process does.
+    ScheduledExecutorService deadline = Executors.newSingleThreadScheduledExecutor();
+    try {
+      ScheduledFuture<?> late = deadline.schedule(process::destroyForcibly, 60, TimeUnit.SECONDS);
+      String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      int code = process.waitFor();
+      assertThat(late.cancel(false))
+          .as("%s takes longer than a minute", command.command())
+          .isTrue();
+      return new Said(code, text);
+    } finally {
+      deadline.shutdownNow();
+    }
   }
 
   /// The same, which must work.

@@ -165,14 +165,20 @@ class ArchitectureTest {
   /// Where a hypervisor comes from is known to the wiring and to the commands that connect to one.
   @ArchTest
   static final ArchRule nothingKnowsLibvirtButTheCommandsAndTheWiring =
-      noClasses()
-          .that(
-              resideInAPackage("dev.prestage..")
-                  .and(not("dev.prestage.control.vm.libvirt"))
-                  .and(not("dev.prestage.cli..")))
-          .should()
-          .dependOnClassesThat()
-          .resideInAPackage("dev.prestage.control.vm.libvirt");
+      onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.libvirt");
+
+  @ArchTest
+  static final ArchRule nothingKnowsVsphereButTheCommandsAndTheWiring =
+      onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.vsphere");
+
+  private static ArchRule onlyTheCommandsAndTheWiringKnow(String hypervisor) {
+    return noClasses()
+        .that(
+            resideInAPackage("dev.prestage..").and(not(hypervisor)).and(not("dev.prestage.cli..")))
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage(hypervisor);
+  }
 
   @ArchTest
   static final ArchRule packagesHaveNoCycles =

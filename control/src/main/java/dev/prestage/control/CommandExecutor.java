@@ -199,12 +199,14 @@ final class CommandExecutor {
     }
     Registry.Mark before = registry.mark();
     Registered registered = numbered(name, tenant, program, command.resources());
-    // The data plane must not know numbers that a restart would give to another.
-    try {
-      registry.save();
-    } catch (UncheckedIOException e) {
-      registry.takeBack(before);
-      throw e;
+    if (!registered.bindings().isEmpty()) {
+      // The data plane must not know numbers that a restart would give to another.
+      try {
+        registry.save();
+      } catch (UncheckedIOException e) {
+        registry.takeBack(before);
+        throw e;
+      }
     }
     Registration registration = new Registration(registered, before, registry.mark());
     registration.replies.add(reply);
@@ -212,12 +214,13 @@ final class CommandExecutor {
     for (Binding binding : registered.bindings()) {
       plane.bind(binding, outcome -> answered(registration, binding, outcome));
     }
+    if (registered.bindings().isEmpty()) {
+      engine.added(registered.vm());
+      answered(registration);
+    }
   }
 
   private static void checkResources(List<Command.RequestedResource> resources) throws Refusal {
-    if (resources.isEmpty()) {
-      throw new Refusal(Reason.INVALID, "a VM needs at least one disk");
-    }
     Set<String> names = new HashSet<>();
     for (Command.RequestedResource resource : resources) {
       if (!names.add(named("resource", resource.as()))) {
@@ -461,6 +464,9 @@ final class CommandExecutor {
               reply.complete(new Reply.Done());
             }
           });
+    }
+    if (registered.bindings().isEmpty()) {
+      reply.complete(new Reply.Done());
     }
   }
 

@@ -254,7 +254,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
             },
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
-    registry.vms().forEach(registered -> registered.bindings().forEach(engine::resumed));
+    for (Registered registered : registry.vms()) {
+      engine.added(registered.vm());
+      registered.bindings().forEach(engine::resumed);
+    }
     engine.predicting(registry.predicting().orElse(options.predicting()));
   }
 

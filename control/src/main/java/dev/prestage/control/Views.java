@@ -46,15 +46,15 @@ final class Views {
   Reply.VmView of(Registered registered) {
     Vm vm = registered.vm();
     List<Reply.ResourceView> resources = registered.bindings().stream().map(this::of).toList();
-    Reply.ResourceView first = resources.getFirst();
+    Reply.ResourceView first = resources.isEmpty() ? null : resources.getFirst();
     return new Reply.VmView(
         vm.name(),
         vm.program().tenant(),
         vm.program().name(),
-        first.source(),
-        first.amount(),
-        first.uri(),
-        first.tcpUri(),
+        first == null ? "" : first.source(),
+        first == null ? 0 : first.amount(),
+        first == null ? "" : first.uri(),
+        first == null ? null : first.tcpUri(),
         engine.isRunning(vm.id()),
         !plane.isUnserved(registered),
         resources);

@@ -469,7 +469,6 @@ class ControlPlaneTest {
     assertRefused(plane, withDisks("vm1", "debian", "data"), Reason.INVALID, "no image 'data'");
     assertThat(vms(plane)).isEmpty();
     await("both are undone", () -> data.received(Frame.Unbind.class).size() == 2);
-    assertRefused(plane, withDisks("vm1"), Reason.INVALID, "at least one disk");
     assertRefused(
         plane,
         new Command.RegisterVm(
@@ -479,6 +478,27 @@ class ControlPlaneTest {
             List.of(new Command.RequestedResource("m", ResourceType.MEMORY_PAGE, "snapshot"))),
         Reason.INVALID,
         "serves no memory-page");
+  }
+
+  @Test
+  void aVmThatIsBoundToNothingIsFollowedAcrossARestart() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, withDisks("vm1"));
+    ask(plane, new Command.StartProgram("vm1"));
+    assertThat(vms(plane).getFirst().running()).isTrue();
+    ask(plane, new Command.StopProgram("vm1"));
+    assertThat(vms(plane).getFirst().running()).isFalse();
+    plane.close();
+    plane = controlPlane();
+    awaitLinked(plane);
+    assertThat(vms(plane)).hasSize(1);
+    ask(plane, new Command.StartProgram("vm1"));
+    assertThat(vms(plane).getFirst().running()).isTrue();
+    ask(plane, new Command.RemoveVm("vm1", false));
+    assertThat(vms(plane)).isEmpty();
+    assertThat(data.received(Frame.Bind.class)).isEmpty();
   }
 
   @Test

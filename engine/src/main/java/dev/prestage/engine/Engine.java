@@ -157,9 +157,18 @@ public final class Engine {
 
   // ---- VMs and programs
 
+  /// A VM is there, whatever it is bound to: its program can be started and stopped.
+  public void added(Vm vm) {
+    copy(vm);
+  }
+
+  private Copy copy(Vm vm) {
+    return copies.computeIfAbsent(vm.id(), _ -> new Copy(vm));
+  }
+
   /// A VM is bound to a space that can be served and staged. Repeating it is harmless.
   public void bound(Binding binding) {
-    Copy copy = copies.computeIfAbsent(binding.vm().id(), _ -> new Copy(binding.vm()));
+    Copy copy = copy(binding.vm());
     planner.open(binding);
     if (bindings.put(binding.id(), binding) == null) {
       copy.bindings.add(binding);

@@ -2,6 +2,7 @@ package dev.prestage.cli.command;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.prestage.client.ApiException;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.vm.Attachment;
 import dev.prestage.control.vm.Change;
@@ -11,7 +12,6 @@ import dev.prestage.control.vm.Hypervisor;
 import dev.prestage.control.vm.ServedDisk;
 import dev.prestage.control.vm.libvirt.LibvirtHypervisor;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -93,7 +93,11 @@ public final class AttachCommand implements java.util.concurrent.Callable<Intege
               files.image().getFileName() + "",
               chosen.target());
       ServedDisk served =
-          new ServedDisk(attachment, Path.of(host.path("nbdSocket").asText()), files.overlay());
+          new ServedDisk(
+              attachment,
+              files.image().toAbsolutePath(),
+              Path.of(host.path("nbdSocket").asText()),
+              files.overlay());
       Change change = hypervisor.plan(domain, served);
       System.out.print(LineDiff.of(change));
       if (!change.note().isEmpty()) {
@@ -128,21 +132,65 @@ public final class AttachCommand implements java.util.concurrent.Callable<Intege
     ObjectNode request = Json.MAPPER.createObjectNode();
     request.put("vm", attachment.vm()).put("program", attachment.program());
     request.put("image", attachment.image());
+    boolean wasRegistered = isRegistered(client, attachment.vm());
     client.post("/v1/vms", request.toString());
-    boolean done = false;
+    Overlay made = null;
     try {
       if (files.isWrittenTo()) {
-        files.makeOverlay();
+        made = files.makeOverlay();
       }
       hypervisor.attach(domain, served);
-      done = true;
-    } finally {
-      if (!done) {
-        client.delete("/v1/vms/" + PrestageClient.encode(attachment.vm()));
-        if (files.isWrittenTo()) {
-          Files.deleteIfExists(files.overlay());
-        }
+    } catch (IOException e) {
+      undo(hypervisor, client, wasRegistered ? null : attachment.vm(), made, e);
+      throw e;
+    }
+  }
+
+  private static boolean isRegistered(PrestageClient client, String vm) throws IOException {
+    try {
+      return client.get("/v1/vms/" + PrestageClient.encode(vm)).status() == 200;
+    } catch (ApiException e) {
+      if (e.status() == 404) {
+        return false;
       }
+      throw e;
+    }
+  }
+
+  /// Takes back what this command made, unless the domain is attached all the same, as when only
+  /// the answer was lost: then it needs them.
+  ///
+  /// @param vm the VM that this command registered, or null if it was registered before
+  private void undo(
+      Hypervisor hypervisor,
+      PrestageClient client,
+      @Nullable String vm,
+      @Nullable Overlay made,
+      IOException failed) {
+    try {
+      if (hypervisor.guest(domain).attachment() != null) {
+        return;
+      }
+    } catch (IOException e) {
+      System.err.printf(
+          "prestage: whether %s is attached is not known (%s), so nothing is undone; 'prestage attach %s' says it once libvirt answers%n",
+          domain, e.getMessage(), domain);
+      return;
+    }
+    try {
+      if (vm != null) {
+        client.delete("/v1/vms/" + PrestageClient.encode(vm));
+      }
+    } catch (IOException e) {
+      failed.addSuppressed(e);
+      System.err.printf("prestage: VM %s stays registered: %s%n", vm, e.getMessage());
+    }
+    try {
+      if (made != null) {
+        made.remove();
+      }
+    } catch (IOException e) {
+      failed.addSuppressed(e);
     }
   }
 

@@ -5,6 +5,7 @@ import dev.prestage.control.vm.GuestDisk;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFileAttributes;
@@ -94,33 +95,57 @@ record DiskFiles(Path image, Path overlay, boolean isWrittenTo) {
   private static Path freeName(Path folder, String domain) {
     for (int i = 1; ; i++) {
       Path name = folder.resolve(domain + ".prestage-" + i + ".qcow2");
-      if (!Files.exists(name)) {
+      // A link that leads nowhere is there, too.
+      if (!Files.exists(name, LinkOption.NOFOLLOW_LINKS)) {
         return name.toAbsolutePath();
       }
     }
   }
 
-  /// Makes the overlay, as open to others as the image is: the guest writes to it in its place.
-  void makeOverlay() throws IOException {
-    String _ =
-        qemuImg(
-            "create",
-            "-q",
-            "-f",
-            "qcow2",
-            "-o",
-            OVERLAY_FORM,
-            "-F",
-            "raw",
-            "-b",
-            image.toAbsolutePath().toString(),
-            overlay.toString());
+  /// Makes the overlay, as open to others as the image is: the guest writes to it in its place. The
+  /// file is never one that was there before.
+  Overlay makeOverlay() throws IOException {
+    Overlay made = Overlay.reserve(overlay);
+    try {
+      String _ =
+          qemuImg(
+              "create",
+              "-q",
+              "-f",
+              "qcow2",
+              "-o",
+              OVERLAY_FORM,
+              "-F",
+              "raw",
+              "-b",
+              image.toAbsolutePath().toString(),
+              overlay.toString());
+      openAsTheImageIs();
+      return made;
+    } catch (IOException e) {
+      made.remove();
+      throw e;
+    }
+  }
+
+  /// QEMU may be let in by the owner, by the group or as anybody.
+  private void openAsTheImageIs() throws IOException {
     PosixFileAttributes like = Files.readAttributes(image, PosixFileAttributes.class);
-    PosixFileAttributeView made = Files.getFileAttributeView(overlay, PosixFileAttributeView.class);
-    made.setPermissions(like.permissions());
-    if (!Files.getOwner(overlay).equals(like.owner())) {
-      made.setOwner(like.owner());
-      made.setGroup(like.group());
+    PosixFileAttributeView view = Files.getFileAttributeView(overlay, PosixFileAttributeView.class);
+    PosixFileAttributes is = view.readAttributes();
+    try {
+      if (!is.group().equals(like.group())) {
+        view.setGroup(like.group());
+      }
+      if (!is.owner().equals(like.owner())) {
+        view.setOwner(like.owner());
+      }
+      view.setPermissions(like.permissions());
+    } catch (IOException e) {
+      throw new IOException(
+          "%s cannot be given the owner %s, the group %s and the mode of %s, so QEMU might not write to it: do this as root"
+              .formatted(overlay, like.owner(), like.group(), image),
+          e);
     }
   }
 

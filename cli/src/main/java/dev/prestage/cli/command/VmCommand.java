@@ -97,15 +97,17 @@ public final class VmCommand {
         Table table =
             new Table("VM", "TENANT", "PROGRAM", "AS", "SOURCE", "SIZE", "RUNS", "SERVED", "URI");
         for (JsonNode vm : answer.path("vms")) {
-          for (JsonNode resource : vm.path("resources")) {
-            table.row(
-                vm.path("vm").asText(),
-                vm.path("tenant").asText(),
-                vm.path("program").asText(),
+          JsonNode resources = vm.path("resources");
+          if (resources.isEmpty()) {
+            row(table, vm, "", "", "", "", "");
+          }
+          for (JsonNode resource : resources) {
+            row(
+                table,
+                vm,
                 resource.path("as").asText(),
                 resource.path("source").asText(),
                 size(resource),
-                vm.path("running").asBoolean() ? "yes" : "no",
                 resource.path("served").asBoolean() ? "yes" : "no",
                 resource.path("uri").asText());
           }
@@ -114,6 +116,20 @@ public final class VmCommand {
       }
     }
     return 0;
+  }
+
+  private static void row(
+      Table table, JsonNode vm, String as, String source, String size, String served, String uri) {
+    table.row(
+        vm.path("vm").asText(),
+        vm.path("tenant").asText(),
+        vm.path("program").asText(),
+        as,
+        source,
+        size,
+        vm.path("running").asBoolean() ? "yes" : "no",
+        served,
+        uri);
   }
 
   private static String size(JsonNode resource) {

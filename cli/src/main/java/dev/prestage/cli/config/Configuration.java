@@ -1,5 +1,6 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
@@ -9,6 +10,8 @@ import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +46,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyKeepUsage how old what each hour of them adds up to gets
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
+/// @param vsphere the vCenter whose virtual machines are followed
 public record Configuration(
     Path state,
     Path sockets,
@@ -64,7 +68,14 @@ public record Configuration(
     Duration historyKeep,
     Duration historyKeepUsage,
     long historyCapacityBytes,
-    String libvirt) {
+    String libvirt,
+    Vsphere vsphere) {
+
+  /// A vCenter whose virtual machines are followed.
+  ///
+  /// @param options where it is and who logs in
+  /// @param reserving whether memory is reserved ahead of its expected use
+  public record Vsphere(VsphereConnector.Options options, boolean reserving) {}
 
   /// A directory of images, as near as `faults` make it.
   ///
@@ -233,6 +244,7 @@ public record Configuration(
     Section libvirt = root.section("libvirt");
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
+    Vsphere vsphere = vsphere(root.section("vsphere"), folder);
     root.close();
     return new Configuration(
         state,
@@ -255,7 +267,42 @@ public record Configuration(
         keep,
         keepUsage,
         capacity,
-        libvirtUri);
+        libvirtUri,
+        vsphere);
+  }
+
+  private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {
+    URI url = section.value("url", URI.create(""), Configuration::vcenter);
+    String user = section.text("user", "");
+    String password = section.value("passwordFile", "", Configuration::withoutTilde);
+    String fingerprint = section.value("fingerprint", "", VsphereConnector::fingerprint);
+    boolean reserving = section.value("reserve", false, Configuration::yesOrNo);
+    section.close();
+    boolean named = !url.toString().isEmpty();
+    if (named && user.isEmpty()) {
+      throw section.missing("user", "who logs in to the vCenter, such as prestage@vsphere.local");
+    }
+    if (!named && !section.names().isEmpty()) {
+      throw section.missing("url", "of a vCenter's web service, such as https://vcenter/sdk");
+    }
+    return new Vsphere(
+        new VsphereConnector.Options(
+            url, user, password.isEmpty() ? null : folder.resolve(password), fingerprint),
+        reserving);
+  }
+
+  /// Over anything but TLS the password could be read by others.
+  private static URI vcenter(String text) {
+    try {
+      URI url = new URI(text);
+      if ("https".equals(url.getScheme()) && url.getHost() != null && url.getUserInfo() == null) {
+        return url.getPath().isEmpty() ? url.resolve("/sdk") : url;
+      }
+    } catch (URISyntaxException _) {
+      // It is said below.
+    }
+    throw new IllegalArgumentException(
+        "'" + text.replaceAll("//[^/]*@", "//…@") + "' is no URL such as https://vcenter/sdk");
   }
 
   private static List<Origin> origins(Section root, Path folder) throws ConfigurationException {

@@ -13,7 +13,9 @@ import dev.prestage.control.record.HistoryKeeper;
 import dev.prestage.control.record.HistoryWriter;
 import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.vm.GuestWatch;
+import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
+import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -29,6 +31,7 @@ import dev.prestage.simulator.policy.Reap;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -83,13 +86,24 @@ public final class ControlPlaneProcess {
         configuration.origins().stream()
             .map(origin -> new Reply.OriginView(origin.name(), origin.directory().toString()))
             .toList());
-    GuestWatch watch = null;
+    List<AutoCloseable> watching = new ArrayList<>();
     if (!configuration.libvirt().isEmpty()) {
-      watch = GuestWatch.start(plane, new LibvirtConnector(configuration.libvirt()));
-      plane.alsoReport("libvirt", watch::state);
-      plane.alsoCount(watch::counters);
+      watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
     }
-    GuestWatch watching = watch;
+    VsphereConnector.Options vcenter = configuration.vsphere().options();
+    if (vcenter.isOn()) {
+      // One for both, so that a wrong password is sent by one of them only.
+      VsphereConnector connector = new VsphereConnector(vcenter);
+      watching.add(follow(plane, connector));
+      if (configuration.vsphere().reserving()) {
+        Reservations reservations =
+            Reservations.start(
+                connector, configuration.state().resolve("memory-runs"), clock, Reservations.EVERY);
+        plane.alsoReport("vsphere-reservations", reservations::state);
+        plane.alsoCount(reservations::counters);
+        watching.add(reservations);
+      }
+    }
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(
@@ -106,8 +120,8 @@ public final class ControlPlaneProcess {
       plane.alsoCount(keeper::counters);
     }
     return () -> {
-      if (watching != null) {
-        watching.close();
+      for (AutoCloseable each : watching) {
+        each.close();
       }
       api.close();
       plane.close();
@@ -117,6 +131,13 @@ public final class ControlPlaneProcess {
       }
       lock.close();
     };
+  }
+
+  private static GuestWatch follow(ControlPlane plane, GuestWatch.Connector connector) {
+    GuestWatch watch = GuestWatch.start(plane, connector);
+    plane.alsoReport(connector.name(), watch::state);
+    plane.alsoCount(watch::counters);
+    return watch;
   }
 
   private static Function<HybridForecaster, Forecaster> serving(ForecasterKind kind) {

@@ -50,6 +50,44 @@ class ConfigurationTest {
   }
 
   @Test
+  void aVcenterIsNamedByItsUrlAndUser() throws Exception {
+    Configuration.Vsphere vsphere =
+        read("vsphere: {url: \"https://vc.example.org\", user: prestage@vsphere.local,"
+                + " passwordFile: secret, fingerprint: "
+                + "ab".repeat(32)
+                + ", reserve: true}\n")
+            .vsphere();
+    assertThat(vsphere.options().url()).hasToString("https://vc.example.org/sdk");
+    assertThat(vsphere.options().passwordFile()).isEqualTo(folder.resolve("secret"));
+    assertThat(vsphere.options().fingerprint()).isEqualTo("AB" + ":AB".repeat(31));
+    assertThat(vsphere.reserving()).isTrue();
+    assertThat(Configuration.read(null).vsphere().options().isOn()).isFalse();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          {url: "http://vc/sdk", user: a}          | is no URL such as https://vcenter/sdk
+          {url: "https://vc/sdk"}                  | vsphere.user' is missing
+          {user: a}                                | vsphere.url' is missing
+          {url: "https://vc", user: a, fingerprint: ab} | is no SHA-256 fingerprint
+          """)
+  void aVcenterThatIsNamedWronglyIsRefused(String section, String why) {
+    assertThatThrownBy(() -> read("vsphere: " + section + "\n"))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining(why);
+  }
+
+  @Test
+  void aPasswordInAUrlIsNotShown() {
+    assertThatThrownBy(() -> read("vsphere: {url: \"https://a:geheim@vc/sdk\", user: a}\n"))
+        .hasMessageContaining("is no URL")
+        .hasMessageNotContaining("geheim");
+  }
+
+  @Test
   void anEmptyFileIsAsNone() throws Exception {
     assertThat(read("").tier().capacityBytes()).isEqualTo(8L << 30);
   }

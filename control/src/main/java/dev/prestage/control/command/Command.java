@@ -16,7 +16,8 @@ public sealed interface Command {
   /// @param vm the VM manager's name for it: 1 to 128 characters of letters, digits, `.`, `_`, `-`
   /// @param program the program that it runs, same form
   /// @param tenant whose it is, or null for `default`
-  /// @param resources what the VM is bound to, at least one
+  /// @param resources what the VM is bound to; none for one of which only starts and stops are
+  ///   followed
   record RegisterVm(
       String vm, String program, @Nullable String tenant, List<RequestedResource> resources)
       implements Command {

@@ -15,7 +15,7 @@ public sealed interface Reply {
 
   /// One VM.
   ///
-  /// @param image its first disk's
+  /// @param image its first disk's; empty for a VM that is bound to nothing
   /// @param imageBytes the size of its first disk
   /// @param uri where its first disk is read, an NBD URI on a unix socket
   /// @param tcpUri the same over TCP, or null when that is off

@@ -6,13 +6,11 @@ import java.util.List;
 
 /// A VM and what it is bound to.
 ///
-/// @param bindings at least one, in the order of the registration
+/// @param bindings in the order of the registration; none for a VM of which only starts and stops
+///   are followed
 public record Registered(Vm vm, List<Binding> bindings) {
   public Registered {
     bindings = List.copyOf(bindings);
-    if (bindings.isEmpty()) {
-      throw new IllegalArgumentException("VM " + vm.name() + " is bound to nothing");
-    }
   }
 
   /// The name under which a binding is served: the VM's for its first one, and for each other the

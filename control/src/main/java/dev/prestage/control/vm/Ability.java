@@ -7,6 +7,7 @@ public enum Ability {
   LIFECYCLE("say when guests start and stop"),
   ATTACH_DISK("let a guest's disk be read from here"),
   MEMORY_SIZE("change a guest's memory"),
+  RESERVATION("promise a guest memory of its host"),
   IO_LIMITS("limit a disk's input and output"),
   STATISTICS("count what a guest does");
 

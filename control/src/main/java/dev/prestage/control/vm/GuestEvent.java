@@ -11,6 +11,8 @@ public record GuestEvent(String id, String name, Kind kind) {
     /// Its definition was removed; it may run on.
     UNDEFINED,
     STARTED,
-    STOPPED
+    STOPPED,
+    /// It runs on another host than before.
+    MOVED
   }
 }

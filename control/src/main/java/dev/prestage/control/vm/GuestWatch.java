@@ -3,11 +3,9 @@ package dev.prestage.control.vm;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
-import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Commands;
-import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
-import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.control.vm.VmTeller.Deed;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -28,8 +26,12 @@ import org.jspecify.annotations.Nullable;
 /// A guest that is attached and not registered is registered with what its definition says, as
 /// after a removal and a new definition. Guests that are neither are left alone.
 ///
-/// One thread asks the hypervisor and sends the commands. Events wait in a bounded queue; when that
-/// is full, or after a connection was lost, all guests are looked at instead.
+/// One thread asks the hypervisor and sends the commands. Events wait in a bounded queue, of which
+/// each connection has its own; when that is full, or after a connection was lost, all guests are
+/// looked at instead. Whatever goes wrong, the thread connects again. Commands that the control
+/// plane cannot take now are sent later ([VmTeller]).
+///
+/// A hypervisor that does not answer holds up this thread and nothing else; [#state] says so.
 public final class GuestWatch implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(GuestWatch.class.getName());
 
@@ -40,14 +42,17 @@ public final class GuestWatch implements AutoCloseable {
   private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
 
-  private final Commands commands;
+  /// A daemon answers within milliseconds, and within seconds where many domains start.
+  private static final Duration HANGS_AFTER = Duration.ofSeconds(15);
+
+  private final VmTeller teller;
   private final Connector connector;
   private final Duration firstPause;
+  private final Duration hangsAfter;
   private final Thread thread;
-  private final BlockingQueue<GuestEvent> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
-  private final AtomicBoolean overflowed = new AtomicBoolean();
   private final AtomicLong heard = new AtomicLong();
   private final AtomicLong looks = new AtomicLong();
+  private final AtomicLong moves = new AtomicLong();
 
   /// The VMs of guests that were seen, by the guests' ids.
   private final Map<String, String> known = new HashMap<>();
@@ -59,6 +64,10 @@ public final class GuestWatch implements AutoCloseable {
   private final Set<String> undefined = new HashSet<>();
 
   private volatile String state = "not connected yet";
+
+  /// When the hypervisor was asked what it has not answered yet.
+  private volatile @Nullable Long askedNanos;
+
   private volatile boolean closing;
 
   /// Makes connections to a hypervisor.
@@ -75,28 +84,52 @@ public final class GuestWatch implements AutoCloseable {
     void close();
   }
 
-  /// Follows from now on.
-  public static GuestWatch start(Commands commands, Connector connector) {
-    return start(commands, connector, FIRST_PAUSE);
+  /// What one connection said and was not handled yet.
+  private static final class Inbox {
+    private final BlockingQueue<GuestEvent> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
+    private final AtomicBoolean overflowed = new AtomicBoolean();
   }
 
-  static GuestWatch start(Commands commands, Connector connector, Duration firstPause) {
-    GuestWatch watch = new GuestWatch(commands, connector, firstPause);
+  /// Asks the hypervisor something.
+  @FunctionalInterface
+  private interface Question<T> {
+    T ask() throws HypervisorException;
+  }
+
+  /// Follows from now on.
+  public static GuestWatch start(Commands commands, Connector connector) {
+    return start(commands, connector, FIRST_PAUSE, HANGS_AFTER);
+  }
+
+  static GuestWatch start(
+      Commands commands, Connector connector, Duration firstPause, Duration hangsAfter) {
+    GuestWatch watch = new GuestWatch(commands, connector, firstPause, hangsAfter);
     watch.thread.start();
     return watch;
   }
 
-  private GuestWatch(Commands commands, Connector connector, Duration firstPause) {
-    this.commands = commands;
+  private GuestWatch(
+      Commands commands, Connector connector, Duration firstPause, Duration hangsAfter) {
+    this.teller = new VmTeller(commands, connector.name());
     this.connector = connector;
     this.firstPause = firstPause;
+    this.hangsAfter = hangsAfter;
     this.thread =
         Thread.ofPlatform().name(connector.name() + "-watch").daemon().unstarted(this::run);
   }
 
   /// `ok`, or one line that says what is wrong.
   public String state() {
-    return state;
+    Long since = askedNanos;
+    if (since != null) {
+      Duration silent = Duration.ofNanos(System.nanoTime() - since);
+      if (silent.compareTo(hangsAfter) > 0) {
+        return "%s has not answered for %d s: its daemon hangs; guests go on without it"
+            .formatted(connector.name(), silent.toSeconds());
+      }
+    }
+    String waiting = teller.waiting();
+    return state.equals("ok") && !waiting.isEmpty() ? waiting + "; told again by itself" : state;
   }
 
   /// What was heard, as the API's counters.
@@ -104,33 +137,60 @@ public final class GuestWatch implements AutoCloseable {
     Map<String, String> labels = Map.of("hypervisor", connector.name());
     return List.of(
         new Reply.Counter("guest_events", labels, true, heard.get()),
-        new Reply.Counter("guest_inventories", labels, true, looks.get()));
+        new Reply.Counter("guest_inventories", labels, true, looks.get()),
+        new Reply.Counter("guest_moves", labels, true, moves.get()));
   }
 
   private void run() {
     Duration pause = firstPause;
     while (!closing) {
-      try (Hypervisor hypervisor = connector.connect()) {
-        hypervisor.watch(this::queue);
-        look(hypervisor);
-        LOG.log(INFO, "following the guests of {0}", connector.name());
-        state = "ok";
-        pause = firstPause;
-        follow(hypervisor);
-      } catch (HypervisorException e) {
-        say(e.getMessage() + "");
-      } catch (InterruptedException _) {
-        return;
-      } catch (RuntimeException e) {
-        LOG.log(WARNING, "following guests failed", e);
-        say("following guests failed: " + e + "; see the log");
-      }
       try {
+        if (followOneConnection()) {
+          pause = firstPause;
+        }
         TimeUnit.NANOSECONDS.sleep(pause.toNanos());
       } catch (InterruptedException _) {
-        return;
+        // Closing is looked at next; nobody else interrupts on purpose.
+        continue;
       }
       pause = min(pause.multipliedBy(2), LONGEST_PAUSE);
+    }
+  }
+
+  /// Connects, and follows for as long as that lasts.
+  ///
+  /// @return whether it was connected
+  private boolean followOneConnection() throws InterruptedException {
+    boolean connected = false;
+    try (Hypervisor hypervisor = ask(connector::connect)) {
+      Inbox inbox = new Inbox();
+      ask(() -> {
+        hypervisor.watch(event -> queue(inbox, event));
+        return true;
+      });
+      look(hypervisor);
+      LOG.log(INFO, "following the guests of {0}", connector.name());
+      state = "ok";
+      connected = true;
+      follow(hypervisor, inbox);
+    } catch (HypervisorException e) {
+      say(e.getMessage() + "");
+    } catch (InterruptedException e) {
+      throw e;
+    } catch (Throwable e) {
+      // Also errors: the thread is the only one, and what failed once may work the next time.
+      say("following guests failed: " + e + "; see the log");
+      LOG.log(WARNING, "following guests failed", e);
+    }
+    return connected;
+  }
+
+  private <T> T ask(Question<T> question) throws HypervisorException {
+    askedNanos = System.nanoTime();
+    try {
+      return question.ask();
+    } finally {
+      askedNanos = null;
     }
   }
 
@@ -140,37 +200,45 @@ public final class GuestWatch implements AutoCloseable {
 
   private void say(String trouble) {
     String line = trouble + "; tried again by itself, and guests go on without it";
-    if (!line.equals(state)) {
+    boolean known = line.equals(state);
+    state = line;
+    if (!known) {
       LOG.log(WARNING, line);
     }
-    state = line;
   }
 
-  private void queue(GuestEvent event) {
+  private void queue(Inbox inbox, GuestEvent event) {
     heard.incrementAndGet();
-    if (!events.offer(event)) {
-      overflowed.set(true);
+    if (!inbox.events.offer(event)) {
+      inbox.overflowed.set(true);
     }
   }
 
-  private void follow(Hypervisor hypervisor) throws HypervisorException, InterruptedException {
+  private void follow(Hypervisor hypervisor, Inbox inbox)
+      throws HypervisorException, InterruptedException {
+    long retriedNanos = System.nanoTime();
     while (!closing) {
-      GuestEvent event = events.poll(LOOK.toMillis(), TimeUnit.MILLISECONDS);
-      if (overflowed.getAndSet(false)) {
-        events.clear();
+      GuestEvent event = inbox.events.poll(LOOK.toMillis(), TimeUnit.MILLISECONDS);
+      if (inbox.overflowed.getAndSet(false)) {
+        inbox.events.clear();
         look(hypervisor);
       } else if (event != null) {
         handle(hypervisor, event);
-      } else if (!hypervisor.isAlive()) {
+      } else if (!ask(hypervisor::isAlive)) {
         throw new HypervisorException(
             "the connection to " + connector.name() + " ended: its daemon was stopped or hangs");
+      }
+      if (System.nanoTime() - retriedNanos >= LOOK.toNanos()) {
+        teller.retry(LOOK);
+        retriedNanos = System.nanoTime();
       }
     }
   }
 
   // ---- what guests do
 
-  private void handle(Hypervisor hypervisor, GuestEvent event) throws InterruptedException {
+  private void handle(Hypervisor hypervisor, GuestEvent event)
+      throws HypervisorException, InterruptedException {
     String id = event.id();
     switch (event.kind()) {
       case DEFINED -> {
@@ -187,11 +255,11 @@ public final class GuestWatch implements AutoCloseable {
         }
         // One that is gone again was started all the same: its stop follows.
         running.add(id);
-        startProgram(vm(event));
+        teller.tell(vm(event), Deed.STARTED);
       }
       case STOPPED -> {
         running.remove(id);
-        send(new Command.StopProgram(vm(event)));
+        teller.tell(vm(event), Deed.STOPPED);
         if (undefined.remove(id)) {
           remove(event);
         }
@@ -203,6 +271,11 @@ public final class GuestWatch implements AutoCloseable {
           remove(event);
         }
       }
+      // Its run goes on, and what is known of it is no other host's business.
+      case MOVED -> {
+        moves.incrementAndGet();
+        LOG.log(INFO, "{0} was moved to another host", event.name());
+      }
     }
   }
 
@@ -213,35 +286,34 @@ public final class GuestWatch implements AutoCloseable {
   private void remove(GuestEvent event) throws InterruptedException {
     String vm = vm(event);
     known.remove(event.id());
-    if (isRegistered(vm)) {
-      LOG.log(INFO, "{0} is gone, and so is VM {1}", event.name(), vm);
-      // A disk that somebody else reads stays.
-      send(new Command.RemoveVm(vm, false));
-    }
+    teller.tell(vm, Deed.GONE);
   }
 
-  private static @Nullable Guest find(Hypervisor hypervisor, GuestEvent event) {
+  private @Nullable Guest find(Hypervisor hypervisor, GuestEvent event) throws HypervisorException {
     try {
-      return hypervisor.guest(event.name());
-    } catch (HypervisorException _) {
-      // It is gone since, or the connection is, which is seen next.
-      return null;
+      return ask(() -> hypervisor.guest(event.name()));
+    } catch (HypervisorException e) {
+      if (e.isGone()) {
+        return null;
+      }
+      throw e;
     }
   }
 
-  /// Looks at all guests: what happened before or between connections was not said.
+  /// Looks at all guests: what happened before or between connections was not said. Without an
+  /// answer nothing is known, and nothing is taken for gone.
   private void look(Hypervisor hypervisor) throws HypervisorException, InterruptedException {
     looks.incrementAndGet();
     Set<String> ran = new HashSet<>(running);
-    for (Guest guest : hypervisor.guests()) {
+    for (Guest guest : ask(hypervisor::guests)) {
       String id = guest.id();
       learn(guest);
       ran.remove(id);
       if (guest.running()) {
         running.add(id);
-        startProgram(guest.vm());
+        teller.tell(guest.vm(), Deed.STARTED);
       } else if (running.remove(id) || guest.attachment() != null) {
-        stopProgram(guest.vm());
+        teller.tell(guest.vm(), Deed.FOUND_STOPPED);
       }
     }
     // A definition that is not there now may come back; a registration would not.
@@ -250,7 +322,7 @@ public final class GuestWatch implements AutoCloseable {
       undefined.remove(id);
       String vm = known.remove(id);
       if (vm != null) {
-        stopProgram(vm);
+        teller.tell(vm, Deed.FOUND_STOPPED);
       }
     }
   }
@@ -258,56 +330,8 @@ public final class GuestWatch implements AutoCloseable {
   private void learn(Guest guest) throws InterruptedException {
     known.put(guest.id(), guest.vm());
     Attachment attachment = guest.attachment();
-    if (attachment != null && !isRegistered(attachment.vm())) {
-      send(
-          new Command.RegisterVm(
-              attachment.vm(),
-              attachment.program(),
-              null,
-              List.of(
-                  new Command.RequestedResource(
-                      "disk0", ResourceType.FILE_BLOCK, attachment.image()))));
-    }
-  }
-
-  /// A run that began with the guest's first read, before its start was said, is that run.
-  private void startProgram(String vm) throws InterruptedException {
-    Reply.VmView view = view(vm);
-    if (view != null && !view.running()) {
-      send(new Command.StartProgram(vm));
-    }
-  }
-
-  private void stopProgram(String vm) throws InterruptedException {
-    Reply.VmView view = view(vm);
-    if (view != null && view.running()) {
-      send(new Command.StopProgram(vm));
-    }
-  }
-
-  private boolean isRegistered(String vm) throws InterruptedException {
-    return view(vm) != null;
-  }
-
-  private Reply.@Nullable VmView view(String vm) throws InterruptedException {
-    return send(new Command.ShowVms(vm)) instanceof Reply.Vms(List<Reply.VmView> vms)
-            && !vms.isEmpty()
-        ? vms.getFirst()
-        : null;
-  }
-
-  /// The reply, or null if there is none. Guests that nobody registered are none of our business.
-  private @Nullable Reply send(Command command) throws InterruptedException {
-    try {
-      return commands.execute(command);
-    } catch (Refusal e) {
-      if (Thread.interrupted()) {
-        throw new InterruptedException();
-      }
-      if (e.reason() != Refusal.Reason.UNKNOWN) {
-        LOG.log(WARNING, connector.name() + ": " + command + ": " + e.getMessage());
-      }
-      return null;
+    if (attachment != null) {
+      teller.register(attachment);
     }
   }
 

@@ -48,23 +48,30 @@ public interface Hypervisor extends AutoCloseable {
     throw HypervisorException.cannot(name(), Ability.ATTACH_DISK);
   }
 
-  /// What [#attach] would change ([Ability#ATTACH_DISK]).
+  /// What [#attach] would change ([Ability#ATTACH_DISK]). It refuses what that refuses.
   default Change plan(String guest, ServedDisk disk) throws HypervisorException {
     throw HypervisorException.cannot(name(), Ability.ATTACH_DISK);
   }
 
   /// Has a guest read a disk from here from its next start on ([Ability#ATTACH_DISK]). What runs is
   /// not touched, and what was defined before is kept in the definition.
+  ///
+  /// @throws HypervisorException also where another guest writes to the image, or where the guest
+  ///   would start from another definition
   default void attach(String guest, ServedDisk disk) throws HypervisorException {
     throw HypervisorException.cannot(name(), Ability.ATTACH_DISK);
   }
 
-  /// What [#detach] would change ([Ability#ATTACH_DISK]).
+  /// What [#detach] would change, and what becomes of the guest's writes ([Ability#ATTACH_DISK]).
+  /// It refuses what that refuses.
   default Change planDetach(String guest) throws HypervisorException {
     throw HypervisorException.cannot(name(), Ability.ATTACH_DISK);
   }
 
   /// Undoes [#attach] ([Ability#ATTACH_DISK]).
+  ///
+  /// @throws HypervisorException also where another guest uses the image that this one would write
+  ///   to again, or where the disk was changed since
   default void detach(String guest) throws HypervisorException {
     throw HypervisorException.cannot(name(), Ability.ATTACH_DISK);
   }
@@ -72,6 +79,17 @@ public interface Hypervisor extends AutoCloseable {
   /// Gives a running guest more or less memory ([Ability#MEMORY_SIZE]).
   default void resizeMemory(String guest, long bytes) throws HypervisorException {
     throw HypervisorException.cannot(name(), Ability.MEMORY_SIZE);
+  }
+
+  /// Has the host promise at least that much to a guest ([Ability#RESERVATION]), until [#release].
+  /// What its administrator had promised is kept in the guest's definition, and never lessened.
+  default void reserve(String guest, Reservation reservation) throws HypervisorException {
+    throw HypervisorException.cannot(name(), Ability.RESERVATION);
+  }
+
+  /// Undoes [#reserve] ([Ability#RESERVATION]); harmless where nothing was reserved.
+  default void release(String guest) throws HypervisorException {
+    throw HypervisorException.cannot(name(), Ability.RESERVATION);
   }
 
   /// Limits a disk of a running guest ([Ability#IO_LIMITS]).

@@ -28,6 +28,16 @@ final class FakeHost implements GuestWatch.Connector, Commands {
   private final Map<String, Guest> guests = new ConcurrentHashMap<>();
   private final Map<String, Boolean> registered = new ConcurrentHashMap<>();
   private volatile boolean up = true;
+
+  /// Thrown where a connection is asked for guests, if there is one.
+  volatile @Nullable Throwable fault;
+
+  /// Whether the control plane takes commands.
+  volatile boolean available = true;
+
+  /// Held by a test to have the daemon hang when it is connected to.
+  final Semaphore hanging = new Semaphore(1);
+
   private volatile @Nullable Consumer<GuestEvent> listener;
 
   void define(String name, @Nullable Attachment attachment) {
@@ -68,7 +78,7 @@ final class FakeHost implements GuestWatch.Connector, Commands {
   void say(String name, Kind kind) {
     Consumer<GuestEvent> now = listener;
     if (now != null) {
-      now.accept(new GuestEvent("id-" + name, name, kind));
+      now.accept(event(name, kind));
     }
   }
 
@@ -91,6 +101,15 @@ final class FakeHost implements GuestWatch.Connector, Commands {
     return listener != null;
   }
 
+  /// Who listens now; a connection of before may still have things to say.
+  @Nullable Consumer<GuestEvent> listener() {
+    return listener;
+  }
+
+  static GuestEvent event(String name, Kind kind) {
+    return new GuestEvent("id-" + name, name, kind);
+  }
+
   @Override
   public String name() {
     return "fake";
@@ -99,6 +118,8 @@ final class FakeHost implements GuestWatch.Connector, Commands {
   @Override
   public Hypervisor connect() throws HypervisorException {
     connectTimesNanos.add(System.nanoTime());
+    hanging.acquireUninterruptibly();
+    hanging.release();
     if (!up) {
       throw new HypervisorException("the daemon is not there");
     }
@@ -131,7 +152,13 @@ final class FakeHost implements GuestWatch.Connector, Commands {
     public void close() {}
 
     @Override
-    public List<Guest> guests() {
+    public List<Guest> guests() throws HypervisorException {
+      switch (fault) {
+        case HypervisorException e -> throw e;
+        case RuntimeException e -> throw e;
+        case Error e -> throw e;
+        case null, default -> {}
+      }
       return List.copyOf(guests.values());
     }
 
@@ -139,7 +166,7 @@ final class FakeHost implements GuestWatch.Connector, Commands {
     public Guest guest(String guest) throws HypervisorException {
       Guest found = guests.get(guest);
       if (found == null) {
-        throw new HypervisorException("no guest " + guest);
+        throw HypervisorException.gone("no guest " + guest);
       }
       return found;
     }
@@ -152,6 +179,9 @@ final class FakeHost implements GuestWatch.Connector, Commands {
 
   @Override
   public Reply execute(Command command) throws Refusal {
+    if (!available) {
+      throw new Refusal(Refusal.Reason.UNAVAILABLE, "the data plane is away");
+    }
     return switch (command) {
       case Command.ShowVms(String vm) when vm != null -> new Reply.Vms(List.of(view(vm)));
       case Command.StartProgram(String vm) -> say("start", vm, true);

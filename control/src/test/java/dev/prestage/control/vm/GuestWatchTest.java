@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -19,7 +21,7 @@ final class GuestWatchTest {
 
   @BeforeEach
   void follow() {
-    watch = GuestWatch.start(host, host, Duration.ofMillis(1));
+    watch = GuestWatch.start(host, host, Duration.ofMillis(1), Duration.ofMillis(200));
     await(() -> watch.state().equals("ok"));
   }
 
@@ -142,6 +144,109 @@ final class GuestWatchTest {
     }
     host.start("web");
     await(() -> host.registered().get("web"));
+  }
+
+  @Test
+  void whatTheControlPlaneCannotTakeIsSaidAndToldLaterAndTheLastWordCounts() {
+    host.register("web");
+    host.register("db");
+    host.register("old");
+    for (String name : List.of("web", "db", "old")) {
+      host.define(name, null);
+    }
+    host.available = false;
+    host.define("a", ATTACHED);
+    host.start("a");
+    host.start("web");
+    host.start("db");
+    host.stop("db");
+    host.start("db");
+    host.undefine("old");
+    await(() -> watch.state().contains("has not taken what guests of 4 VMs did"));
+    assertThat(watch.state()).contains("the data plane is away", "told again by itself");
+    assertThat(host.told).isEmpty();
+
+    host.available = true;
+    await(() -> watch.state().equals("ok"));
+    assertThat(host.told)
+        .containsExactlyInAnyOrder(
+            "register vm-a shop d.raw", "start vm-a", "start web", "start db", "remove old")
+        .containsSubsequence("register vm-a shop d.raw", "start vm-a");
+  }
+
+  @Test
+  void whateverIsThrownTheWatchSaysSoAndGoesOn() {
+    host.register("web");
+    host.define("web", null);
+    for (Throwable fault :
+        List.of(
+            new IllegalStateException("a fault"),
+            new StackOverflowError("a fault"),
+            new HypervisorException("a fault"))) {
+      host.daemon(false);
+      await(() -> !watch.state().equals("ok"));
+      host.fault = fault;
+      host.daemon(true);
+      await(() -> watch.state().contains("a fault"));
+      host.fault = null;
+      await(() -> watch.state().equals("ok"));
+    }
+    host.start("web");
+    awaitTold("start web");
+  }
+
+  @Test
+  void anInventoryThatFailedIsNotTakenForGuestsThatAreGone() {
+    host.register("web");
+    host.define("web", null);
+    host.start("web");
+    awaitTold("start web");
+    host.fault = new HypervisorException("no list");
+    host.daemon(false);
+    await(() -> !watch.state().equals("ok"));
+    host.daemon(true);
+    await(() -> watch.state().contains("no list"));
+    int tries = host.connectTimesNanos.size();
+    await(() -> host.connectTimesNanos.size() > tries + 3);
+    assertThat(host.told).isEmpty();
+    host.fault = null;
+    await(() -> watch.state().equals("ok"));
+    assertThat(host.told).isEmpty();
+    host.stop("web");
+    awaitTold("stop web");
+  }
+
+  @Test
+  void whatAConnectionOfBeforeStillSaysDoesNothing() {
+    host.register("web");
+    host.register("db");
+    host.define("web", null);
+    host.define("db", null);
+    Consumer<GuestEvent> before = host.listener();
+    assertThat(before).isNotNull();
+    host.daemon(false);
+    await(() -> !watch.state().equals("ok"));
+    before.accept(FakeHost.event("web", GuestEvent.Kind.STARTED));
+    host.daemon(true);
+    await(() -> watch.state().equals("ok"));
+    before.accept(FakeHost.event("web", GuestEvent.Kind.UNDEFINED));
+    host.start("db");
+    awaitTold("start db");
+  }
+
+  @Test
+  void aDaemonThatHangsIsSaidAndHoldsUpNothingElse() {
+    host.hanging.acquireUninterruptibly();
+    try {
+      host.daemon(false);
+      await(() -> watch.state().contains("has not answered for"));
+      assertThat(watch.state()).contains("its daemon hangs");
+      assertThat(watch.counters()).isNotEmpty();
+      host.daemon(true);
+    } finally {
+      host.hanging.release();
+    }
+    await(() -> watch.state().equals("ok"));
   }
 
   @Test

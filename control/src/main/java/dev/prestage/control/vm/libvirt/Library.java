@@ -28,6 +28,9 @@ final class Library {
   private static final System.Logger LOG = System.getLogger(Library.class.getName());
   private static final String FILE = "libvirt.so.0";
 
+  /// `VIR_ERR_NO_DOMAIN`
+  private static final int NO_DOMAIN = 42;
+
   private final Linker linker = Linker.nativeLinker();
   private final SymbolLookup symbols;
   private final Map<String, MethodHandle> functions = new ConcurrentHashMap<>();
@@ -117,8 +120,17 @@ final class Library {
   HypervisorException error(String function) {
     MemorySegment said = (MemorySegment) call("virGetLastErrorMessage", ADDRESS);
     String text = said.address() == 0 ? "" : text(said).strip();
-    return new HypervisorException(
-        "libvirt: " + (text.isEmpty() ? function + " failed" : text.replace('\n', ' ')));
+    String message =
+        "libvirt: " + (text.isEmpty() ? function + " failed" : text.replace('\n', ' '));
+    return lastErrorCode() == NO_DOMAIN
+        ? HypervisorException.gone(message)
+        : new HypervisorException(message);
+  }
+
+  /// The first number of `virError`, or 0.
+  private int lastErrorCode() {
+    MemorySegment last = (MemorySegment) call("virGetLastError", ADDRESS);
+    return last.address() == 0 ? 0 : last.reinterpret(Integer.BYTES).get(JAVA_INT, 0);
   }
 
   private Object call(String function, MemoryLayout answer, Object... arguments) {
@@ -166,26 +178,44 @@ final class Library {
 
   // ---- what libvirt calls
 
-  /// Has a connection's lifecycle events told.
+  /// Somebody who listens to a connection.
   ///
-  /// @return the number by which the connection knows it
-  int listen(MemorySegment connection, Lifecycle listener) throws HypervisorException {
+  /// @param callback the number by which the connection knows it
+  /// @param id what libvirt hands back with each event; none is given twice
+  record Listening(int callback, long id) {}
+
+  /// Has a connection's lifecycle events told, until [#unlisten].
+  Listening listen(MemorySegment connection, Lifecycle listener) throws HypervisorException {
     long id = lastListener.incrementAndGet();
     listeners.put(id, listener);
-    int callback =
-        number(
-            "virConnectDomainEventRegisterAny",
-            connection,
-            MemorySegment.NULL,
-            0, // VIR_DOMAIN_EVENT_ID_LIFECYCLE
-            lifecycle,
-            MemorySegment.ofAddress(id),
-            nothingToFree);
-    if (callback < 0) {
-      listeners.remove(id);
-      throw error("virConnectDomainEventRegisterAny");
+    int callback = -1;
+    try {
+      callback =
+          checked(
+              "virConnectDomainEventRegisterAny",
+              connection,
+              MemorySegment.NULL,
+              0, // VIR_DOMAIN_EVENT_ID_LIFECYCLE
+              lifecycle,
+              MemorySegment.ofAddress(id),
+              nothingToFree);
+      return new Listening(callback, id);
+    } finally {
+      if (callback < 0) {
+        listeners.remove(id);
+      }
     }
-    return callback;
+  }
+
+  /// Ends that, also where the connection is lost. An event that is under way finds nobody.
+  void unlisten(MemorySegment connection, Listening listening) {
+    listeners.remove(listening.id());
+    int _ = number("virConnectDomainEventDeregisterAny", connection, listening.callback());
+  }
+
+  /// How many listen.
+  int listening() {
+    return listeners.size();
   }
 
   /// Makes the event loop return every so often; it must be registered.
@@ -227,10 +257,19 @@ final class Library {
     if (listener != null) {
       try {
         listener.happened(domain, event, detail);
-      } catch (RuntimeException e) {
-        LOG.log(ERROR, "a lifecycle event was lost", e);
+      } catch (Throwable e) {
+        reportLost(e);
       }
     }
     return 0;
+  }
+
+  /// Where memory is short, reporting may fail as well.
+  private static void reportLost(Throwable failed) {
+    try {
+      LOG.log(ERROR, "a lifecycle event was lost", failed);
+    } catch (Throwable _) {
+      // Nothing is left to be done, and the JVM goes on.
+    }
   }
 }

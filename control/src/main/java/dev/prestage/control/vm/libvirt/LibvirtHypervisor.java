@@ -16,8 +16,6 @@ import dev.prestage.control.vm.MemoryStatistics;
 import dev.prestage.control.vm.ServedDisk;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -26,12 +24,10 @@ import org.jspecify.annotations.Nullable;
 
 /// A connection to a libvirt daemon or driver. The numbers are those of libvirt's headers.
 public final class LibvirtHypervisor implements Hypervisor {
-  private static final int XML_SECURE = 1;
-  private static final int XML_INACTIVE = 2;
-  private static final int AFFECT_LIVE = 1;
+  /// Passwords are part of a definition and must not be lost from it.
+  private static final int SECURE = Domains.XML_INACTIVE | Domains.XML_SECURE;
 
-  /// Longest text of a UUID with its zero.
-  private static final int UUID_BYTES = 37;
+  private static final int AFFECT_LIVE = 1;
 
   /// `virTypedParameter`: a name of 80 bytes, its type, its value.
   private static final int PARAMETER_BYTES = 96;
@@ -56,14 +52,14 @@ public final class LibvirtHypervisor implements Hypervisor {
           + " restarted is paused; 'virsh resume' lets it go on, and once more if it is paused again";
 
   private final Library library;
-  private final String uri;
   private final MemorySegment connection;
-  private int callback = -1;
+  private final Domains domains;
+  private Library.@Nullable Listening listening;
 
   private LibvirtHypervisor(Library library, String uri, MemorySegment connection) {
     this.library = library;
-    this.uri = uri;
     this.connection = connection;
+    this.domains = new Domains(library, connection, uri);
   }
 
   /// Connects for questions and changes; without events.
@@ -97,7 +93,7 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public Set<Ability> abilities() {
-    return EnumSet.allOf(Ability.class);
+    return EnumSet.complementOf(EnumSet.of(Ability.RESERVATION));
   }
 
   @Override
@@ -107,121 +103,59 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public void close() {
-    if (callback >= 0) {
-      int _ = library.number("virConnectDomainEventDeregisterAny", connection, callback);
+    Library.Listening ending = listening;
+    listening = null;
+    try {
+      if (ending != null) {
+        library.unlisten(connection, ending);
+      }
+    } finally {
+      int _ = library.number("virConnectClose", connection);
     }
-    int _ = library.number("virConnectClose", connection);
   }
 
   // ---- inventory
 
   @Override
   public List<Guest> guests() throws HypervisorException {
-    List<Guest> guests = new ArrayList<>();
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment found = arena.allocate(ValueLayout.ADDRESS);
-      int count = library.checked("virConnectListAllDomains", connection, found, 0);
-      MemorySegment array =
-          found.get(ValueLayout.ADDRESS, 0).reinterpret(count * ValueLayout.ADDRESS.byteSize());
-      HypervisorException failed = null;
-      for (int i = 0; i < count; i++) {
-        MemorySegment domain = array.getAtIndex(ValueLayout.ADDRESS, i);
-        try {
-          guests.add(guest(domain));
-        } catch (HypervisorException e) {
-          // It may be gone since.
-          failed = e;
-        } finally {
-          release(domain);
-        }
-      }
-      library.free(array);
-      if (failed != null && !isAlive()) {
-        throw failed;
-      }
-    }
-    return guests;
+    return domains.each(this::guest);
   }
 
   @Override
   public Guest guest(String guest) throws HypervisorException {
-    return with(guest, this::guest);
+    return domains.with(guest, this::guest);
   }
 
   private Guest guest(MemorySegment domain) throws HypervisorException {
     return new Guest(
-        id(domain),
-        domainName(domain),
-        library.checked("virDomainIsActive", domain) == 1,
-        library.checked("virDomainIsPersistent", domain) == 1,
-        DomainXml.parse(xml(domain, XML_INACTIVE)).attachment());
-  }
-
-  private String id(MemorySegment domain) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment id = arena.allocate(UUID_BYTES);
-      int answer = library.number("virDomainGetUUIDString", domain, id);
-      return answer < 0 ? domainName(domain) : id.getString(0);
-    }
-  }
-
-  private String domainName(MemorySegment domain) {
-    try {
-      return Library.text(library.pointer("virDomainGetName", domain));
-    } catch (HypervisorException e) {
-      throw new IllegalStateException("a domain without a name", e);
-    }
-  }
-
-  private String xml(MemorySegment domain, int flags) throws HypervisorException {
-    return library.ownText(library.pointer("virDomainGetXMLDesc", domain, flags));
-  }
-
-  private void release(MemorySegment domain) {
-    int _ = library.number("virDomainFree", domain);
-  }
-
-  @FunctionalInterface
-  private interface Question<T> {
-    T ask(MemorySegment domain) throws HypervisorException;
-  }
-
-  private <T> T with(String guest, Question<T> question) throws HypervisorException {
-    MemorySegment domain;
-    try (Arena arena = Arena.ofConfined()) {
-      domain = library.pointer("virDomainLookupByName", connection, arena.allocateFrom(guest));
-    } catch (HypervisorException e) {
-      throw new HypervisorException(
-          isAlive()
-              ? "'"
-                  + guest
-                  + "' is no domain of "
-                  + uri
-                  + "; virsh -c "
-                  + uri
-                  + " list --all has all"
-              : e.getMessage() + "");
-    }
-    try {
-      return question.ask(domain);
-    } finally {
-      release(domain);
-    }
+        domains.id(domain),
+        domains.name(domain),
+        domains.isActive(domain),
+        domains.isPersistent(domain),
+        domains.definition(domain).attachment());
   }
 
   // ---- lifecycle
 
   @Override
   public void watch(Consumer<GuestEvent> listener) throws HypervisorException {
-    callback =
+    if (listening != null) {
+      throw new IllegalStateException("this connection is watched already");
+    }
+    listening =
         library.listen(
             connection,
             (domain, event, detail) -> {
               GuestEvent.Kind kind = kind(event, detail);
               if (kind != null) {
-                listener.accept(new GuestEvent(id(domain), domainName(domain), kind));
+                listener.accept(new GuestEvent(domains.id(domain), domains.name(domain), kind));
               }
             });
+  }
+
+  /// How many connections of this library are watched.
+  int listening() {
+    return library.listening();
   }
 
   /// Pauses are none of our business, and neither are a guest's own words that it will stop: that
@@ -241,20 +175,21 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public List<GuestDisk> disks(String guest) throws HypervisorException {
-    return with(guest, domain -> DomainXml.parse(xml(domain, XML_INACTIVE)).disks());
+    return domains.with(guest, domain -> domains.definition(domain).disks());
   }
 
   @Override
   public String program(String guest) throws HypervisorException {
-    return with(guest, domain -> DomainXml.parse(xml(domain, XML_INACTIVE)).program());
+    return domains.with(guest, domain -> domains.definition(domain).program());
   }
 
   @Override
   public Change plan(String guest, ServedDisk disk) throws HypervisorException {
-    return with(
+    return domains.with(
         guest,
         domain -> {
-          DomainXml xml = DomainXml.parse(xml(domain, XML_INACTIVE));
+          checkAttach(domain, disk);
+          DomainXml xml = domains.definition(domain);
           String before = xml.toString();
           boolean reconnects = passesReconnectDelay(before, disk);
           xml.attach(disk, reconnects);
@@ -284,62 +219,139 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public void attach(String guest, ServedDisk disk) throws HypervisorException {
-    redefine(guest, xml -> xml.attach(disk, passesReconnectDelay(xml.toString(), disk)));
+    domains.with(
+        guest,
+        domain -> {
+          checkAttach(domain, disk);
+          DomainXml xml = domains.xml(domain, SECURE);
+          String before = xml.toString();
+          xml.attach(disk, passesReconnectDelay(before, disk));
+          define(xml.toString());
+          try {
+            DomainXml defined = domains.xml(domain, SECURE);
+            defined.acceptAsAttached();
+            define(defined.toString());
+          } catch (HypervisorException e) {
+            // Without the whole note it could not be undone later.
+            try {
+              define(before);
+            } catch (HypervisorException failed) {
+              e.addSuppressed(failed);
+            }
+            throw e;
+          }
+          return guest;
+        });
+  }
+
+  private void checkAttach(MemorySegment domain, ServedDisk disk) throws HypervisorException {
+    checkStartsFromItsDefinition(domain);
+    String target = disk.attachment().disk();
+    String writer = new ImageUsers(domains, domains.id(domain), target, disk.image()).writer();
+    if (domains.name(domain).equals(writer)) {
+      throw new HypervisorException(
+          "%s must not change any more, and domain %s itself writes to it, as it runs now or with another disk than %s"
+              .formatted(disk.image(), writer, target));
+    }
+    if (writer != null) {
+      throw new HypervisorException(
+          "%s must not change any more, and domain %s has it as a disk that it writes to: give that one an overlay or a copy first"
+              .formatted(disk.image(), writer));
+    }
+  }
+
+  /// Whatever holds another definition brings that back, and with it a disk that may not be written
+  /// to any more.
+  private void checkStartsFromItsDefinition(MemorySegment domain) throws HypervisorException {
+    String name = domains.name(domain);
+    if (!domains.isPersistent(domain)) {
+      throw new HypervisorException(
+          "domain " + name + " is transient: it has no definition that could be changed");
+    }
+    if (domains.hasManagedSave(domain)) {
+      throw new HypervisorException(
+          "domain %s has a managed save, which holds a definition of its own: start it once, or 'virsh managedsave-remove %s'"
+              .formatted(name, name));
+    }
+    if (domains.hasSnapshots(domain)) {
+      throw new HypervisorException(
+          "domain %s has snapshots, which hold definitions of their own: 'virsh snapshot-list %s' has them, and 'virsh snapshot-delete' removes one"
+              .formatted(name, name));
+    }
   }
 
   @Override
   public Change planDetach(String guest) throws HypervisorException {
-    return with(
+    return domains.with(
         guest,
         domain -> {
-          DomainXml xml = DomainXml.parse(xml(domain, XML_INACTIVE));
+          DomainXml xml = domains.definition(domain);
           String before = xml.toString();
+          String note = checkDetach(domain, xml);
           xml.detach();
-          return new Change(before, xml.toString(), "");
+          return new Change(before, xml.toString(), note);
         });
   }
 
   @Override
   public void detach(String guest) throws HypervisorException {
-    redefine(guest, DomainXml::detach);
-  }
-
-  @FunctionalInterface
-  private interface Edit {
-    void on(DomainXml xml) throws HypervisorException;
-  }
-
-  /// Passwords are part of a definition and must not be lost from it.
-  private void redefine(String guest, Edit edit) throws HypervisorException {
-    with(
+    domains.with(
         guest,
         domain -> {
-          if (library.checked("virDomainIsPersistent", domain) != 1) {
-            throw new HypervisorException(
-                "domain " + guest + " is transient: it has no definition that could be changed");
-          }
-          DomainXml xml = DomainXml.parse(xml(domain, XML_INACTIVE | XML_SECURE));
-          edit.on(xml);
-          try (Arena arena = Arena.ofConfined()) {
-            MemorySegment text = arena.allocateFrom(xml.toString());
-            release(library.pointer("virDomainDefineXML", connection, text));
-          }
+          DomainXml xml = domains.xml(domain, SECURE);
+          String _ = checkDetach(domain, xml);
+          xml.detach();
+          define(xml.toString());
           return guest;
         });
+  }
+
+  /// Refuses what would damage a disk.
+  ///
+  /// @return what becomes of the guest's writes, or empty if nothing does
+  private String checkDetach(MemorySegment domain, DomainXml xml) throws HypervisorException {
+    checkStartsFromItsDefinition(domain);
+    DomainXml.ServedImage served = xml.served();
+    String name = domains.name(domain);
+    if (!served.leavesOverlay()) {
+      return "";
+    }
+    if (domains.isActive(domain)) {
+      throw new HypervisorException(
+          "domain %s runs and writes to its overlay: shut it down first (virsh shutdown %s)"
+              .formatted(name, name));
+    }
+    String user = new ImageUsers(domains, domains.id(domain), served.disk(), served.image()).user();
+    if (user != null && served.writtenAgain()) {
+      throw new HypervisorException(
+          "domain %s would write to %s again, which domain %s has as a disk or under its overlay: detach that one or give it another disk first"
+              .formatted(name, served.image(), user));
+    }
+    return ("what %s wrote stays in %s, and from its next start on it has %s without that; "
+            + (user == null
+                ? "'qemu-img commit %s' before that start puts it into the image"
+                : "do not commit %s, because domain " + user + " has the image under it"))
+        .formatted(name, served.overlay(), served.image(), served.overlay());
+  }
+
+  private void define(String xml) throws HypervisorException {
+    try (Arena arena = Arena.ofConfined()) {
+      domains.release(library.pointer("virDomainDefineXML", connection, arena.allocateFrom(xml)));
+    }
   }
 
   // ---- levers and numbers
 
   @Override
   public void resizeMemory(String guest, long bytes) throws HypervisorException {
-    with(
+    domains.with(
         guest,
         domain -> library.checked("virDomainSetMemoryFlags", domain, bytes / KIB, AFFECT_LIVE));
   }
 
   @Override
   public void limit(String guest, String disk, IoLimits limits) throws HypervisorException {
-    with(
+    domains.with(
         guest,
         domain -> {
           try (Arena arena = Arena.ofConfined()) {
@@ -366,7 +378,7 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public DiskStatistics diskStatistics(String guest, String disk) throws HypervisorException {
-    return with(
+    return domains.with(
         guest,
         domain -> {
           try (Arena arena = Arena.ofConfined()) {
@@ -389,7 +401,7 @@ public final class LibvirtHypervisor implements Hypervisor {
 
   @Override
   public MemoryStatistics memoryStatistics(String guest) throws HypervisorException {
-    return with(
+    return domains.with(
         guest,
         domain -> {
           try (Arena arena = Arena.ofConfined()) {
