@@ -145,7 +145,7 @@ public final class TopAccesses implements AccessHistory.Visitor {
                   use.lastNanos,
                   use.bursts,
                   use.inUseNanos,
-                  use.gaps.quantile(0.5));
+                  use.gaps().quantile(0.5));
             })
             .toList();
     return new Reply.Top(by.text(), touches, exact && uses.exact(), rows);

@@ -1,12 +1,17 @@
 package dev.prestage.control.aggregate;
 
+import org.jspecify.annotations.Nullable;
+
 /// How something is used: how often, how long, how much of it waited.
 ///
 /// A burst is a series of touches with no pause longer than the burst gap between two; the time in
 /// use is the sum of the bursts, each from its first to its last touch.
 final class Uses {
   final LogHistogram latency;
-  final LogHistogram gaps;
+
+  /// Null until there are two touches: most units are touched once.
+  private @Nullable LogHistogram gaps;
+
   long touches;
   long waited;
   long bursts;
@@ -15,12 +20,21 @@ final class Uses {
   long inUseNanos;
 
   Uses() {
-    this(new LogHistogram(), new LogHistogram());
+    this(new LogHistogram());
   }
 
-  private Uses(LogHistogram latency, LogHistogram gaps) {
+  private Uses(LogHistogram latency) {
     this.latency = latency;
-    this.gaps = gaps;
+  }
+
+  /// The pauses between touches.
+  LogHistogram gaps() {
+    LogHistogram all = gaps;
+    if (all == null) {
+      all = new LogHistogram();
+      gaps = all;
+    }
+    return all;
   }
 
   void touch(long timeNanos, boolean waits, long latencyNanos, long burstGapNanos) {
@@ -31,7 +45,7 @@ final class Uses {
     } else {
       // One that is told late lies between others.
       long gap = Math.max(0, timeNanos - lastNanos);
-      gaps.add(gap);
+      gaps().add(gap);
       if (gap > burstGapNanos) {
         bursts++;
       } else {
@@ -48,7 +62,9 @@ final class Uses {
   /// Adds what others did, or the same in another hour.
   void add(Uses other) {
     latency.add(other.latency);
-    gaps.add(other.gaps);
+    if (other.gaps != null) {
+      gaps().add(other.gaps);
+    }
     touches += other.touches;
     waited += other.waited;
     bursts += other.bursts;
@@ -65,7 +81,7 @@ final class Uses {
     out.number(lastNanos - firstNanos);
     out.number(inUseNanos);
     latency.write(out);
-    gaps.write(out);
+    gaps().write(out);
   }
 
   static Uses read(Packed.Reader in, long startNanos) {
@@ -75,7 +91,8 @@ final class Uses {
     long firstNanos = startNanos + in.number();
     long lastNanos = firstNanos + in.number();
     long inUseNanos = in.number();
-    Uses uses = new Uses(LogHistogram.read(in), LogHistogram.read(in));
+    Uses uses = new Uses(LogHistogram.read(in));
+    uses.gaps = LogHistogram.read(in);
     uses.touches = touches;
     uses.waited = waited;
     uses.bursts = bursts;

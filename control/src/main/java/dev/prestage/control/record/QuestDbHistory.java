@@ -25,6 +25,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -59,6 +60,9 @@ public final class QuestDbHistory implements AccessHistory {
   /// QuestDB's name of the folder of a table without a write-ahead log.
   private static final String TABLE_FOLDER = TABLE;
 
+  /// More bindings than a host has at one time.
+  private static final int NUMBERED = 1 << 14;
+
   private static final long HOUR_NANOS = Duration.ofHours(1).toNanos();
 
   /// Measured with 3 million rows.
@@ -87,6 +91,7 @@ public final class QuestDbHistory implements AccessHistory {
   private final TableWriter writer;
   private final QuestDbQueries queries;
   private final ReentrantReadWriteLock open = new ReentrantReadWriteLock();
+  private final IdentityHashMap<Binding, Numbers> numbered = new IdentityHashMap<>();
   private boolean closed;
 
   /// Opens the history, or makes a new one in an empty or missing folder.
@@ -239,12 +244,16 @@ public final class QuestDbHistory implements AccessHistory {
 
   @Override
   public void append(Access access, Binding binding) {
+    Numbers numbers = numbered.get(binding);
+    if (numbers == null) {
+      numbers = number(binding);
+    }
     TableWriter.Row row = writer.newRow(access.timeNanos());
-    row.putSym(QuestDbQueries.TENANT, binding.vm().program().tenant());
-    row.putSym(QuestDbQueries.PROGRAM, binding.vm().program().name());
-    row.putSym(QuestDbQueries.VM, binding.vm().name());
-    row.putSym(QuestDbQueries.TYPE, binding.space().type().text());
-    row.putSym(QuestDbQueries.SPACE, binding.space().name());
+    row.putSymIndex(QuestDbQueries.TENANT, numbers.tenant());
+    row.putSymIndex(QuestDbQueries.PROGRAM, numbers.program());
+    row.putSymIndex(QuestDbQueries.VM, numbers.vm());
+    row.putSymIndex(QuestDbQueries.TYPE, numbers.type());
+    row.putSymIndex(QuestDbQueries.SPACE, numbers.space());
     row.putLong(QuestDbQueries.RESOURCE, Resource.index(access.resource()));
     row.putSym(QuestDbQueries.ACCESS, access.type().name());
     row.putInt(QuestDbQueries.SIZE, (int) access.amount());
@@ -255,6 +264,29 @@ public final class QuestDbHistory implements AccessHistory {
       row.putLong(QuestDbQueries.RUN, access.run());
     }
     row.append();
+  }
+
+  /// The database's numbers for a binding's names: to look up five names takes longer than all the
+  /// rest of a row.
+  private record Numbers(int tenant, int program, int vm, int type, int space) {}
+
+  private Numbers number(Binding binding) {
+    if (numbered.size() == NUMBERED) {
+      numbered.clear(); // of VMs that are long gone, most of them
+    }
+    var numbers =
+        new Numbers(
+            number(QuestDbQueries.TENANT, binding.vm().program().tenant()),
+            number(QuestDbQueries.PROGRAM, binding.vm().program().name()),
+            number(QuestDbQueries.VM, binding.vm().name()),
+            number(QuestDbQueries.TYPE, binding.space().type().text()),
+            number(QuestDbQueries.SPACE, binding.space().name()));
+    numbered.put(binding, numbers);
+    return numbers;
+  }
+
+  private int number(int column, String name) {
+    return writer.getSymbolMapWriter(column).put(name);
   }
 
   @Override

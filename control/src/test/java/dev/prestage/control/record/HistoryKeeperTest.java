@@ -34,7 +34,7 @@ final class HistoryKeeperTest {
 
   @TempDir Path state;
   private final AtomicLong now = new AtomicLong(START);
-  private final AtomicLong usableBytes = new AtomicLong(Long.MAX_VALUE, Duration.ofDays(3650));
+  private final AtomicLong usableBytes = new AtomicLong(Long.MAX_VALUE);
   private final List<Notice> notices = Collections.synchronizedList(new ArrayList<>());
   private Path folder = Path.of("");
 
@@ -215,7 +215,7 @@ final class HistoryKeeperTest {
       assertThat(writer.flush(Duration.ofSeconds(30))).isFalse();
       assertThat(writer.health()).contains("waits for space");
       assertThat(writer.dropped()).isEqualTo(1);
-      usableBytes.set(Long.MAX_VALUE, Duration.ofDays(3650));
+      usableBytes.set(Long.MAX_VALUE);
       now.addAndGet(Duration.ofMinutes(1).toNanos());
       eventually("it opens again", () -> writer.health().equals("ok"));
       writer.offer(at(START, 3), VM1);
