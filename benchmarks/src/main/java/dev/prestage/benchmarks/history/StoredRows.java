@@ -68,14 +68,16 @@ final class StoredRows {
             false,
             clock,
             _ -> {});
+    Result result;
     try (HistoryWriter history = new HistoryWriter(keeper, System::nanoTime, _ -> {})) {
       double rate = write(history, now);
-      double rowBytes = (double) size(folder) / ROWS;
-      return new Result(
-          rate, rowBytes, topMillis(new Sink(history, keeper)), transitionsRate(history));
+      result = new Result(rate, 0, topMillis(new Sink(history, keeper)), transitionsRate(history));
     } catch (Refusal e) {
       throw new IOException(e.getMessage(), e);
     }
+    // While it is open, the newest hour's files are longer than what they hold.
+    return new Result(
+        result.rate(), (double) size(folder) / ROWS, result.topMillis(), result.transitionsRate());
   }
 
   private static double write(HistoryWriter history, AtomicLong now)
@@ -188,18 +190,21 @@ final class StoredRows {
     return millis[QUESTIONS / 2];
   }
 
+  /// Over a quarter of the rows: the control plane gives up on an answer that takes half a minute.
   private static double transitionsRate(HistoryWriter history) throws Refusal {
-    double best = 0;
-    for (int i = 0; i < 3; i++) {
+    long end = BEGIN + ROWS / 4 * STEP_NANOS;
+    double[] rates = new double[QUESTIONS];
+    for (int i = 0; i < QUESTIONS; i++) {
       long began = System.nanoTime();
       var transitions = new Transitions();
-      history.scan(all(), transitions);
+      history.scan(new AccessHistory.Selection(null, null, null, BEGIN, end), transitions);
       if (transitions.reply(20).transitions() == 0) {
         throw new IllegalStateException("no transitions");
       }
-      best = Math.max(best, ROWS / ((System.nanoTime() - began) / 1e9));
+      rates[i] = ROWS / 4 / ((System.nanoTime() - began) / 1e9);
     }
-    return best;
+    Arrays.sort(rates);
+    return rates[QUESTIONS / 2];
   }
 
   private static long size(Path folder) throws IOException {

@@ -28,11 +28,11 @@ public final class Usage {
   /// The pause that ends a burst where nothing else is asked for.
   public static final long BURST_GAP_NANOS = Duration.ofSeconds(1).toNanos();
 
-  /// Units of all VMs that are counted at the same time: some 20 MB.
-  static final int UNITS = 1 << 16;
+  /// Units of all VMs that are counted at the same time: some 10 MB.
+  static final int UNITS = 1 << 15;
 
-  /// Units that are written down: half a MB.
-  static final int WRITTEN_UNITS = 1 << 14;
+  /// Units that are written down: a quarter of a MB.
+  static final int WRITTEN_UNITS = 1 << 13;
 
   private static final long MAGIC = 0x70_73_75_31; // "psu1"
 

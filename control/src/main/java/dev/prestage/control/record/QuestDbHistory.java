@@ -1,6 +1,8 @@
 package dev.prestage.control.record;
 
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
@@ -25,8 +27,10 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -92,6 +96,8 @@ public final class QuestDbHistory implements AccessHistory {
   private final QuestDbQueries queries;
   private final ReentrantReadWriteLock open = new ReentrantReadWriteLock();
   private final IdentityHashMap<Binding, Numbers> numbered = new IdentityHashMap<>();
+  private final Map<AccessType, Integer> accessTypes = new EnumMap<>(AccessType.class);
+  private final Map<Cause, Integer> causes = new EnumMap<>(Cause.class);
   private boolean closed;
 
   /// Opens the history, or makes a new one in an empty or missing folder.
@@ -255,9 +261,10 @@ public final class QuestDbHistory implements AccessHistory {
     row.putSymIndex(QuestDbQueries.TYPE, numbers.type());
     row.putSymIndex(QuestDbQueries.SPACE, numbers.space());
     row.putLong(QuestDbQueries.RESOURCE, Resource.index(access.resource()));
-    row.putSym(QuestDbQueries.ACCESS, access.type().name());
+    row.putSymIndex(
+        QuestDbQueries.ACCESS, number(QuestDbQueries.ACCESS, accessTypes, access.type()));
     row.putInt(QuestDbQueries.SIZE, (int) access.amount());
-    row.putSym(QuestDbQueries.CAUSE, access.cause().name());
+    row.putSymIndex(QuestDbQueries.CAUSE, number(QuestDbQueries.CAUSE, causes, access.cause()));
     row.putBool(QuestDbQueries.WAITED, access.waited());
     row.putLong(QuestDbQueries.LATENCY, access.latencyNanos());
     if (access.run() != Access.NO_RUN) {
@@ -283,6 +290,10 @@ public final class QuestDbHistory implements AccessHistory {
             number(QuestDbQueries.SPACE, binding.space().name()));
     numbered.put(binding, numbers);
     return numbers;
+  }
+
+  private <E extends Enum<E>> int number(int column, Map<E, Integer> known, E value) {
+    return known.computeIfAbsent(value, _ -> number(column, value.name()));
   }
 
   private int number(int column, String name) {
