@@ -42,8 +42,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -184,8 +186,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
     /// What the hours within a time add up to, as far as they are counted, the oldest first. What
     /// lies between them is in the rows only.
-    default List<Usage> usage(long fromNanos, long toNanos) {
-      return List.of();
+    default Iterator<Usage> usage(long fromNanos, long toNanos) {
+      return Collections.emptyIterator();
     }
 
     /// `ok`, or one line that says what is wrong and what to do.

@@ -60,7 +60,8 @@ public final class HistoryAnswers {
     var found = new TopAccesses(question.by(), question.burstGapNanos());
     long from = selection.fromNanos();
     if (question.burstGapNanos() == Usage.BURST_GAP_NANOS) {
-      for (Usage hour : history.usage(from, selection.toNanos())) {
+      for (var hours = history.usage(from, selection.toNanos()); hours.hasNext(); ) {
+        Usage hour = hours.next();
         scan(selection, from, hour.startNanos(), history, found);
         found.add(hour, selection);
         from = hour.startNanos() + Usage.HOUR_NANOS;

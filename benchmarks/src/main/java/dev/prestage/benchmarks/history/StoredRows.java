@@ -28,6 +28,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
@@ -164,7 +165,7 @@ final class StoredRows {
     }
 
     @Override
-    public List<Usage> usage(long fromNanos, long toNanos) {
+    public Iterator<Usage> usage(long fromNanos, long toNanos) {
       return keeper.usage(fromNanos, toNanos);
     }
 

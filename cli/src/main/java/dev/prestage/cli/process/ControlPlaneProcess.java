@@ -32,6 +32,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -200,7 +201,7 @@ public final class ControlPlaneProcess {
     }
 
     @Override
-    public List<Usage> usage(long fromNanos, long toNanos) {
+    public Iterator<Usage> usage(long fromNanos, long toNanos) {
       return keeper.usage(fromNanos, toNanos);
     }
 

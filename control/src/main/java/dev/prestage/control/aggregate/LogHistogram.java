@@ -10,7 +10,7 @@ final class LogHistogram {
   private static final int LAST_EXPONENT = 44;
   private static final int LAST = (LAST_EXPONENT - FIRST_EXPONENT) * 4 + 1;
 
-  private int[] counts = {};
+  private long[] counts = {};
   private int first;
   private long total;
   private long least = Long.MAX_VALUE;
@@ -27,12 +27,12 @@ final class LogHistogram {
 
   private void cover(int from, int to) {
     if (counts.length == 0) {
-      counts = new int[to - from + 1];
+      counts = new long[to - from + 1];
       first = from;
     } else if (from < first || to >= first + counts.length) {
       int begin = Math.min(first, from);
       int end = Math.max(first + counts.length, to + 1);
-      int[] wider = new int[end - begin];
+      long[] wider = new long[end - begin];
       System.arraycopy(counts, 0, wider, first - begin, counts.length);
       counts = wider;
       first = begin;
@@ -56,7 +56,7 @@ final class LogHistogram {
     out.number(counts.length);
     if (counts.length > 0) {
       out.number(first);
-      for (int count : counts) {
+      for (long count : counts) {
         out.number(count);
       }
       out.number(least);
@@ -68,19 +68,18 @@ final class LogHistogram {
     var histogram = new LogHistogram();
     int length = in.count();
     if (length > 0) {
-      long first = in.number();
-      if (first < 0 || first + length > LAST + 1) {
+      long first = in.positive();
+      if (first > LAST || length > LAST + 1 - first) {
         throw new IllegalArgumentException("a duration that nothing takes");
       }
       histogram.first = (int) first;
-      histogram.counts = new int[length];
+      histogram.counts = new long[length];
       for (int i = 0; i < length; i++) {
-        long count = in.number();
-        histogram.counts[i] = (int) count;
-        histogram.total += count;
+        histogram.counts[i] = in.positive();
+        histogram.total += histogram.counts[i];
       }
       histogram.least = in.number();
-      histogram.most = histogram.least + in.number();
+      histogram.most = Math.addExact(histogram.least, in.positive());
     }
     return histogram;
   }

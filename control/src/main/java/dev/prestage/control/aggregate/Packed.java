@@ -2,6 +2,7 @@ package dev.prestage.control.aggregate;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.zip.CRC32;
 
 /// Numbers in as many bytes as they need, seven bits in each, the lowest first; texts in UTF-8
 /// after their length.
@@ -31,7 +32,11 @@ final class Packed {
       bytes.writeBytes(encoded);
     }
 
+    /// All of it, and a checksum behind.
     byte[] bytes() {
+      var check = new CRC32();
+      check.update(bytes.toByteArray());
+      number(check.getValue());
       return bytes.toByteArray();
     }
   }
@@ -62,6 +67,15 @@ final class Packed {
       throw new IllegalArgumentException("the bytes end within a number");
     }
 
+    /// A number that is not negative.
+    long positive() {
+      long number = number();
+      if (number < 0) {
+        throw new IllegalArgumentException(number + " is negative");
+      }
+      return number;
+    }
+
     /// A number of things that take at least a byte each.
     int count() {
       long count = number();
@@ -78,8 +92,13 @@ final class Packed {
       return text;
     }
 
-    boolean atEnd() {
-      return at == bytes.length;
+    /// That nothing but the right checksum is left.
+    void end() {
+      var check = new CRC32();
+      check.update(bytes, 0, at);
+      if (number() != check.getValue() || at != bytes.length) {
+        throw new IllegalArgumentException("the checksum is another");
+      }
     }
   }
 }

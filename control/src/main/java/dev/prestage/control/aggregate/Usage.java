@@ -31,8 +31,8 @@ public final class Usage {
   /// Units of all VMs that are counted at the same time: some 10 MB.
   static final int UNITS = 1 << 15;
 
-  /// Units that are written down: a quarter of a MB.
-  static final int WRITTEN_UNITS = 1 << 13;
+  /// Units that are written down: half a MB.
+  static final int WRITTEN_UNITS = 1 << 14;
 
   private static final long MAGIC = 0x70_73_75_31; // "psu1"
 
@@ -167,6 +167,22 @@ public final class Usage {
     return parts.computeIfAbsent(owner, _ -> new Part(owner, new Uses(), parts.size()));
   }
 
+  /// Adds what another part of the same hour adds up to.
+  public void add(Usage other) {
+    for (Part part : other.parts.values()) {
+      part(part.owner).uses.add(part.uses);
+    }
+    for (var unit : other.units.all()) {
+      units
+          .add(
+              new UnitOf(part(unit.key().part().owner), unit.key().index()),
+              unit.seen(),
+              unit.missedUpTo() - other.units.missedUpTo())
+          .add(unit.value());
+    }
+    units.missed(other.units.missedUpTo());
+  }
+
   /// Whether every unit was counted.
   boolean exact() {
     return units.exact();
@@ -219,7 +235,7 @@ public final class Usage {
     return out.bytes();
   }
 
-  /// Unpacks what [#toBytes] gave. To be read, not added to.
+  /// Unpacks what [#toBytes] gave.
   ///
   /// @throws IllegalArgumentException if these are no such bytes
   public static Usage of(byte[] bytes) {
@@ -237,25 +253,23 @@ public final class Usage {
       numbered[i] = new Part(owner, Uses.read(in, startNanos), i);
       usage.parts.put(owner, numbered[i]);
     }
-    long missed = in.number();
+    long missed = in.positive();
     usage.units.missed(missed);
     int units = in.count();
     for (int i = 0; i < units; i++) {
-      int number = (int) in.number();
+      long number = in.number();
       if (number < 0 || number >= count) {
         throw new IllegalArgumentException("a unit of nobody");
       }
       long index = in.number();
-      long missedOfIt = in.number();
+      long missedOfIt = in.positive();
       Uses uses = Uses.read(in, startNanos);
       usage
           .units
-          .add(new UnitOf(numbered[number], index), uses.touches, missedOfIt - missed)
+          .add(new UnitOf(numbered[(int) number], index), uses.touches, missedOfIt - missed)
           .add(uses);
     }
-    if (!in.atEnd()) {
-      throw new IllegalArgumentException("there is more than an hour's usage");
-    }
+    in.end();
     return usage;
   }
 }

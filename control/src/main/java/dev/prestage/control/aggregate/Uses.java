@@ -85,12 +85,12 @@ final class Uses {
   }
 
   static Uses read(Packed.Reader in, long startNanos) {
-    long touches = in.number();
-    long waited = in.number();
-    long bursts = in.number();
-    long firstNanos = startNanos + in.number();
-    long lastNanos = firstNanos + in.number();
-    long inUseNanos = in.number();
+    long touches = in.positive();
+    long waited = in.positive();
+    long bursts = in.positive();
+    long firstNanos = Math.addExact(startNanos, in.number());
+    long lastNanos = Math.addExact(firstNanos, in.positive());
+    long inUseNanos = in.positive();
     Uses uses = new Uses(LogHistogram.read(in));
     uses.gaps = LogHistogram.read(in);
     uses.touches = touches;

@@ -7,6 +7,9 @@
 /// them look at touches only ([dev.prestage.control.aggregate.Touches]): demand, and nothing that
 /// Prestage did itself.
 ///
+/// [dev.prestage.control.aggregate.Usage] is an hour of it, which can be stored and added to
+/// others.
+///
 /// Memory does not grow with the window. What is counted by key is counted in a
 /// [dev.prestage.control.aggregate.FrequentKeys] of a fixed number of keys; replies say whether
 /// that was enough to count all keys exactly. What is remembered of runs is remembered of the

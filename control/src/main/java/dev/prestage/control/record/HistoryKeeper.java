@@ -17,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -167,9 +169,9 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
 
   /// What the hours that lie within a time add up to, of those that are counted; see
   /// [HourlyUsage#between]. None while no history is open.
-  public List<Usage> usage(long fromNanos, long toNanos) {
+  public Iterator<Usage> usage(long fromNanos, long toNanos) {
     HourlyUsage counted = usage;
-    return counted == null ? List.of() : counted.between(fromNanos, toNanos);
+    return counted == null ? Collections.emptyIterator() : counted.between(fromNanos, toNanos);
   }
 
   private void count(long rows) {
@@ -341,13 +343,13 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
       long now = clock.nanos();
       if (now >= tendAt) {
         tendAt = now + TEND.toNanos();
-        counted.tend(now);
-        counted.trim(now - retention.usageAge().toNanos(), retention.capacityBytes() / USAGE_SHARE);
         long dropped = history.trim(now - retention.age().toNanos(), retention.capacityBytes());
         if (dropped > 0) {
           expired.addAndGet(dropped);
           keep(ROWS, history.rows());
         }
+        counted.tend(now);
+        counted.trim(now - retention.usageAge().toNanos(), retention.capacityBytes() / USAGE_SHARE);
       }
     }
 

@@ -16,10 +16,10 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Iterator;
 import java.util.Map;
-import java.util.NavigableSet;
+import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -29,17 +29,24 @@ import org.jspecify.annotations.Nullable;
 /// What each hour's accesses add up to, kept while they come and for longer than their rows.
 ///
 /// The hours under way are in memory. An hour that has been over for [#GRACE] is written to a file
-/// of its own, `usage/2026-11-26T14`, and what still comes for it then has it counted again from
-/// the rows. An hour without a file, because the process ended or began in it, is counted from the
-/// rows as well: the newest two when the history opens, others one at a time in the background.
+/// of its own, `usage/2026-11-26T14`; what still comes for it is added to the file within a minute
+/// or two. An hour that has rows and no file, because the process ended or began in it, is counted
+/// from the rows: the newest two when the history opens, others one at a time in the background.
+/// Until then its rows are all there is.
 ///
-/// Files are advice like all history: one that cannot be read is removed and counted again, as long
-/// as there are rows.
+/// Files are advice like all history: one that cannot be read is counted again, as long as there
+/// are rows. A process that is killed loses what came late for hours that were written before.
 ///
-/// Threading: one thread adds and tends, any thread asks.
+/// Threading: one thread adds, tends and trims, any thread asks.
 final class HourlyUsage {
   /// How long accesses of an hour may come after its end.
   private static final Duration GRACE = Duration.ofMinutes(2);
+
+  /// No row came for it lately.
+  private static final long QUIET = Long.MIN_VALUE;
+
+  /// Ten times what an hour takes.
+  private static final long LARGEST_FILE = 32L << 20;
 
   private static final DateTimeFormatter NAME =
       DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH").withZone(ZoneOffset.UTC);
@@ -55,12 +62,16 @@ final class HourlyUsage {
   // Guarded by this.
   private final TreeMap<Long, Usage> live = new TreeMap<>();
   private @Nullable Usage latest;
+  private long newest = Long.MIN_VALUE;
 
-  /// Hours with rows and without a file, each with the time of the last row that came for it.
+  /// Hours with rows and without a file, each with the time of the last row that came for it since
+  /// it was looked at.
   private final TreeMap<Long, Long> missing = new TreeMap<>();
 
   private volatile boolean closed;
+  private volatile @Nullable Usage counted;
   private @Nullable Thread counting;
+  private long lastCounted = Long.MIN_VALUE;
 
   /// Reads which hours are written, and counts the newest two from the rows where they are not.
   HourlyUsage(Path folder, QuestDbHistory rows, long nowNanos) {
@@ -80,14 +91,28 @@ final class HourlyUsage {
       throw new HistoryException(
           "history cannot be written (" + e + "); make " + folder + " writable for this user", e);
     }
-    long newest = Usage.hourOf(nowNanos - GRACE.toNanos());
+    long young = Usage.hourOf(nowNanos - GRACE.toNanos());
     for (long hour : rows.hours()) {
-      if (hour >= newest && !written.containsKey(hour)) {
-        live.put(hour, counted(hour));
-      } else if (!written.containsKey(hour)) {
-        missing.put(hour, Long.MIN_VALUE);
+      newest = Math.max(newest, hour);
+      if (!written.containsKey(hour)) {
+        openHour(hour, hour >= young);
       }
     }
+    if (!written.isEmpty()) {
+      newest = Math.max(newest, written.lastKey());
+    }
+  }
+
+  private void openHour(long hour, boolean young) {
+    if (young) {
+      try {
+        live.put(hour, count(hour));
+        return;
+      } catch (HistoryException e) {
+        LOG.log(WARNING, "an hour of history cannot be counted: {0}", e.getMessage());
+      }
+    }
+    missing.put(hour, QUIET);
   }
 
   private static long hour(Path file) {
@@ -99,7 +124,7 @@ final class HourlyUsage {
     }
   }
 
-  private Usage counted(long hour) {
+  private Usage count(long hour) {
     Usage usage = Usage.ofHour(hour);
     rows.scan(
         new AccessHistory.Selection(null, null, null, hour, hour + Usage.HOUR_NANOS),
@@ -120,12 +145,13 @@ final class HourlyUsage {
       long hour = Usage.hourOf(time);
       usage = live.get(hour);
       if (usage == null) {
-        if (written.containsKey(hour) || missing.containsKey(hour)) {
+        if (missing.containsKey(hour) || (hour <= newest && !written.containsKey(hour))) {
           missing.put(hour, time);
           return;
         }
         usage = Usage.ofHour(hour);
         live.put(hour, usage);
+        newest = Math.max(newest, hour);
       }
       latest = usage;
     }
@@ -134,54 +160,82 @@ final class HourlyUsage {
 
   /// Writes the hours that are over.
   void tend(long nowNanos) {
-    List<Usage> over = new ArrayList<>();
-    synchronized (this) {
-      while (!live.isEmpty() && live.firstKey() + Usage.HOUR_NANOS + GRACE.toNanos() <= nowNanos) {
-        Usage usage = live.pollFirstEntry().getValue();
-        over.add(usage);
-        if (usage == latest) {
-          latest = null;
+    while (true) {
+      Usage over;
+      synchronized (this) {
+        if (live.isEmpty() || live.firstKey() + Usage.HOUR_NANOS + GRACE.toNanos() > nowNanos) {
+          break;
         }
-        // Until it is written.
-        missing.put(usage.startNanos(), Long.MIN_VALUE);
+        over = live.firstEntry().getValue();
+      }
+      // Only this thread adds, so it stays what it is while it is written.
+      write(over);
+      synchronized (this) {
+        live.remove(over.startNanos());
+        latest = null;
       }
     }
-    over.forEach(this::write);
     countMissing();
   }
 
   private void write(Usage usage) {
     long hour = usage.startNanos();
-    Path file = folder.resolve(NAME.format(Instant.ofEpochSecond(hour / 1_000_000_000L)));
+    Path file = written.get(hour);
+    if (file != null) {
+      Usage before = read(hour);
+      if (before == null) {
+        return;
+      }
+      usage.add(before);
+    } else {
+      file = folder.resolve(NAME.format(Instant.ofEpochSecond(hour / 1_000_000_000L)));
+    }
     try {
       AtomicFile.write(file, usage.toBytes());
       written.put(hour, file);
       synchronized (this) {
-        missing.remove(hour, Long.MIN_VALUE);
+        missing.remove(hour, QUIET);
       }
     } catch (IOException e) {
       LOG.log(WARNING, "what happened in an hour cannot be written: {0}", e.toString());
+      synchronized (this) {
+        missing.put(hour, QUIET);
+      }
     }
   }
 
+  /// Takes what was counted in the background, and begins the next.
   private void countMissing() {
     Thread before = counting;
     if (before != null && before.isAlive()) {
       return;
     }
+    Set<Long> known = rows.hours();
+    Usage done = counted;
+    counted = null;
     long hour;
+    synchronized (this) {
+      // Of rows that went, what was written stays.
+      missing.keySet().retainAll(known);
+      boolean wanted = done != null && missing.getOrDefault(done.startNanos(), 0L) == QUIET;
+      if (!wanted) {
+        done = null;
+      }
+    }
+    if (done != null) {
+      written.remove(done.startNanos());
+      write(done);
+    }
     synchronized (this) {
       if (missing.isEmpty()) {
         return;
       }
-      // Of rows that went, what was written stays.
-      missing.keySet().retainAll(rows.hours());
-      if (missing.isEmpty()) {
-        return;
+      Long next = missing.higherKey(lastCounted);
+      hour = next == null ? missing.firstKey() : next;
+      lastCounted = hour;
+      if (missing.put(hour, QUIET) != QUIET) {
+        return; // rows came lately, and more may
       }
-      hour = missing.firstKey();
-      // What comes from now on has it counted again.
-      missing.put(hour, Long.MIN_VALUE);
     }
     counting =
         Thread.ofPlatform()
@@ -189,54 +243,81 @@ final class HourlyUsage {
             .name("history-usage")
             .start(() -> {
               try {
-                Usage usage = counted(hour);
-                if (!closed) {
-                  write(usage);
-                }
+                Usage usage = count(hour);
+                counted = closed ? null : usage;
               } catch (HistoryException e) {
                 LOG.log(DEBUG, "while counting an hour again", e);
               }
             });
   }
 
-  /// The hours that lie within a time and are counted, the oldest first. The hour under way is one
-  /// of them if the time goes on until after its last touch.
-  List<Usage> between(long fromNanos, long toNanos) {
-    NavigableSet<Long> hours;
-    List<byte[]> current = new ArrayList<>();
+  /// The hours that lie within a time and are counted, the oldest first, each read when it is asked
+  /// for. The hour under way is one of them if the time goes on until after its last touch.
+  Iterator<Usage> between(long fromNanos, long toNanos) {
+    TreeSet<Long> hours;
     synchronized (this) {
       hours = new TreeSet<>(written.keySet());
+      hours.addAll(live.keySet());
       hours.removeAll(missing.keySet());
-      for (Usage usage : live.values()) {
-        if (usage.startNanos() >= fromNanos && usage.lastNanos() < toNanos) {
-          current.add(usage.toBytes());
-        }
-      }
     }
-    List<Usage> found = new ArrayList<>();
-    for (long hour : hours.tailSet(fromNanos, true)) {
-      if (hour > toNanos - Usage.HOUR_NANOS) {
-        break;
-      }
-      Usage usage = read(hour);
+    return hours.tailSet(fromNanos, true).headSet(toNanos, false).stream()
+        .map(hour -> read(hour, toNanos))
+        .filter(Objects::nonNull)
+        .iterator();
+  }
+
+  private @Nullable Usage read(long hour, long toNanos) {
+    byte[] current = null;
+    synchronized (this) {
+      Usage usage = live.get(hour);
       if (usage != null) {
-        found.add(usage);
+        if (usage.lastNanos() >= toNanos) {
+          return null;
+        }
+        current = usage.toBytes();
+      } else if (hour > toNanos - Usage.HOUR_NANOS) {
+        return null;
       }
     }
-    current.forEach(bytes -> found.add(Usage.of(bytes)));
-    return found;
+    Usage usage = written.containsKey(hour) ? read(hour) : null;
+    if (current == null) {
+      return usage;
+    }
+    Usage late = Usage.of(current);
+    if (usage == null) {
+      return written.containsKey(hour) ? null : late;
+    }
+    usage.add(late);
+    return hour > toNanos - Usage.HOUR_NANOS ? null : usage;
   }
 
   private @Nullable Usage read(long hour) {
     Path file = written.get(hour);
+    if (file == null) {
+      return null;
+    }
     try {
-      return file == null ? null : Usage.of(Files.readAllBytes(file));
-    } catch (IOException | IllegalArgumentException e) {
-      LOG.log(WARNING, "what happened in an hour cannot be read and is counted again: {0}", e + "");
-      forget(hour);
-      synchronized (this) {
-        missing.put(hour, Long.MIN_VALUE);
+      if (Files.size(file) > LARGEST_FILE) {
+        throw new IllegalArgumentException("it is too large");
       }
+      Usage usage = Usage.of(Files.readAllBytes(file));
+      if (usage.startNanos() != hour) {
+        throw new IllegalArgumentException("it is of another hour");
+      }
+      return usage;
+    } catch (IOException e) {
+      LOG.log(DEBUG, "while reading what happened in an hour", e);
+      return null;
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      LOG.log(
+          WARNING,
+          "{0} cannot be read ({1}); it is counted again if there are rows",
+          file,
+          String.valueOf(e.getMessage()));
+      synchronized (this) {
+        missing.put(hour, QUIET);
+      }
+      written.remove(hour);
       return null;
     }
   }

@@ -1,5 +1,6 @@
 package dev.prestage.control.record;
 
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
@@ -167,7 +168,8 @@ public final class QuestDbHistory implements AccessHistory {
   Set<Long> hours() {
     Set<Long> hours = new TreeSet<>();
     for (int i = 0; i < writer.getPartitionCount(); i++) {
-      hours.add(writer.getPartitionTimestamp(i));
+      // The newest may be split.
+      hours.add(Usage.hourOf(writer.getPartitionTimestamp(i)));
     }
     return hours;
   }

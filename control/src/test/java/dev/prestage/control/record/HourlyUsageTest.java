@@ -13,6 +13,7 @@ import dev.prestage.engine.resource.Binding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -76,10 +77,26 @@ final class HourlyUsageTest {
   /// From what hours add up to.
   private Reply.Top ofHours(Command.By by, int hours) {
     var top = new TopAccesses(by, Usage.BURST_GAP_NANOS);
-    List<Usage> found = usage.between(ALL.fromNanos(), ALL.toNanos());
+    List<Usage> found = between(ALL.fromNanos(), ALL.toNanos());
     assertThat(found).hasSize(hours);
     found.forEach(hour -> top.add(hour, ALL));
     return top.reply(200);
+  }
+
+  private List<Usage> between(long from, long to) {
+    List<Usage> found = new ArrayList<>();
+    usage.between(from, to).forEachRemaining(found::add);
+    return found;
+  }
+
+  /// What is counted in the background is taken at the next look.
+  private void tendUntilCounted(long nowNanos) {
+    eventually(
+        "the hour is counted",
+        () -> {
+          usage.tend(nowNanos);
+          return !between(START, START + HOUR).isEmpty();
+        });
   }
 
   @Test
@@ -120,22 +137,39 @@ final class HourlyUsageTest {
   void anHourThatWasNeverWrittenIsCountedInTheBackground() {
     touchAllOf(0);
     reopen(START + 5 * HOUR);
-    assertThat(usage.between(ALL.fromNanos(), ALL.toNanos())).isEmpty();
-    usage.tend(START + 5 * HOUR);
-    eventually("the hour is counted", () -> !usage.between(START, START + HOUR).isEmpty());
+    assertThat(between(ALL.fromNanos(), ALL.toNanos())).isEmpty();
+    tendUntilCounted(START + 5 * HOUR);
     assertThat(ofHours(Command.By.VM, 1)).isEqualTo(ofRows(Command.By.VM));
   }
 
   @Test
-  void whatComesAfterAnHourWasWrittenHasItCountedAgain() {
+  void whatComesAfterAnHourWasWrittenIsAddedToIt() {
     touchAllOf(0);
     usage.tend(START + 2 * HOUR);
     touch(START + 5);
     rows.commit();
-    assertThat(usage.between(START, START + HOUR)).isEmpty();
-    usage.tend(START + 2 * HOUR);
-    eventually("the hour is counted", () -> !usage.between(START, START + HOUR).isEmpty());
     assertThat(ofHours(Command.By.VM, 1).touches()).isEqualTo(501);
+    usage.tend(START + 2 * HOUR);
+    reopen(START + 2 * HOUR);
+    assertThat(ofHours(Command.By.VM, 1).touches()).isEqualTo(501);
+  }
+
+  @Test
+  void rowsOfAnHourBeforeTheNewestWhichHasNoFileLeaveItToItsRows() {
+    touchAllOf(3);
+    touch(START + 1);
+    rows.commit();
+    assertThat(between(START, START + HOUR)).isEmpty();
+    tendUntilCounted(START + 3 * HOUR);
+    assertThat(ofHours(Command.By.VM, 2)).isEqualTo(ofRows(Command.By.VM));
+  }
+
+  @Test
+  void anHourUnderWayIsNoPartOfATimeBeforeIt() {
+    touchAllOf(0);
+    assertThat(between(START - HOUR, START)).isEmpty();
+    Usage ahead = Usage.ofHour(START + HOUR);
+    assertThat(ahead.lastNanos()).isEqualTo(Long.MIN_VALUE);
   }
 
   @Test
@@ -146,9 +180,8 @@ final class HourlyUsageTest {
     byte[] bytes = Files.readAllBytes(file);
     for (int length : new int[] {0, 1, 40, bytes.length / 2, bytes.length - 1}) {
       Files.write(file, Arrays.copyOf(bytes, length));
-      assertThat(usage.between(START, START + HOUR)).isEmpty();
-      usage.tend(START + 2 * HOUR);
-      eventually("the hour is counted", () -> !usage.between(START, START + HOUR).isEmpty());
+      assertThat(between(START, START + HOUR)).isEmpty();
+      tendUntilCounted(START + 2 * HOUR);
     }
     assertThat(ofHours(Command.By.RESOURCE, 1)).isEqualTo(ofRows(Command.By.RESOURCE));
   }
@@ -157,9 +190,9 @@ final class HourlyUsageTest {
   void anHourIsWholeOrLookedUpInItsRows() {
     touchAllOf(0);
     usage.tend(START + 2 * HOUR);
-    assertThat(usage.between(START + 1, START + HOUR)).isEmpty();
-    assertThat(usage.between(START, START + HOUR - 1)).isEmpty();
-    assertThat(usage.between(START, START + HOUR)).hasSize(1);
+    assertThat(between(START + 1, START + HOUR)).isEmpty();
+    assertThat(between(START, START + HOUR - 1)).isEmpty();
+    assertThat(between(START, START + HOUR)).hasSize(1);
   }
 
   @Test
@@ -168,8 +201,8 @@ final class HourlyUsageTest {
     touchAllOf(1);
     usage.tend(START + 3 * HOUR);
     assertThat(usage.trim(START + HOUR, Long.MAX_VALUE)).isEqualTo(1);
-    assertThat(usage.between(START, START + 3 * HOUR)).hasSize(1);
+    assertThat(between(START, START + 3 * HOUR)).hasSize(1);
     assertThat(usage.trim(0, 100)).isEqualTo(1);
-    assertThat(usage.between(START, START + 3 * HOUR)).isEmpty();
+    assertThat(between(START, START + 3 * HOUR)).isEmpty();
   }
 }
