@@ -4,6 +4,7 @@ import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Refusal;
@@ -41,8 +42,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -180,6 +183,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
     /// Hands the rows that match to a visitor, oldest first. The caller waits until the visitor has
     /// seen them or has enough; the visitor is called on a thread of the history.
     void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) throws Refusal;
+
+    /// What the hours within a time add up to, as far as they are counted, the oldest first. What
+    /// lies between them is in the rows only.
+    default Iterator<Usage> usage(long fromNanos, long toNanos) {
+      return Collections.emptyIterator();
+    }
 
     /// `ok`, or one line that says what is wrong and what to do.
     String state();

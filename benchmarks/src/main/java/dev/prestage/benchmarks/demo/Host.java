@@ -8,12 +8,14 @@ import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 
 /// One VM host: Prestage's real processes on a folder of their own.
 public final class Host implements AutoCloseable {
@@ -289,6 +291,13 @@ public final class Host implements AutoCloseable {
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
       hosts = ProcessHandle.current().children().toList();
     }
+  }
+
+  /// Processor time that the host's processes that live now have taken.
+  public long cpuNanos() {
+    return Stream.concat(Stream.of(process.toHandle()), process.descendants())
+        .mapToLong(each -> each.info().totalCpuDuration().map(Duration::toNanos).orElse(0L))
+        .sum();
   }
 
   /// Tells the processes to stop, without waiting.

@@ -6,8 +6,10 @@ import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.demo.Folders;
 import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.history.HistoryGate;
 import dev.prestage.benchmarks.memory.MemoryDemo;
 import dev.prestage.benchmarks.memory.MemoryReport;
 import dev.prestage.benchmarks.network.NetworkGate;
@@ -20,6 +22,7 @@ import dev.prestage.control.train.TrainerProcess;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -178,6 +181,24 @@ public final class BenchCommand {
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {
     return gate(gate, BusyHost::run);
+  }
+
+  @Command(
+      description =
+          "What history costs: rows written and read, questions about 20 million of them, reads with and without it. Some three minutes and 1 GB.")
+  int history(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks -> {
+          Path folder = Files.createTempDirectory(SelfCommand.home().resolve("build"), "history");
+          try {
+            HistoryGate.run(SelfCommand.line(), folder, checks);
+          } finally {
+            Folders.delete(folder);
+          }
+        });
   }
 
   /// Makes comparisons and tells each.

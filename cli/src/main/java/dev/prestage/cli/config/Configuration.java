@@ -43,6 +43,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
+/// @param historyKeepUsage how old what each hour of them adds up to gets
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
 /// @param vsphere the vCenter whose virtual machines are followed
@@ -65,6 +66,7 @@ public record Configuration(
     Fetch fetch,
     boolean historyEnabled,
     Duration historyKeep,
+    Duration historyKeepUsage,
     long historyCapacityBytes,
     String libvirt,
     Vsphere vsphere) {
@@ -236,6 +238,7 @@ public record Configuration(
     Section history = root.section("history");
     boolean enabled = history.value("enabled", true, Configuration::yesOrNo);
     Duration keep = history.value("keep", Duration.ofDays(30), Configuration::age);
+    Duration keepUsage = history.value("keepUsage", Duration.ofDays(400), Configuration::age);
     long capacity = history.value("capacity", 4L << 30, Configuration::historyBytes);
     history.close();
     Section libvirt = root.section("libvirt");
@@ -262,6 +265,7 @@ public record Configuration(
         fetching,
         enabled,
         keep,
+        keepUsage,
         capacity,
         libvirtUri,
         vsphere);

@@ -4,6 +4,7 @@ import dev.prestage.cli.config.Configuration;
 import dev.prestage.cli.config.Configuration.ForecasterKind;
 import dev.prestage.control.ControlPlane;
 import dev.prestage.control.ControlPlane.HistorySink;
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.control.api.ApiServer;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
@@ -31,6 +32,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +55,9 @@ public final class ControlPlaneProcess {
         new HistoryKeeper(
             configuration.history(),
             new HistoryKeeper.Retention(
-                configuration.historyKeep(), configuration.historyCapacityBytes()),
+                configuration.historyKeep(),
+                configuration.historyCapacityBytes(),
+                configuration.historyKeepUsage()),
             Supervisor.lastOneCrashed(),
             clock,
             notices);
@@ -194,6 +198,11 @@ public final class ControlPlaneProcess {
     public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
         throws Refusal {
       writer.scan(selection, visitor);
+    }
+
+    @Override
+    public Iterator<Usage> usage(long fromNanos, long toNanos) {
+      return keeper.usage(fromNanos, toNanos);
     }
 
     @Override
