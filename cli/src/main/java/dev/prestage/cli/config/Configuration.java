@@ -1,5 +1,6 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
@@ -42,6 +43,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyKeep how old they get
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
+/// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
     Path sockets,
@@ -62,7 +64,8 @@ public record Configuration(
     boolean historyEnabled,
     Duration historyKeep,
     long historyCapacityBytes,
-    String libvirt) {
+    String libvirt,
+    List<Webhook> webhooks) {
 
   /// A directory of images, as near as `faults` make it.
   ///
@@ -230,6 +233,9 @@ public record Configuration(
     Section libvirt = root.section("libvirt");
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
+    Section notices = root.section("notices");
+    List<Webhook> webhooks = WebhookSettings.read(notices, folder);
+    notices.close();
     root.close();
     return new Configuration(
         state,
@@ -251,7 +257,8 @@ public record Configuration(
         enabled,
         keep,
         capacity,
-        libvirtUri);
+        libvirtUri,
+        List.copyOf(webhooks));
   }
 
   private static List<Origin> origins(Section root, Path folder) throws ConfigurationException {

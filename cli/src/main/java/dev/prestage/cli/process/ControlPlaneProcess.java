@@ -13,6 +13,7 @@ import dev.prestage.control.record.HistoryWriter;
 import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
+import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -87,6 +88,12 @@ public final class ControlPlaneProcess {
       plane.alsoCount(watch::counters);
     }
     GuestWatch watching = watch;
+    Webhooks webhooks = Webhooks.start(configuration.webhooks(), notices, clock);
+    if (!configuration.webhooks().isEmpty()) {
+      plane.showWebhooks(webhooks::views);
+      plane.alsoReport("webhooks", webhooks::state);
+      plane.alsoCount(webhooks::counters);
+    }
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(
@@ -109,6 +116,7 @@ public final class ControlPlaneProcess {
       api.close();
       plane.close();
       notices.close();
+      webhooks.close();
       if (history != null) {
         history.close();
       }
