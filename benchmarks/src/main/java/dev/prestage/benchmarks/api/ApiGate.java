@@ -57,8 +57,7 @@ public final class ApiGate {
     }
   }
 
-  private static void requests(
-      ApiSetting setting, Consumer<String> out, Consumer<Check> checks)
+  private static void requests(ApiSetting setting, Consumer<String> out, Consumer<Check> checks)
       throws IOException, InterruptedException {
     RequestMix mix = new RequestMix(ApiSetting.VMS, PER_SECOND, SEED);
     OpenLoop loop = new OpenLoop(setting.socket(), mix, PER_SECOND);
@@ -80,7 +79,9 @@ public final class ApiGate {
             outcome.latencies().millis(.5),
             "to be seen",
             true));
-    checks.accept(Check.atMost("requests: the same, p99", outcome.latencies().millis(.99), MOST_MILLIS));
-    checks.accept(new Check("requests: the worst", outcome.latencies().millis(1), "to be seen", true));
+    checks.accept(
+        Check.atMost("requests: the same, p99", outcome.latencies().millis(.99), MOST_MILLIS));
+    checks.accept(
+        new Check("requests: the worst", outcome.latencies().millis(1), "to be seen", true));
   }
 }

@@ -32,8 +32,8 @@ final class EventGate {
   private static final double LEAST_MESSAGES = 10_000;
 
   /// The ring is not full yet: 2,000 events of about 150 bytes are 0.3 MB more, and what the
-  /// compilers and the HTTP server keep for themselves varies by some hundred KiB. 200,000
-  /// messages that kept ten bytes each would be 2 MB.
+  /// compilers and the HTTP server keep for themselves varies by some hundred KiB. 200,000 messages
+  /// that kept ten bytes each would be 2 MB.
   private static final double MOST_GROWTH_KIB = 2048;
 
   private final ApiSetting setting;
@@ -59,8 +59,7 @@ final class EventGate {
       long before = listeners.received();
       long began = System.nanoTime();
       allocate(EVENTS_PER_SECOND, SECONDS);
-      double perSecond =
-          (listeners.received() - before) / ((System.nanoTime() - began) / 1e9);
+      double perSecond = (listeners.received() - before) / ((System.nanoTime() - began) / 1e9);
       awaitReceived(listeners);
       checks.accept(
           new Check(
@@ -69,7 +68,8 @@ final class EventGate {
               String.format(Locale.ROOT, "at least %.0f", LEAST_MESSAGES),
               perSecond >= LEAST_MESSAGES));
       checks.accept(
-          Check.atMost("events: ids that did not follow the one before", (double) listeners.gaps(), 0));
+          Check.atMost(
+              "events: ids that did not follow the one before", (double) listeners.gaps(), 0));
       checks.accept(
           Check.atMost("events: different last ids", (double) listeners.differentLastIds(), 1));
       checks.accept(
@@ -78,8 +78,11 @@ final class EventGate {
               (double) memory.heapKib() - heap,
               MOST_GROWTH_KIB));
       see("events: KiB of that heap before", (double) heap);
-      see("events: KiB by which the resident memory grew", (double) memory.residentKib() - resident);
-      see("events: ms from happening to receipt, p50, beside a stalled stream",
+      see(
+          "events: KiB by which the resident memory grew",
+          (double) memory.residentKib() - resident);
+      see(
+          "events: ms from happening to receipt, p50, beside a stalled stream",
           listeners.delayMillis(.5));
       checks.accept(
           Check.atMost("events: the same, p99", listeners.delayMillis(.99), ApiGate.MOST_MILLIS));
@@ -96,13 +99,15 @@ final class EventGate {
       allocate(OVERTAKING_PER_SECOND, 1);
     }
     awaitReceived(listeners);
-    see("events: seconds until the stalled stream was cut off, at "
+    see(
+        "events: seconds until the stalled stream was cut off, at "
             + OVERTAKING_PER_SECOND
             + " events a second",
         seconds(began));
     see("events: ms from happening to receipt meanwhile, p99", listeners.delayMillis(.99));
     checks.accept(
-        new Check("events: streams cut off", (double) cutOff(), "1, the stalled one", cutOff() == 1));
+        new Check(
+            "events: streams cut off", (double) cutOff(), "1, the stalled one", cutOff() == 1));
     checks.accept(Check.atMost("events: other streams that ended", (double) listeners.ended(), 0));
     checks.accept(
         Check.atMost("events: ids lost by others meanwhile", (double) listeners.gaps(), 0));

@@ -55,8 +55,7 @@ final class RequestMix {
       case VM -> get(kind, "/v1/vms/" + vm);
       case VMS -> get(kind, "/v1/vms");
       case LEASES -> get(kind, "/v1/leases?limit=20");
-      case ALLOCATE ->
-          new Request(kind, "POST", "/v1/allocations", ApiSetting.json("vm", vm));
+      case ALLOCATE -> new Request(kind, "POST", "/v1/allocations", ApiSetting.json("vm", vm));
       case ALLOCATION -> get(kind, "/v1/allocations/" + lastAllocation.get());
       case START -> new Request(kind, "POST", "/v1/vms/" + vm + "/start", "");
       case STOP -> new Request(kind, "POST", "/v1/vms/" + vm + "/stop", "");

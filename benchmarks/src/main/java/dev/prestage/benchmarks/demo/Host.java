@@ -220,11 +220,7 @@ public final class Host implements AutoCloseable {
     return process
         .descendants()
         .filter(child ->
-            child
-                .info()
-                .commandLine()
-                .filter(line -> line.contains(" control-plane"))
-                .isPresent())
+            child.info().commandLine().filter(line -> line.contains(" control-plane")).isPresent())
         .findFirst()
         .orElseThrow(() -> new IOException("the host has no control plane; its log is " + log));
   }

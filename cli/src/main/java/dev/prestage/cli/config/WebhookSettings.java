@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /// The part `notices.webhooks` of a configuration. Messages never repeat an address, because its
 /// path or query may be all that protects it.
@@ -20,13 +20,14 @@ final class WebhookSettings {
     List<Webhook> webhooks = new ArrayList<>();
     Set<URI> urls = new HashSet<>();
     for (Section section : notices.sections("webhooks")) {
-      URI url = section.<@Nullable URI>value("url", null, WebhookSettings::url);
-      Path secret = section.<@Nullable Path>value("secretFile", null, folder::resolve);
-      if (url == null || secret == null) {
+      Optional<URI> named = section.value("url", Optional.empty(), WebhookSettings::url);
+      String secretFile = section.text("secretFile", "");
+      if (named.isEmpty() || secretFile.isEmpty()) {
         throw section.missing(
-            url == null ? "url" : "secretFile",
+            named.isEmpty() ? "url" : "secretFile",
             "a webhook has an address and the file with the secret that signs what it gets");
       }
+      URI url = named.get();
       if (!urls.add(url)) {
         throw section.refused("url", "is that of a webhook above: name all its kinds there");
       }
@@ -35,14 +36,14 @@ final class WebhookSettings {
           new Webhook(
               webhooks.size() + 1,
               url,
-              secret,
+              folder.resolve(secretFile),
               Set.copyOf(kinds.isEmpty() ? NoticeJson.kinds() : kinds)));
       section.close();
     }
     return webhooks;
   }
 
-  private static URI url(String text) {
+  private static Optional<URI> url(String text) {
     URI url;
     try {
       url = new URI(text);
@@ -57,7 +58,7 @@ final class WebhookSettings {
       throw new IllegalArgumentException(
           "it holds a user's name; requests are signed with 'secretFile', leave the name out");
     }
-    return url;
+    return Optional.of(url);
   }
 
   private static String kind(String text) {

@@ -81,6 +81,7 @@ class ConfigurationTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "url: 'https://hooks.example/?t=topsecret'|secretFile' is missing",
         "secretFile: s|url' is missing",

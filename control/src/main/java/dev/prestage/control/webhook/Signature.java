@@ -49,8 +49,7 @@ final class Signature {
               : text.getBytes(StandardCharsets.UTF_8);
     } catch (IllegalArgumentException _) {
       // its message has a character of the secret
-      throw new IOException(
-          "the webhook's secret file " + file + " has no base64 after " + PREFIX);
+      throw new IOException("the webhook's secret file " + file + " has no base64 after " + PREFIX);
     }
     if (key.length < LEAST_KEY_BYTES) {
       throw new IOException(

@@ -16,8 +16,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// Sends the notices to one address, each until the receiver has taken it or it is given up, and the
-/// next one after that: the order stays.
+/// Sends the notices to one address, each until the receiver has taken it or it is given up, and
+/// the next one after that: the order stays.
 ///
 /// Threading: a thread of its own; what it counts can be read on any.
 final class WebhookSender implements AutoCloseable {
@@ -43,8 +43,7 @@ final class WebhookSender implements AutoCloseable {
   private long dead;
   private String trouble = "";
 
-  WebhookSender(
-      Webhook webhook, Delivery delivery, BackOff backOff, NoticeHub hub, Clock clock) {
+  WebhookSender(Webhook webhook, Delivery delivery, BackOff backOff, NoticeHub hub, Clock clock) {
     this.webhook = webhook;
     this.delivery = delivery;
     this.backOff = backOff;

@@ -44,19 +44,22 @@ final class Receiver implements AutoCloseable {
 
   /// @param port 0 for a free one
   Receiver(int port) throws IOException {
-    server =
-        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
+    server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
     server.setExecutor(threads);
     server.createContext("/hook", this::take);
-    server.createContext("/", exchange -> {
-      otherCalls.incrementAndGet();
-      answer(exchange, 204);
-    });
+    server.createContext(
+        "/",
+        exchange -> {
+          otherCalls.incrementAndGet();
+          answer(exchange, 204);
+        });
     server.start();
   }
 
   private void take(HttpExchange exchange) throws IOException {
     String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+    // Before anybody knows of the request, and so may change it for the next.
+    int answer = status;
     requests.add(new Request(exchange.getRequestMethod(), exchange.getRequestHeaders(), body));
     if (hanging) {
       try {
@@ -65,10 +68,10 @@ final class Receiver implements AutoCloseable {
         Thread.currentThread().interrupt();
       }
     }
-    if (status == 302) {
+    if (answer == 302) {
       exchange.getResponseHeaders().set("Location", "/elsewhere");
     }
-    answer(exchange, status);
+    answer(exchange, answer);
   }
 
   private static void answer(HttpExchange exchange, int status) throws IOException {

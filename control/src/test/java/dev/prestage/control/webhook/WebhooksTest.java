@@ -35,8 +35,7 @@ final class WebhooksTest {
   private static final long NOW = 1_767_225_600_000_000_000L;
 
   private static final String SECRET = "a-secret-of-some-length";
-  private static final BackOff QUICK =
-      new BackOff(Duration.ofMillis(10), Duration.ofMillis(40), 4);
+  private static final BackOff QUICK = new BackOff(Duration.ofMillis(10), Duration.ofMillis(40), 4);
   private static final Duration PATIENCE = Duration.ofMillis(500);
 
   @TempDir private Path folder;
