@@ -152,6 +152,7 @@ final class CommandExecutor {
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
       case Command.ShowReport _ -> views.report();
       case Command.ShowTiers _ -> views.tiers();
+      case Command.ShowWebhooks _ -> new Reply.Webhooks(plane.webhooks());
       case Command.ShowHost _ ->
           new Reply.Host(plane.options().nbdSocket().toString(), plane.origins());
       case Command.SetPredicting(boolean on) -> {

@@ -130,6 +130,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
   private final Map<String, Supplier<String>> otherParts = new ConcurrentHashMap<>();
   private volatile List<Reply.OriginView> origins = List.of();
+  private volatile Supplier<List<Reply.WebhookView>> webhooks = List::of;
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
@@ -822,6 +823,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The state of a part around this plane joins those in health: `ok`, or one line.
   public void alsoReport(String part, Supplier<String> state) {
     otherParts.put(part, state);
+  }
+
+  /// What is answered to whoever asks for the addresses that get notices.
+  public void showWebhooks(Supplier<List<Reply.WebhookView>> views) {
+    webhooks = views;
+  }
+
+  List<Reply.WebhookView> webhooks() {
+    return webhooks.get();
   }
 
   /// What is answered to whoever asks where images lie.

@@ -213,8 +213,18 @@ public final class Host implements AutoCloseable {
   }
 
   /// The host's numbers once it has reported all reads of a VM.
-  Numbers numbers(String vm, long reads) throws IOException {
+  public Numbers numbers(String vm, long reads) throws IOException {
     return awaitNumbers("prestage_demand_reads_total{vm=\"" + vm + "\"}", reads);
+  }
+
+  /// The process that decides and answers the API.
+  public ProcessHandle controlPlane() throws IOException {
+    return process
+        .descendants()
+        .filter(child ->
+            child.info().commandLine().filter(line -> line.contains(" control-plane")).isPresent())
+        .findFirst()
+        .orElseThrow(() -> new IOException("the host has no control plane; its log is " + log));
   }
 
   /// The host's numbers of this moment.

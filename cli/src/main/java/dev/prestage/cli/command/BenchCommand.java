@@ -1,6 +1,7 @@
 package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.Check;
+import dev.prestage.benchmarks.api.ApiGate;
 import dev.prestage.benchmarks.bandwidth.BandwidthGate;
 import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
@@ -199,6 +200,23 @@ public final class BenchCommand {
             Folders.delete(folder);
           }
         });
+  }
+
+  @Command(
+      description =
+          "A host with a thousand VMs: requests at a steady rate, then events for a hundred clients. Some two minutes.")
+  int api(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks ->
+            ApiGate.run(
+                SelfCommand.line(),
+                System.err,
+                DemoCommand.isTerminal(),
+                System.out::println,
+                checks));
   }
 
   /// Makes comparisons and tells each.

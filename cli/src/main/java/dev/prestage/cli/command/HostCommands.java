@@ -52,25 +52,6 @@ abstract class HostCommands {
 
   @Command(
       mixinStandardHelpOptions = true,
-      description = "Stage what the start of a VM's program is expected to touch, ahead of it.")
-  int allocate(@Parameters(paramLabel = "VM") String vm, @Mixin ApiOptions api) throws IOException {
-    try (PrestageClient client = api.client()) {
-      String request = Json.MAPPER.createObjectNode().put("vm", vm).toString();
-      JsonNode answer = api.parsed(client.post("/v1/allocations", request).text());
-      if (answer != null) {
-        System.out.printf(
-            "allocation %d: %d units planned, %d granted, %d queued%n",
-            answer.path("allocation").asLong(),
-            answer.path("planned").asInt(),
-            answer.path("granted").asInt(),
-            answer.path("queued").asInt());
-      }
-    }
-    return 0;
-  }
-
-  @Command(
-      mixinStandardHelpOptions = true,
       description = "Live leases, newest first, and the account of every staged unit.")
   int leases(
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,

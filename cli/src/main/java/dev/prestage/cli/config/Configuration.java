@@ -1,6 +1,7 @@
 package dev.prestage.cli.config;
 
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
@@ -47,6 +48,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
 /// @param vsphere the vCenter whose virtual machines are followed
+/// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
     Path sockets,
@@ -69,7 +71,8 @@ public record Configuration(
     Duration historyKeepUsage,
     long historyCapacityBytes,
     String libvirt,
-    Vsphere vsphere) {
+    Vsphere vsphere,
+    List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
   ///
@@ -245,6 +248,9 @@ public record Configuration(
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
+    Section notices = root.section("notices");
+    List<Webhook> webhooks = WebhookSettings.read(notices, folder);
+    notices.close();
     root.close();
     return new Configuration(
         state,
@@ -268,7 +274,8 @@ public record Configuration(
         keepUsage,
         capacity,
         libvirtUri,
-        vsphere);
+        vsphere,
+        List.copyOf(webhooks));
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {

@@ -16,6 +16,7 @@ import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -105,6 +106,12 @@ public final class ControlPlaneProcess {
         watching.add(reservations);
       }
     }
+    Webhooks webhooks = Webhooks.start(configuration.webhooks(), notices, clock);
+    if (!configuration.webhooks().isEmpty()) {
+      plane.showWebhooks(webhooks::views);
+      plane.alsoReport("webhooks", webhooks::state);
+      plane.alsoCount(webhooks::counters);
+    }
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(
@@ -127,6 +134,7 @@ public final class ControlPlaneProcess {
       api.close();
       plane.close();
       notices.close();
+      webhooks.close();
       if (history != null) {
         history.close();
       }

@@ -69,6 +69,9 @@ public sealed interface Command {
   /// The host's tiers.
   record ShowTiers() implements Command {}
 
+  /// How the addresses that get notices stand.
+  record ShowWebhooks() implements Command {}
+
   /// Where this host's disks are served and its images lie, for tools on it.
   record ShowHost() implements Command {}
 

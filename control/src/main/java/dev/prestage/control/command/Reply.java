@@ -155,6 +155,41 @@ public sealed interface Reply {
   /// One tier.
   record TierView(String name, long capacityBytes, long usedBytes) {}
 
+  /// The addresses that get notices, in the configuration's order.
+  record Webhooks(List<WebhookView> webhooks) implements Reply {
+    public Webhooks {
+      webhooks = List.copyOf(webhooks);
+    }
+  }
+
+  /// One address.
+  ///
+  /// @param webhook its place in the configuration, from 1
+  /// @param url its scheme, host and port
+  /// @param kinds of notices that it gets
+  /// @param state `ok`, or `failing` when the last attempt failed
+  /// @param lastError why it failed, or empty
+  /// @param delivered notices that it took
+  /// @param failed attempts that failed
+  /// @param dead notices that were given up
+  /// @param deadLetters the last of these
+  record WebhookView(
+      int webhook,
+      String url,
+      List<String> kinds,
+      String state,
+      String lastError,
+      long delivered,
+      long failed,
+      long dead,
+      List<DeadLetter> deadLetters) {}
+
+  /// A notice that was given up.
+  ///
+  /// @param event its kind; empty for notices that the hub no longer kept
+  /// @param reason why the last attempt failed
+  record DeadLetter(long id, String event, String reason) {}
+
   /// A host.
   ///
   /// @param nbdSocket where disks are served
