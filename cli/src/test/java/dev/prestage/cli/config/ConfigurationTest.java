@@ -92,11 +92,6 @@ class ConfigurationTest {
   }
 
   @Test
-  void anEmptyFileIsAsNone() throws Exception {
-    assertThat(read("").tier().capacityBytes()).isEqualTo(8L << 30);
-  }
-
-  @Test
   void webhooksAreNamedOneByOne() throws Exception {
     Configuration configuration =
         read(
