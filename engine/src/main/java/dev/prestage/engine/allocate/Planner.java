@@ -493,7 +493,9 @@ public final class Planner {
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
     Residency residency = residency(lease.space(), lease.binding());
-    if (residency == null || !residency.isBound(lease.binding())) {
+    if (residency == null
+        || !residency.isBound(lease.binding())
+        || lease.range().end() > residency.space().units()) {
       decisions.askedBack(lease);
       return null;
     }
@@ -583,9 +585,15 @@ public final class Planner {
     known(space).forEach(residency -> residency.replace(units));
   }
 
-  /// Units left the tier.
+  /// Units left the tier. What lies outside of the space was never here.
   public void evicted(int space, long first, int units) {
-    known(space).forEach(residency -> residency.resident(first, units, false));
+    for (Residency residency : known(space)) {
+      long from = Math.max(0, first);
+      long end = Math.min(first + units, residency.space().units());
+      if (from < end) {
+        residency.resident(from, (int) (end - from), false);
+      }
+    }
   }
 
   private List<Residency> known(int space) {

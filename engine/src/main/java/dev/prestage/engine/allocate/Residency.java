@@ -53,8 +53,12 @@ final class Residency {
     return bindings.contains(binding);
   }
 
-  /// A lease's units are here so long after it was granted.
+  /// A lease's units are here so long after it was granted; what a clock that stepped back measured
+  /// says nothing.
   void fetched(long nanos) {
+    if (nanos < 0) {
+      return;
+    }
     fetchNanos = fetchKnown ? fetchNanos + (nanos - fetchNanos) / FETCH_MEMORY : nanos;
     fetchKnown = true;
   }
