@@ -107,14 +107,17 @@ public final class Engine {
   private static final class Allocation {
     final long id;
     final Copy copy;
-    final Forecast forecast = new Forecast();
+    final Forecast forecast;
+    final Planner.Request request;
     int planned;
     boolean hungry;
     boolean settled;
 
-    Allocation(long id, Copy copy) {
+    Allocation(long id, Copy copy, Forecast forecast, Planner.Request request) {
       this.id = id;
       this.copy = copy;
+      this.forecast = forecast;
+      this.request = request;
     }
   }
 
@@ -355,8 +358,7 @@ public final class Engine {
   }
 
   private void plan(Allocation allocation) {
-    allocation.hungry =
-        !isStaging() || planner.plan(allocation.copy.bindings, allocation.forecast, clock.nanos());
+    allocation.hungry = !isStaging() || allocation.request.plan(clock.nanos());
   }
 
   // ---- what the stager reports
@@ -454,6 +456,7 @@ public final class Engine {
     connected = false;
     for (Allocation allocation : allocations.values()) {
       allocation.hungry = !allocation.settled;
+      allocation.request.again();
     }
   }
 
@@ -552,9 +555,11 @@ public final class Engine {
     if (copy == null) {
       return null;
     }
-    Allocation allocation = new Allocation(nextAllocation++, copy);
-    expectStart(copy, allocation.forecast);
-    Planner.Standing standing = planner.standing(copy.bindings, allocation.forecast);
+    Forecast forecast = new Forecast();
+    expectStart(copy, forecast);
+    Allocation allocation =
+        new Allocation(nextAllocation++, copy, forecast, planner.request(copy.bindings, forecast));
+    Planner.Standing standing = planner.standing(copy.bindings, forecast);
     allocation.planned = standing.wanted() - standing.resident();
     allocations.values().removeIf(earlier -> earlier.copy == copy);
     allocations.put(allocation.id, allocation);

@@ -23,6 +23,7 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
+import dev.prestage.engine.stage.Stager;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -49,7 +50,7 @@ public final class HostDay {
   private static final long MINUTE = 60 * SECOND;
   private static final long HOUR = 60 * MINUTE;
   private static final long DAY = 24 * HOUR;
-  private static final long TICK = 2 * SECOND;
+  private static final long TICK = 5 * SECOND;
 
   private static final int VMS = 100;
   private static final int PROGRAMS = 8;
@@ -388,7 +389,7 @@ public final class HostDay {
   }
 
   /// Grants are looked at before the edges have them.
-  private final class Staging implements dev.prestage.engine.stage.Stager {
+  private final class Staging implements Stager {
     @Override
     public void stage(Lease lease) {
       staged(lease);
@@ -460,8 +461,8 @@ public final class HostDay {
     int[][] disk = new int[PHASES][];
     int[][] memory = new int[PHASES][];
     for (int phase = 0; phase < PHASES; phase++) {
-      disk[phase] = workingSet(DISK_UNITS - 16, 20 + random.nextInt(40));
-      memory[phase] = workingSet(MEMORY_UNITS - 16, 20 + random.nextInt(40));
+      disk[phase] = workingSet(DISK_UNITS - 16, 12 + random.nextInt(16));
+      memory[phase] = workingSet(MEMORY_UNITS - 16, 12 + random.nextInt(16));
     }
     return new Behaviour(
         new Program(number, tenant, "program" + number),
@@ -583,7 +584,7 @@ public final class HostDay {
       if (random.nextInt(4) == 0) {
         replace();
       } else {
-        later(HOUR + random.nextLong(5 * HOUR), this::start);
+        later(2 * HOUR + random.nextLong(6 * HOUR), this::start);
       }
     }
 

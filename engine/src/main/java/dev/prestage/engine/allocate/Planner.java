@@ -176,7 +176,8 @@ public final class Planner {
     if (proposal.size() == 0) {
       return false;
     }
-    boolean hungry = grant(candidates(bindings, proposal, _ -> least), proposal, nowNanos);
+    List<Candidate> candidates = candidates(bindings, proposal, _ -> least);
+    boolean hungry = grant(candidates, 0, proposal, nowNanos) < candidates.size();
     return hungry || proposal.size() >= most;
   }
 
@@ -286,34 +287,73 @@ public final class Planner {
     return inFlight < limits.inFlightUnits() && budgetLeft() > 0;
   }
 
-  /// Grants what a forecast asks for, as far as the limits allow.
+  /// Units that a VM manager asked for, in the order in which they are due, and how far they were
+  /// seen to. The order is made once: a request of thousands of units is looked at again each time
+  /// a few units have landed.
+  public final class Request {
+    private final List<Candidate> candidates;
+    private final Forecast forecast;
+    private int next;
+
+    private Request(List<Candidate> candidates, Forecast forecast) {
+      this.candidates = candidates;
+      this.forecast = forecast;
+    }
+
+    /// Grants more of it, as far as the limits allow.
+    ///
+    /// @return whether something was left undone that may be possible when units in flight have
+    ///   landed
+    public boolean plan(long nowNanos) {
+      next = grant(candidates, next, forecast, nowNanos);
+      return next < candidates.size();
+    }
+
+    /// What was granted may be lost: all of it is looked at again.
+    public void again() {
+      next = 0;
+    }
+  }
+
+  /// A request for all of a forecast that is worthwhile.
   ///
   /// @param bindings of one VM; what the forecast says of other spaces is left alone
-  /// @return whether something was left undone that may be possible when units in flight have
-  ///   landed
-  public boolean plan(List<Binding> bindings, Forecast forecast, long nowNanos) {
-    return grant(
+  /// @param forecast stays as it is from now on
+  public Request request(List<Binding> bindings, Forecast forecast) {
+    return new Request(
         candidates(
             bindings,
             forecast,
             binding -> thresholds.of(binding.vm().program(), binding.space().type())),
-        forecast,
-        nowNanos);
+        forecast);
   }
 
-  private boolean grant(List<Candidate> candidates, Forecast forecast, long nowNanos) {
-    for (Candidate candidate : candidates) {
+  /// Grants what a forecast asks for, as far as the limits allow.
+  ///
+  /// @return whether something was left undone that may be possible when units in flight have
+  ///   landed
+  boolean plan(List<Binding> bindings, Forecast forecast, long nowNanos) {
+    return request(bindings, forecast).plan(nowNanos);
+  }
+
+  /// Grants candidates in their order from one on.
+  ///
+  /// @return the first one that may be possible when units in flight have landed; their number, if
+  ///   none is left
+  private int grant(List<Candidate> candidates, int from, Forecast forecast, long nowNanos) {
+    for (int i = from; i < candidates.size(); i++) {
+      Candidate candidate = candidates.get(i);
       Residency residency = candidate.residency();
       if (!residency.isOpen(candidate.index())) {
         continue;
       }
       if (!hasRoom(residency)) {
-        return true;
+        return i;
       }
       int affordable = affordable(residency);
       if (affordable == 0 && waiting.size() >= limits.waitingRanges()) {
         refuse(candidate);
-        return false;
+        return candidates.size();
       }
       int room = affordable == 0 ? COALESCED_UNITS : Math.min(COALESCED_UNITS, affordable);
       Wanted wanted = around(candidate, room, forecast);
@@ -325,7 +365,7 @@ public final class Planner {
         grant(wanted, residency, nowNanos);
       }
     }
-    return false;
+    return candidates.size();
   }
 
   private List<Candidate> candidates(
@@ -338,7 +378,7 @@ public final class Planner {
       }
       double threshold = least.applyAsDouble(binding);
       for (int row = 0; row < forecast.size(); row++) {
-        if (isCandidate(forecast, row, threshold, residency)) {
+        if (isWorthwhile(forecast, row, threshold, residency)) {
           candidates.add(
               new Candidate(
                   binding,
@@ -355,12 +395,10 @@ public final class Planner {
     return candidates;
   }
 
-  private static boolean isCandidate(
+  private static boolean isWorthwhile(
       Forecast forecast, int row, double threshold, Residency residency) {
-    long resource = forecast.resource(row);
     return forecast.probability(row) >= threshold
-        && Resource.space(resource) == residency.space().id()
-        && residency.isOpen(Resource.index(resource));
+        && Resource.space(forecast.resource(row)) == residency.space().id();
   }
 
   /// How many units all limits leave room for.
@@ -426,7 +464,7 @@ public final class Planner {
     int row = forecast.row(Resource.of(residency.space().id(), index));
     return row >= 0
         && forecast.dueNanos(row) <= latestNanos
-        && isCandidate(forecast, row, threshold, residency);
+        && isWorthwhile(forecast, row, threshold, residency);
   }
 
   /// The queue is full: said once, until there is room in it again.

@@ -317,6 +317,25 @@ class PlannerTest {
   }
 
   @Test
+  void aRequestGoesOnWhereRoomEnded() {
+    Planner planner = planner(1000, 16, 10);
+    Planner.Request request = planner.request(BOUND, expected(0, 40, 0.9));
+    assertThat(request.plan(clock.nanos())).isTrue();
+    assertThat(request.plan(clock.nanos())).as("no room").isTrue();
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(0L);
+    planner.book(failed(decided.granted.getFirst()), clock.nanos());
+    assertThat(request.plan(clock.nanos())).isTrue();
+    planner.book(ready(decided.granted.getLast()), clock.nanos());
+    assertThat(request.plan(clock.nanos())).isFalse();
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(0L, 16L, 32L);
+    clock.advance(Duration.ofMinutes(1));
+    planner.retryFailed(clock.nanos());
+    request.again();
+    assertThat(request.plan(clock.nanos())).isTrue();
+    assertThat(decided.granted.getLast().first()).as("what failed is tried again").isZero();
+  }
+
+  @Test
   void evictedUnitMayBeStagedAgain() {
     Planner planner = planner(100, 100, 10);
     BitSet all = new BitSet();
