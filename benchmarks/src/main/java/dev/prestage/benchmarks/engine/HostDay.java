@@ -315,7 +315,8 @@ public final class HostDay {
     }
     accounts.forEach((account, counts) ->
         require(
-            counts.granted == counts.ended + counts.live, "the account does not add up: " + account));
+            counts.granted == counts.ended + counts.live,
+            "the account does not add up: " + account));
   }
 
   private static void require(boolean holds, String otherwise) {
@@ -500,11 +501,13 @@ public final class HostDay {
 
     private void later(long nanos, Runnable what) {
       int of = life;
-      after(nanos, () -> {
-        if (of == life && !over) {
-          what.run();
-        }
-      });
+      after(
+          nanos,
+          () -> {
+            if (of == life && !over) {
+              what.run();
+            }
+          });
     }
 
     void arrive() {

@@ -161,12 +161,14 @@ final class SimulatedEdges implements Stager {
     if (!sameEngine) {
       claimed.clear();
       claimedBytes = 0;
-      leases.values().forEach(held -> {
-        // A VM that went meanwhile is unknown to a new engine, which asks its leases back.
-        boolean known = bindings.containsKey(held.lease.binding());
-        held.told = known ? held.state.ended() : held.lease.mask();
-        claim(held, known ? held.live() : 0);
-      });
+      leases
+          .values()
+          .forEach(held -> {
+            // A VM that went meanwhile is unknown to a new engine, which asks its leases back.
+            boolean known = bindings.containsKey(held.lease.binding());
+            held.told = known ? held.state.ended() : held.lease.mask();
+            claim(held, known ? held.live() : 0);
+          });
     }
     linked = true;
     for (Held held : List.copyOf(leases.values())) {
@@ -209,14 +211,17 @@ final class SimulatedEdges implements Stager {
   }
 
   private void claim(Held held, long units) {
-    each(held, units, index -> {
-      Long other = claimed.put(key(held.binding, index), held.lease.id());
-      if (other != null) {
-        throw new IllegalStateException(
-            "unit %d of %s is in lease %d and in %d"
-                .formatted(index, held.space().name(), other, held.lease.id()));
-      }
-    });
+    each(
+        held,
+        units,
+        index -> {
+          Long other = claimed.put(key(held.binding, index), held.lease.id());
+          if (other != null) {
+            throw new IllegalStateException(
+                "unit %d of %s is in lease %d and in %d"
+                    .formatted(index, held.space().name(), other, held.lease.id()));
+          }
+        });
     claimedBytes += Long.bitCount(units) * held.space().shape().contentAmount();
   }
 
@@ -272,13 +277,14 @@ final class SimulatedEdges implements Stager {
   private void move(Held held, long units, boolean failing) {
     long first = random.nextBoolean() ? units : units & random.nextLong();
     long lost = failing ? first & random.nextLong() : 0;
-    timetable.after((10 + random.nextInt(40)) * MILLI, () -> {
-      change(held, lost, Change.FAILED);
-      arrive(held, first & ~lost);
-    });
+    timetable.after(
+        (10 + random.nextInt(40)) * MILLI,
+        () -> {
+          change(held, lost, Change.FAILED);
+          arrive(held, first & ~lost);
+        });
     if (first != units) {
-      timetable.after(
-          (50 + random.nextInt(200)) * MILLI, () -> arrive(held, units & ~first));
+      timetable.after((50 + random.nextInt(200)) * MILLI, () -> arrive(held, units & ~first));
     }
   }
 
@@ -295,12 +301,14 @@ final class SimulatedEdges implements Stager {
     Held held = leases.get(leaseId);
     if (linked && held != null) {
       long delay = faulty && random.nextInt(10) == 0 ? 30 * SECOND : MILLI;
-      timetable.after(delay, () -> {
-        long idle = held.idle();
-        each(held, idle, index -> leave(held.binding, index));
-        change(held, idle, Change.UNUSED);
-        change(held, held.open(), Change.CANCELLED);
-      });
+      timetable.after(
+          delay,
+          () -> {
+            long idle = held.idle();
+            each(held, idle, index -> leave(held.binding, index));
+            change(held, idle, Change.UNUSED);
+            change(held, held.open(), Change.CANCELLED);
+          });
     }
   }
 
@@ -351,13 +359,15 @@ final class SimulatedEdges implements Stager {
 
   private void deliver(Held held, LeaseState state, long afterNanos) {
     int over = connection;
-    timetable.after(afterNanos, () -> {
-      Engine hears = engine;
-      if (linked && over == connection && hears != null) {
-        hears.reported(state);
-        tell(held, state.ended());
-      }
-    });
+    timetable.after(
+        afterNanos,
+        () -> {
+          Engine hears = engine;
+          if (linked && over == connection && hears != null) {
+            hears.reported(state);
+            tell(held, state.ended());
+          }
+        });
   }
 
   private BitSet place(Binding binding) {

@@ -5,10 +5,11 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.resource.Binding;
-import dev.prestage.engine.resource.Program;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -60,6 +61,7 @@ public final class Planner {
   private final Feedback feedback;
   private final LeaseLedger ledger = new LeaseLedger();
   private final Pool pool;
+  private final Price price = new Price();
   private final Map<Integer, Residency> spaces = new HashMap<>();
   private final PriorityQueue<Wanted> waiting =
       new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
@@ -168,7 +170,7 @@ public final class Planner {
     if (most <= 0 || bindings.isEmpty()) {
       return true;
     }
-    double least = worthwhile(bindings.getFirst().vm().program(), type);
+    double least = worthwhile(bindings, type);
     proposal.clear();
     asking = bindings;
     cursor.propose(open, lead(bindings, type), nowNanos, least, (int) most, proposal);
@@ -176,7 +178,7 @@ public final class Planner {
     if (proposal.size() == 0) {
       return false;
     }
-    List<Candidate> candidates = candidates(bindings, proposal, _ -> least);
+    List<Candidate> candidates = candidates(bindings, proposal, true, _ -> least);
     boolean hungry = grant(candidates, 0, proposal, nowNanos) < candidates.size();
     return hungry || proposal.size() >= most;
   }
@@ -204,15 +206,46 @@ public final class Planner {
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
   /// budget, what is left of it decides: with nothing left nearly certain units only, and little by
   /// little those that are likely to be in vain.
-  private double worthwhile(Program program, ResourceType type) {
+  private double worthwhile(List<Binding> bindings, ResourceType type) {
     if (Double.isInfinite(limits.uselessPerDemand())) {
-      return thresholds.of(program, type);
+      double fixed = thresholds.of(bindings.getFirst().vm().program(), type);
+      return Thresholds.isAuto(fixed) ? cheapest(bindings, type) : fixed;
     }
     double budget = limits.uselessPerDemand() * demanded;
     double left = budget - ledger.uselessAtWorst() + expected;
     double share = Math.clamp(left / (BUDGET_SLACK * budget + BUDGET_SLACK_UNITS), 0, 1);
     double logit = BOLD_LOGIT * share + SHY_LOGIT * (1 - share);
     return 1 / (1 + Math.exp(-logit));
+  }
+
+  /// The lowest threshold of the spaces at hand, at the load of now.
+  private double cheapest(List<Binding> bindings, ResourceType type) {
+    double load = (double) inFlight / limits.inFlightUnits();
+    double least = 1;
+    for (int i = 0; i < bindings.size(); i++) {
+      Residency residency = residency(bindings.get(i));
+      if (bindings.get(i).space().type() == type && residency != null) {
+        least = Math.min(least, derived(residency, load));
+      }
+    }
+    return least;
+  }
+
+  /// The threshold for a binding that a VM manager asks for, which should not depend on what else
+  /// is under way at that moment.
+  private double threshold(Binding binding) {
+    double fixed = thresholds.of(binding.vm().program(), binding.space().type());
+    Residency residency = residency(binding);
+    return Thresholds.isAuto(fixed) && residency != null ? derived(residency, 0) : fixed;
+  }
+
+  /// What `auto` stands for. Of what is not content, such as a connection that waits, no cost is
+  /// measured: there it is the default.
+  private double derived(Residency residency, double load) {
+    Shape shape = residency.space().shape();
+    return shape.measure() == Measure.BYTES
+        ? price.threshold(shape.unitAmount(), residency.missNanos(), load)
+        : Thresholds.DEFAULT;
   }
 
   /// How long it takes from a grant until a unit is here: the slowest of the spaces at hand.
@@ -320,12 +353,7 @@ public final class Planner {
   /// @param bindings of one VM; what the forecast says of other spaces is left alone
   /// @param forecast stays as it is from now on
   public Request request(List<Binding> bindings, Forecast forecast) {
-    return new Request(
-        candidates(
-            bindings,
-            forecast,
-            binding -> thresholds.of(binding.vm().program(), binding.space().type())),
-        forecast);
+    return new Request(candidates(bindings, forecast, false, this::threshold), forecast);
   }
 
   /// Grants what a forecast asks for, as far as the limits allow.
@@ -368,8 +396,12 @@ public final class Planner {
     return candidates.size();
   }
 
+  /// @param openOnly whether units that cannot be granted now are left out for good
   private List<Candidate> candidates(
-      List<Binding> bindings, Forecast forecast, ToDoubleFunction<Binding> least) {
+      List<Binding> bindings,
+      Forecast forecast,
+      boolean openOnly,
+      ToDoubleFunction<Binding> least) {
     List<Candidate> candidates = new ArrayList<>();
     for (Binding binding : bindings) {
       Residency residency = residency(binding);
@@ -378,7 +410,8 @@ public final class Planner {
       }
       double threshold = least.applyAsDouble(binding);
       for (int row = 0; row < forecast.size(); row++) {
-        if (isWorthwhile(forecast, row, threshold, residency)) {
+        if (isWorthwhile(forecast, row, threshold, residency)
+            && (!openOnly || residency.isOpen(Resource.index(forecast.resource(row))))) {
           candidates.add(
               new Candidate(
                   binding,
@@ -500,6 +533,7 @@ public final class Planner {
     residency.claimed(range.first(), range.units(), true);
     inFlight += travelling(residency, range.units());
     came += range.units();
+    price.came(range.units());
     expected += range.units() * (double) wanted.probability();
     decisions.granted(lease);
   }
@@ -511,8 +545,13 @@ public final class Planner {
     LeaseLedger.Progress progress = ledger.book(state, feedback);
     if (progress != null) {
       if (progress.ready() != 0) {
-        openSpace(progress.entry().lease().space(), progress.entry().lease().binding())
-            .fetched(nowNanos - progress.entry().grantedNanos());
+        Residency residency =
+            openSpace(progress.entry().lease().space(), progress.entry().lease().binding());
+        residency.fetched(nowNanos - progress.entry().grantedNanos());
+        price.landed(
+            Long.bitCount(progress.ready()) * unitAmount(residency),
+            inFlight >= limits.inFlightUnits() / 2,
+            nowNanos);
       }
       settle(progress);
     }
@@ -605,8 +644,13 @@ public final class Planner {
     }
     // A guest may ask beyond the end; it is answered with an error, and nothing came.
     if (residency != null && Resource.index(resource) < residency.space().units()) {
-      came += residency.isResident(Resource.index(resource)) ? 0 : 1;
-      residency.resident(Resource.index(resource), 1, true);
+      if (!residency.isResident(Resource.index(resource))) {
+        came++;
+        price.came(1);
+      }
+      if (residency.demanded(Resource.index(resource))) {
+        price.regretted();
+      }
     }
   }
 
@@ -629,7 +673,7 @@ public final class Planner {
       long from = Math.max(0, first);
       long end = Math.min(first + units, residency.space().units());
       if (from < end) {
-        residency.resident(from, (int) (end - from), false);
+        residency.evicted(from, (int) (end - from));
       }
     }
   }
@@ -737,7 +781,7 @@ public final class Planner {
     long residentAmount = 0;
     for (Binding binding : bindings) {
       Residency residency = residency(binding);
-      double threshold = thresholds.of(binding.vm().program(), binding.space().type());
+      double threshold = threshold(binding);
       for (int row = 0; row < forecast.size() && residency != null; row++) {
         long index = Resource.index(forecast.resource(row));
         if (forecast.probability(row) >= threshold
