@@ -899,6 +899,38 @@ class ControlPlaneTest {
   // ---- staging
 
   @Test
+  void aProgramIsRankedByWhatThisHostHoldsOfItsWorkingSet() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    Reply.Rank warm = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));
+    assertThat(warm.bytes()).isEqualTo(80 * 65536);
+    assertThat(warm.bytesHere()).isEqualTo(warm.bytes());
+    assertThat(warm.seconds()).isZero();
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(((Reply.Rank) ask(plane, new Command.RankProgram("web", null))).bytesHere())
+        .as("what a VM that is gone read is here still")
+        .isEqualTo(warm.bytes());
+    ask(plane, register("vm2", "web", "debian"));
+    evictAll(data, "vm2");
+    Reply.Rank cold = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));
+    assertThat(cold.bytes()).isEqualTo(warm.bytes());
+    assertThat(cold.bytesHere()).isZero();
+    assertThat(cold.seconds()).isPositive();
+    assertThat(cold.types())
+        .singleElement()
+        .satisfies(row -> {
+          assertThat(row.type()).isEqualTo("file-block");
+          assertThat(row.units()).isEqualTo(80);
+          assertThat(row.unitsHere()).isZero();
+          assertThat(row.unitsUnknown()).isZero();
+        });
+    assertRefused(plane, new Command.RankProgram("unknown", null), Reason.UNKNOWN, "unknown");
+  }
+
+  @Test
   void whatARunTouchedIsAllocatedForTheNextAndAccountedFor() throws Exception {
     FakeDataPlane data = dataPlane();
     ControlPlane plane = controlPlane();

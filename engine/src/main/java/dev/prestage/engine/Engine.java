@@ -16,6 +16,7 @@ import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.Models;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
@@ -47,6 +48,9 @@ public final class Engine {
   /// overtaken by the word that the VM stopped, and a guest that shuts down still writes. A run of
   /// these few would be learnt as if a start ended there.
   private static final long TAIL_NANOS = 1_000_000_000;
+
+  /// The number of no VM.
+  private static final int NO_VM = -1;
 
   private static final ResourceType[] TYPES = ResourceType.values();
 
@@ -593,6 +597,15 @@ public final class Engine {
         .distinct()
         .map(type -> models.of(copy.vm.program(), type).start(copy.vm.id(), now))
         .forEach(cursor -> cursor.forecast(now, Long.MAX_VALUE / 4, into));
+  }
+
+  /// How much of what a program's start is expected to touch is on this host. Asking changes
+  /// nothing.
+  public Planner.Held held(Program program, ResourceType type) {
+    Forecast forecast = new Forecast();
+    long now = clock.nanos();
+    models.of(program, type).start(NO_VM, now).forecast(now, Long.MAX_VALUE / 4, forecast);
+    return planner.held(program, type, forecast);
   }
 
   /// What a VM is expected to touch: from where its copy stands, or, while none runs, from its

@@ -6,6 +6,7 @@ import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Measure;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
@@ -63,6 +64,10 @@ public final class Planner {
   private final Pool pool;
   private final Price price = new Price();
   private final Map<Integer, Residency> spaces = new HashMap<>();
+
+  /// What is known of content that nobody here is bound to any more: it stays in the tier.
+  private final Map<Integer, Residency> unbound = new HashMap<>();
+
   private final PriorityQueue<Wanted> waiting =
       new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
   private final Forecast proposal = new Forecast();
@@ -125,6 +130,7 @@ public final class Planner {
     spaces
         .computeIfAbsent(key(binding), key -> new Residency(key, binding.space()))
         .bound(binding.id());
+    unbound.remove(key(binding));
   }
 
   /// What is known of a space holds for all that are bound to it, unless each has its own: then it
@@ -156,6 +162,9 @@ public final class Planner {
   private void forgetIfDone(Residency residency) {
     if (residency.isDone()) {
       spaces.remove(residency.key());
+      if (isContent(residency)) {
+        unbound.put(residency.key(), residency);
+      }
       lastAsked = null;
     }
   }
@@ -243,9 +252,61 @@ public final class Planner {
   /// measured: there it is the default.
   private double derived(Residency residency, double load) {
     Shape shape = residency.space().shape();
-    return shape.measure() == Measure.BYTES
+    return isContent(residency)
         ? price.threshold(shape.unitAmount(), residency.missNanos(), load)
         : Thresholds.DEFAULT;
+  }
+
+  private static boolean isContent(Residency residency) {
+    return residency.space().shape().measure() == Measure.BYTES;
+  }
+
+  /// How much of a working set is here, and what bringing the rest would take.
+  ///
+  /// @param units that are expected, of content that was bound here since this planner began
+  /// @param here of these, on this host
+  /// @param bytes of the units
+  /// @param bytesHere of those on this host
+  /// @param unknown further units, of content of which this planner never heard
+  /// @param seconds for what is missing, at the rate and latency that were measured last; nothing
+  ///   if nothing is missing
+  public record Held(
+      int units, int here, long bytes, long bytesHere, int unknown, double seconds) {}
+
+  /// How much of a forecast is here, of content: what stands ready for one VM is no reason to bring
+  /// another one.
+  public Held held(Program program, ResourceType type, Forecast forecast) {
+    double fixed = thresholds.of(program, type);
+    double least = Thresholds.isAuto(fixed) ? Thresholds.DEFAULT : fixed;
+    int units = 0;
+    int here = 0;
+    int unknown = 0;
+    long bytes = 0;
+    long bytesHere = 0;
+    long missNanos = 0;
+    for (int row = 0; row < forecast.size(); row++) {
+      int space = Resource.space(forecast.resource(row));
+      long index = Resource.index(forecast.resource(row));
+      Residency residency = spaces.getOrDefault(space, unbound.get(space));
+      if (forecast.probability(row) < least) {
+        continue;
+      }
+      if (residency == null) {
+        unknown++;
+      } else if (isContent(residency) && index < residency.space().units()) {
+        long amount = residency.space().shape().amount(index, 1);
+        units++;
+        bytes += amount;
+        if (residency.isResident(index)) {
+          here++;
+          bytesHere += amount;
+        } else {
+          missNanos = Math.max(missNanos, residency.missNanos());
+        }
+      }
+    }
+    double seconds = missNanos / 1e9 + (bytes - bytesHere) / price.bytesPerSecond();
+    return new Held(units, here, bytes, bytesHere, unknown, seconds);
   }
 
   /// How long it takes from a grant until a unit is here: the slowest of the spaces at hand.
@@ -679,7 +740,7 @@ public final class Planner {
   }
 
   private List<Residency> known(int space) {
-    Residency shared = spaces.get(space);
+    Residency shared = spaces.getOrDefault(space, unbound.get(space));
     return shared == null
         ? spaces.values().stream().filter(each -> each.space().id() == space).toList()
         : List.of(shared);
