@@ -287,7 +287,7 @@ public final class Planner {
     for (int row = 0; row < forecast.size(); row++) {
       int space = Resource.space(forecast.resource(row));
       long index = Resource.index(forecast.resource(row));
-      Residency residency = spaces.getOrDefault(space, unbound.get(space));
+      Residency residency = shared(space);
       if (forecast.probability(row) < least) {
         continue;
       }
@@ -739,8 +739,13 @@ public final class Planner {
     }
   }
 
+  private @Nullable Residency shared(int space) {
+    Residency bound = spaces.get(space);
+    return bound == null ? unbound.get(space) : bound;
+  }
+
   private List<Residency> known(int space) {
-    Residency shared = spaces.getOrDefault(space, unbound.get(space));
+    Residency shared = shared(space);
     return shared == null
         ? spaces.values().stream().filter(each -> each.space().id() == space).toList()
         : List.of(shared);
