@@ -116,10 +116,10 @@ public final class HostDay {
   private record Behaviour(
       Program program,
       List<Space> spaces,
-      int[][] disk,
-      int[][] memory,
-      int[] connections,
-      int[] bandwidth) {}
+      List<List<Integer>> disk,
+      List<List<Integer>> memory,
+      List<Integer> connections,
+      List<Integer> bandwidth) {}
 
   /// @param seed decides all
   public HostDay(long seed) {
@@ -459,28 +459,28 @@ public final class HostDay {
             tenant,
             "link" + number % 2,
             new Shape(LEVELS * 8_000_000L, 8_000_000, Measure.BYTES_PER_SECOND, LEVELS)));
-    int[][] disk = new int[PHASES][];
-    int[][] memory = new int[PHASES][];
+    List<List<Integer>> disk = new ArrayList<>();
+    List<List<Integer>> memory = new ArrayList<>();
     for (int phase = 0; phase < PHASES; phase++) {
-      disk[phase] = workingSet(DISK_UNITS - 16, 12 + random.nextInt(16));
-      memory[phase] = workingSet(MEMORY_UNITS - 16, 12 + random.nextInt(16));
+      disk.add(workingSet(DISK_UNITS - 16, 12 + random.nextInt(16)));
+      memory.add(workingSet(MEMORY_UNITS - 16, 12 + random.nextInt(16)));
     }
     return new Behaviour(
         new Program(number, tenant, "program" + number),
         List.copyOf(spaces),
         disk,
         memory,
-        random.ints(PHASES, 0, LEVELS).toArray(),
-        random.ints(PHASES, 0, LEVELS).toArray());
+        random.ints(PHASES, 0, LEVELS).boxed().toList(),
+        random.ints(PHASES, 0, LEVELS).boxed().toList());
   }
 
   /// Short sequences at random places.
-  private int[] workingSet(int most, int units) {
-    int[] set = new int[units];
+  private List<Integer> workingSet(int most, int units) {
+    List<Integer> set = new ArrayList<>();
     int at = 0;
     for (int i = 0; i < units; i++) {
       at = i % 4 == 0 ? random.nextInt(most) : at + 1;
-      set[i] = at;
+      set.add(at);
     }
     return set;
   }
@@ -575,8 +575,8 @@ public final class HostDay {
         stop();
         return;
       }
-      reach(ResourceType.NETWORK_CONNECTION, behaviour.connections()[number]);
-      reach(ResourceType.IO_BANDWIDTH, behaviour.bandwidth()[number]);
+      reach(ResourceType.NETWORK_CONNECTION, behaviour.connections().get(number));
+      reach(ResourceType.IO_BANDWIDTH, behaviour.bandwidth().get(number));
       read(number, 0);
     }
 
@@ -592,21 +592,21 @@ public final class HostDay {
     }
 
     private void read(int phase, int place) {
-      int[] disk = behaviour.disk()[phase];
-      int[] memory = behaviour.memory()[phase];
-      if (place >= disk.length && place >= memory.length) {
+      List<Integer> disk = behaviour.disk().get(phase);
+      List<Integer> memory = behaviour.memory().get(phase);
+      if (place >= disk.size() && place >= memory.size()) {
         later(random.nextLong(5 * MINUTE), () -> phase(phase + 1));
         return;
       }
       for (Binding binding : bound) {
-        if (binding.space().type() == ResourceType.FILE_BLOCK && place < disk.length) {
+        if (binding.space().type() == ResourceType.FILE_BLOCK && place < disk.size()) {
           // One in ten reads is of something else.
-          touch(binding, random.nextInt(10) == 0 ? random.nextInt(DISK_UNITS) : disk[place]);
+          touch(binding, random.nextInt(10) == 0 ? random.nextInt(DISK_UNITS) : disk.get(place));
         } else if (binding.space().type() == ResourceType.MEMORY_PAGE
-            && place < memory.length
-            && !edges.isReady(binding, memory[place])) {
+            && place < memory.size()
+            && !edges.isReady(binding, memory.get(place))) {
           // A page that is installed faults no more.
-          touch(binding, memory[place]);
+          touch(binding, memory.get(place));
         }
       }
       engine.planTouched();
