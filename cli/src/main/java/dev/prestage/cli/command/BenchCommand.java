@@ -10,6 +10,7 @@ import dev.prestage.benchmarks.demo.DemoReport;
 import dev.prestage.benchmarks.demo.Folders;
 import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.engine.ManagerGate;
 import dev.prestage.benchmarks.history.HistoryGate;
 import dev.prestage.benchmarks.memory.MemoryDemo;
 import dev.prestage.benchmarks.memory.MemoryReport;
@@ -28,6 +29,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -217,6 +219,26 @@ public final class BenchCommand {
                 DemoCommand.isTerminal(),
                 System.out::println,
                 checks));
+  }
+
+  @Command(
+      description =
+          "The manager of allocations: simulated days of a host with faults, what a decision costs, and the derived threshold against fixed ones.")
+  int manager(
+      @Parameters(
+              paramLabel = "FOLDER",
+              arity = "0..1",
+              description =
+                  "Where the traces lie. Default: thresholds are compared on the recorded boots only.")
+          @Nullable Path folder,
+      @Option(
+              names = "--seeds",
+              defaultValue = "20",
+              description = "Days to simulate, about a second each. Default: 20.")
+          int seeds,
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(gate, checks -> ManagerGate.run(seeds, folder, checks));
   }
 
   /// Makes comparisons and tells each.

@@ -101,6 +101,38 @@ abstract class HostCommands {
 
   @Command(
       mixinStandardHelpOptions = true,
+      description =
+          "How much of what a program's start is expected to touch this host holds, and what bringing the rest would take.")
+  int rank(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Option(names = "--tenant", description = "Whose it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    String whose = tenant == null ? "" : "?tenant=" + PrestageClient.encode(tenant);
+    try (PrestageClient client = api.client()) {
+      String path = "/v1/programs/" + PrestageClient.encode(program) + "/rank" + whose;
+      JsonNode answer = api.parsed(client.get(path).text());
+      if (answer != null) {
+        Table table = new Table("TYPE", "UNITS", "HERE", "UNKNOWN", "BYTES", "HERE", "SECONDS");
+        for (JsonNode type : answer.path("types")) {
+          table.row(
+              type.path("type").asText(),
+              type.path("units").asInt(),
+              type.path("unitsHere").asInt(),
+              type.path("unitsUnknown").asInt(),
+              type.path("bytes").asLong(),
+              type.path("bytesHere").asLong(),
+              "%.3f".formatted(type.path("seconds").asDouble()));
+        }
+        table.print(System.out);
+      }
+    }
+    return 0;
+  }
+
+  @Command(
+      mixinStandardHelpOptions = true,
       description = "What a VM is expected to touch next, soonest first.")
   int forecast(
       @Parameters(paramLabel = "VM") String vm,

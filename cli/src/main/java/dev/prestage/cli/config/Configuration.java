@@ -363,11 +363,11 @@ public record Configuration(
   }
 
   private static Thresholds thresholds(Section predict) throws ConfigurationException {
-    double global = predict.value("threshold", Thresholds.DEFAULT, Configuration::share);
+    double global = predict.value("threshold", Thresholds.DEFAULT, Configuration::threshold);
     Map<ResourceType, Double> byType = new HashMap<>();
     Section types = predict.section("typeThresholds");
     for (String type : types.names()) {
-      double threshold = types.value(type, global, Configuration::share);
+      double threshold = types.value(type, global, Configuration::threshold);
       try {
         byType.put(ResourceType.of(type), threshold);
       } catch (IllegalArgumentException e) {
@@ -378,7 +378,7 @@ public record Configuration(
     Map<Program.Key, Double> byProgram = new HashMap<>();
     Section programs = predict.section("programThresholds");
     for (String program : programs.names()) {
-      byProgram.put(programKey(program), programs.value(program, global, Configuration::share));
+      byProgram.put(programKey(program), programs.value(program, global, Configuration::threshold));
     }
     return new Thresholds(global, byType, byProgram);
   }
@@ -522,6 +522,10 @@ public record Configuration(
       throw new IllegalArgumentException("'" + text + "' is not between 0 and 1");
     }
     return share;
+  }
+
+  private static double threshold(String text) {
+    return text.equals("auto") ? Thresholds.AUTO : share(text);
   }
 
   private static int whole(String text, int least, int most) {

@@ -13,6 +13,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -66,6 +67,27 @@ class ConfigurationTest {
     assertThat(vsphere.options().fingerprint()).isEqualTo("AB" + ":AB".repeat(31));
     assertThat(vsphere.reserving()).isTrue();
     assertThat(Configuration.read(null).vsphere().options().isOn()).isFalse();
+  }
+
+  @Test
+  void aThresholdMayBeDerived() throws Exception {
+    Configuration configuration =
+        read(
+            """
+            predict: {threshold: auto, typeThresholds: {memory-page: auto}, programThresholds: {web: 0.1, db: auto}}
+            """);
+    Program web = new Program(1, "default", "web");
+    Program db = new Program(2, "default", "db");
+    assertThat(configuration.thresholds())
+        .isEqualTo(
+            new Thresholds(
+                Thresholds.AUTO,
+                Map.of(ResourceType.MEMORY_PAGE, Thresholds.AUTO),
+                Map.of(web.key(), 0.1, db.key(), Thresholds.AUTO)));
+    assertThat(Thresholds.isAuto(configuration.thresholds().of(db, ResourceType.FILE_BLOCK)))
+        .isTrue();
+    assertThat(Thresholds.isAuto(configuration.thresholds().of(web, ResourceType.FILE_BLOCK)))
+        .isFalse();
   }
 
   @ParameterizedTest

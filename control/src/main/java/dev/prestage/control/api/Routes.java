@@ -138,6 +138,12 @@ final class Routes {
         "/v1/models/{program}",
         query -> new Command.ExportModel(query.segment("program"), query.optional("tenant")),
         "tenant");
+    route(
+        routing,
+        Method.GET,
+        "/v1/programs/{program}/rank",
+        query -> new Command.RankProgram(query.segment("program"), query.optional("tenant")),
+        "tenant");
     route(routing, Method.GET, "/v1/models", query -> new Command.ShowModels());
     route(
         routing,
@@ -306,6 +312,7 @@ final class Routes {
           Reply.Imported _,
           Reply.Models _,
           Reply.Report _,
+          Reply.Rank _,
           Reply.Purged _,
           Reply.Health _ ->
           json(response, reply);

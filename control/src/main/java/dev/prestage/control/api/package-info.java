@@ -17,6 +17,7 @@
 /// | `POST /v1/allocations` `{"vm"}` (202), `GET /v1/allocations/{id}?wait=` | Allocate, ShowAllocation |
 /// | `GET /v1/leases?vm=&limit=` | ShowLeases |
 /// | `GET /v1/report` | ShowReport |
+/// | `GET /v1/programs/{program}/rank?tenant=` | RankProgram |
 /// | `GET /v1/tiers` | ShowTiers |
 /// | `GET /v1/webhooks` | ShowWebhooks |
 /// | `GET /v1/host` | ShowHost |

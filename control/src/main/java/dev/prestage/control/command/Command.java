@@ -63,6 +63,12 @@ public sealed interface Command {
   /// would touch.
   record ShowForecast(String vm, int limit) implements Command {}
 
+  /// How much of a program's predicted working set this host holds, so that a scheduler can choose
+  /// a host.
+  ///
+  /// @param tenant whose program it is, or null for `default`
+  record RankProgram(String program, @Nullable String tenant) implements Command {}
+
   /// What staging did for each program and type of resource.
   record ShowReport() implements Command {}
 

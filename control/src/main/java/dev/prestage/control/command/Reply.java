@@ -112,6 +112,32 @@ public sealed interface Reply {
   /// @param experts who spoke for it
   record Expected(String resource, double probability, double dueMillis, List<String> experts) {}
 
+  /// How much of what a program's start is expected to touch is on this host.
+  ///
+  /// @param seconds for bringing all that is missing, one type after the other
+  record Rank(
+      String tenant,
+      String program,
+      long bytes,
+      long bytesHere,
+      double seconds,
+      List<RankRow> types)
+      implements Reply {}
+
+  /// The same for one type of content.
+  ///
+  /// @param units expected, of images and snapshots that this control plane has seen
+  /// @param unitsHere of these, on this host
+  /// @param unitsUnknown expected, of those that no VM here was bound to since it started
+  record RankRow(
+      String type,
+      int units,
+      int unitsHere,
+      int unitsUnknown,
+      long bytes,
+      long bytesHere,
+      double seconds) {}
+
   /// What staging did for each program and type of resource since the control plane started.
   ///
   /// @param since ISO-8601

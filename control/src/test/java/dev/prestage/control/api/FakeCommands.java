@@ -121,6 +121,8 @@ final class FakeCommands implements Commands {
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
+      case Command.RankProgram(String program, _) ->
+          new Reply.Rank("default", program, 65536, 0, 0.5, List.of());
       case Command.ShowReport _ -> new Reply.Report("2026-01-01T00:00:00Z", List.of());
       case Command.ShowWebhooks _ ->
           new Reply.Webhooks(
