@@ -34,6 +34,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Carries out commands on the engine thread. What is only shown comes from [Views].
@@ -150,8 +151,11 @@ final class CommandExecutor {
       case Command.ShowLeases(String name, int limit) ->
           views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
+      case Command.RankProgram(String program, String tenant) ->
+          rank(knownProgram(program, tenant));
       case Command.ShowReport _ -> views.report();
       case Command.ShowTiers _ -> views.tiers();
+      case Command.ShowWebhooks _ -> new Reply.Webhooks(plane.webhooks());
       case Command.ShowHost _ ->
           new Reply.Host(plane.options().nbdSocket().toString(), plane.origins());
       case Command.SetPredicting(boolean on) -> {
@@ -535,6 +539,15 @@ final class CommandExecutor {
       throw new Refusal(Reason.UNKNOWN, "no program '" + program + "' was ever registered here");
     }
     return known;
+  }
+
+  /// Of content only: a host does not hold connections and shares of links for copies to come.
+  private Reply rank(Program program) {
+    return views.rank(
+        program,
+        Stream.of(ResourceType.FILE_BLOCK, ResourceType.MEMORY_PAGE)
+            .filter(type -> models.has(program, type))
+            .toList());
   }
 
   private Reply export(String program, @Nullable String tenant) throws Refusal {

@@ -4,6 +4,7 @@ import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Refusal;
@@ -41,8 +42,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -127,6 +130,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
   private final Map<String, Supplier<String>> otherParts = new ConcurrentHashMap<>();
   private volatile List<Reply.OriginView> origins = List.of();
+  private volatile Supplier<List<Reply.WebhookView>> webhooks = List::of;
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
   private long dataPlaneInstance;
@@ -180,6 +184,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
     /// Hands the rows that match to a visitor, oldest first. The caller waits until the visitor has
     /// seen them or has enough; the visitor is called on a thread of the history.
     void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) throws Refusal;
+
+    /// What the hours within a time add up to, as far as they are counted, the oldest first. What
+    /// lies between them is in the rows only.
+    default Iterator<Usage> usage(long fromNanos, long toNanos) {
+      return Collections.emptyIterator();
+    }
 
     /// `ok`, or one line that says what is wrong and what to do.
     String state();
@@ -813,6 +823,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// The state of a part around this plane joins those in health: `ok`, or one line.
   public void alsoReport(String part, Supplier<String> state) {
     otherParts.put(part, state);
+  }
+
+  /// What is answered to whoever asks for the addresses that get notices.
+  public void showWebhooks(Supplier<List<Reply.WebhookView>> views) {
+    webhooks = views;
+  }
+
+  List<Reply.WebhookView> webhooks() {
+    return webhooks.get();
   }
 
   /// What is answered to whoever asks where images lie.

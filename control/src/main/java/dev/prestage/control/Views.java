@@ -5,9 +5,11 @@ import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.allocate.LeaseLedger;
+import dev.prestage.engine.allocate.Planner;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
@@ -122,6 +124,32 @@ final class Views {
     LeaseLedger.Totals totals = engine.ledger().totals();
     return new Reply.Account(
         totals.granted(), totals.live(), totals.outcomes(), engine.waitingRanges());
+  }
+
+  /// How much of a program's predicted working set is here, for each of some types.
+  Reply rank(Program program, List<ResourceType> types) {
+    List<Reply.RankRow> rows = new ArrayList<>();
+    long bytes = 0;
+    long here = 0;
+    double seconds = 0;
+    for (ResourceType type : types) {
+      Planner.Held held = engine.held(program, type);
+      if (held.units() + held.unknown() > 0) {
+        rows.add(
+            new Reply.RankRow(
+                type.text(),
+                held.units(),
+                held.here(),
+                held.unknown(),
+                held.bytes(),
+                held.bytesHere(),
+                held.seconds()));
+        bytes += held.bytes();
+        here += held.bytesHere();
+        seconds += held.seconds();
+      }
+    }
+    return new Reply.Rank(program.tenant(), program.name(), bytes, here, seconds, rows);
   }
 
   Reply forecast(Registered registered, int limit) {

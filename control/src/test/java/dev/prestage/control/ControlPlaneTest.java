@@ -13,10 +13,13 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
+import dev.prestage.engine.access.Lease;
+import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
@@ -896,6 +899,38 @@ class ControlPlaneTest {
   // ---- staging
 
   @Test
+  void aProgramIsRankedByWhatThisHostHoldsOfItsWorkingSet() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    Reply.Rank warm = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));
+    assertThat(warm.bytes()).isEqualTo(80 * 65536);
+    assertThat(warm.bytesHere()).isEqualTo(warm.bytes());
+    assertThat(warm.seconds()).isZero();
+    ask(plane, new Command.RemoveVm("vm1", true));
+    assertThat(((Reply.Rank) ask(plane, new Command.RankProgram("web", null))).bytesHere())
+        .as("what a VM that is gone read is here still")
+        .isEqualTo(warm.bytes());
+    ask(plane, register("vm2", "web", "debian"));
+    evictAll(data, "vm2");
+    Reply.Rank cold = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));
+    assertThat(cold.bytes()).isEqualTo(warm.bytes());
+    assertThat(cold.bytesHere()).isZero();
+    assertThat(cold.seconds()).isPositive();
+    assertThat(cold.types())
+        .singleElement()
+        .satisfies(row -> {
+          assertThat(row.type()).isEqualTo("file-block");
+          assertThat(row.units()).isEqualTo(80);
+          assertThat(row.unitsHere()).isZero();
+          assertThat(row.unitsUnknown()).isZero();
+        });
+    assertRefused(plane, new Command.RankProgram("unknown", null), Reason.UNKNOWN, "unknown");
+  }
+
+  @Test
   void whatARunTouchedIsAllocatedForTheNextAndAccountedFor() throws Exception {
     FakeDataPlane data = dataPlane();
     ControlPlane plane = controlPlane();
@@ -1046,7 +1081,11 @@ class ControlPlaneTest {
     ControlPlane plane = controlPlane();
     awaitLinked(plane);
     ask(plane, register("vm1", "web", "debian"));
-    data.send(new Frame.Evicted(0, Integer.MAX_VALUE, 10));
+    Frame.AccessRecord like = touches(data, "vm1", 5, 1).records().getFirst();
+    Lease lease = new Lease(7, like.binding(), new Range(like.space(), 0, 1), 0, 0.5f, 0, 0, 0);
+    data.send(new Frame.HeldLease(lease, LeaseState.granted(7)));
+    // Its only unit would have ended in two ways.
+    data.send(new Frame.Leases(List.of(new LeaseState(7, 1, 1, 1, 0, 0, 0, 0, 0))));
     data.send(touches(data, "vm1", 5, 1));
     assertThat(next()).isEqualTo(Resource.of(0, 5));
     await("said", () -> health(plane).parts().containsKey("engine"));

@@ -16,6 +16,7 @@ import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.predict.Models;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
@@ -47,6 +48,9 @@ public final class Engine {
   /// overtaken by the word that the VM stopped, and a guest that shuts down still writes. A run of
   /// these few would be learnt as if a start ended there.
   private static final long TAIL_NANOS = 1_000_000_000;
+
+  /// The number of no VM.
+  private static final int NO_VM = -1;
 
   private static final ResourceType[] TYPES = ResourceType.values();
 
@@ -107,14 +111,17 @@ public final class Engine {
   private static final class Allocation {
     final long id;
     final Copy copy;
-    final Forecast forecast = new Forecast();
+    final Forecast forecast;
+    final Planner.Request request;
     int planned;
     boolean hungry;
     boolean settled;
 
-    Allocation(long id, Copy copy) {
+    Allocation(long id, Copy copy, Forecast forecast, Planner.Request request) {
       this.id = id;
       this.copy = copy;
+      this.forecast = forecast;
+      this.request = request;
     }
   }
 
@@ -355,8 +362,7 @@ public final class Engine {
   }
 
   private void plan(Allocation allocation) {
-    allocation.hungry =
-        !isStaging() || planner.plan(allocation.copy.bindings, allocation.forecast, clock.nanos());
+    allocation.hungry = !isStaging() || allocation.request.plan(clock.nanos());
   }
 
   // ---- what the stager reports
@@ -454,6 +460,7 @@ public final class Engine {
     connected = false;
     for (Allocation allocation : allocations.values()) {
       allocation.hungry = !allocation.settled;
+      allocation.request.again();
     }
   }
 
@@ -552,9 +559,11 @@ public final class Engine {
     if (copy == null) {
       return null;
     }
-    Allocation allocation = new Allocation(nextAllocation++, copy);
-    expectStart(copy, allocation.forecast);
-    Planner.Standing standing = planner.standing(copy.bindings, allocation.forecast);
+    Forecast forecast = new Forecast();
+    expectStart(copy, forecast);
+    Allocation allocation =
+        new Allocation(nextAllocation++, copy, forecast, planner.request(copy.bindings, forecast));
+    Planner.Standing standing = planner.standing(copy.bindings, forecast);
     allocation.planned = standing.wanted() - standing.resident();
     allocations.values().removeIf(earlier -> earlier.copy == copy);
     allocations.put(allocation.id, allocation);
@@ -588,6 +597,15 @@ public final class Engine {
         .distinct()
         .map(type -> models.of(copy.vm.program(), type).start(copy.vm.id(), now))
         .forEach(cursor -> cursor.forecast(now, Long.MAX_VALUE / 4, into));
+  }
+
+  /// How much of what a program's start is expected to touch is on this host. Asking changes
+  /// nothing.
+  public Planner.Held held(Program program, ResourceType type) {
+    Forecast forecast = new Forecast();
+    long now = clock.nanos();
+    models.of(program, type).start(NO_VM, now).forecast(now, Long.MAX_VALUE / 4, forecast);
+    return planner.held(program, type, forecast);
   }
 
   /// What a VM is expected to touch: from where its copy stands, or, while none runs, from its

@@ -8,12 +8,14 @@ import dev.prestage.client.PrestageClient;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 
 /// One VM host: Prestage's real processes on a folder of their own.
 public final class Host implements AutoCloseable {
@@ -211,8 +213,18 @@ public final class Host implements AutoCloseable {
   }
 
   /// The host's numbers once it has reported all reads of a VM.
-  Numbers numbers(String vm, long reads) throws IOException {
+  public Numbers numbers(String vm, long reads) throws IOException {
     return awaitNumbers("prestage_demand_reads_total{vm=\"" + vm + "\"}", reads);
+  }
+
+  /// The process that decides and answers the API.
+  public ProcessHandle controlPlane() throws IOException {
+    return process
+        .descendants()
+        .filter(child ->
+            child.info().commandLine().filter(line -> line.contains(" control-plane")).isPresent())
+        .findFirst()
+        .orElseThrow(() -> new IOException("the host has no control plane; its log is " + log));
   }
 
   /// The host's numbers of this moment.
@@ -289,6 +301,13 @@ public final class Host implements AutoCloseable {
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
       hosts = ProcessHandle.current().children().toList();
     }
+  }
+
+  /// Processor time that the host's processes that live now have taken.
+  public long cpuNanos() {
+    return Stream.concat(Stream.of(process.toHandle()), process.descendants())
+        .mapToLong(each -> each.info().totalCpuDuration().map(Duration::toNanos).orElse(0L))
+        .sum();
   }
 
   /// Tells the processes to stop, without waiting.

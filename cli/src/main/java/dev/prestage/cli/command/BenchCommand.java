@@ -1,13 +1,17 @@
 package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.Check;
+import dev.prestage.benchmarks.api.ApiGate;
 import dev.prestage.benchmarks.bandwidth.BandwidthGate;
 import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
 import dev.prestage.benchmarks.demo.DemoReport;
+import dev.prestage.benchmarks.demo.Folders;
 import dev.prestage.benchmarks.demo.TwoDisks;
 import dev.prestage.benchmarks.engine.BusyHost;
+import dev.prestage.benchmarks.engine.ManagerGate;
+import dev.prestage.benchmarks.history.HistoryGate;
 import dev.prestage.benchmarks.memory.MemoryDemo;
 import dev.prestage.benchmarks.memory.MemoryReport;
 import dev.prestage.benchmarks.network.NetworkGate;
@@ -20,10 +24,12 @@ import dev.prestage.control.train.TrainerProcess;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -178,6 +184,61 @@ public final class BenchCommand {
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {
     return gate(gate, BusyHost::run);
+  }
+
+  @Command(
+      description =
+          "What history costs: rows written and read, questions about 20 million of them, reads with and without it. Some three minutes and 1 GB.")
+  int history(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks -> {
+          Path folder = Files.createTempDirectory(SelfCommand.home().resolve("build"), "history");
+          try {
+            HistoryGate.run(SelfCommand.line(), folder, checks);
+          } finally {
+            Folders.delete(folder);
+          }
+        });
+  }
+
+  @Command(
+      description =
+          "A host with a thousand VMs: requests at a steady rate, then events for a hundred clients. Some two minutes.")
+  int api(
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(
+        gate,
+        checks ->
+            ApiGate.run(
+                SelfCommand.line(),
+                System.err,
+                DemoCommand.isTerminal(),
+                System.out::println,
+                checks));
+  }
+
+  @Command(
+      description =
+          "The manager of allocations: simulated days of a host with faults, what a decision costs, and the derived threshold against fixed ones.")
+  int manager(
+      @Parameters(
+              paramLabel = "FOLDER",
+              arity = "0..1",
+              description =
+                  "Where the traces lie. Default: thresholds are compared on the recorded boots only.")
+          @Nullable Path folder,
+      @Option(
+              names = "--seeds",
+              defaultValue = "20",
+              description = "Days to simulate, about a second each. Default: 20.")
+          int seeds,
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      throws IOException, InterruptedException {
+    return gate(gate, checks -> ManagerGate.run(seeds, folder, checks));
   }
 
   /// Makes comparisons and tells each.

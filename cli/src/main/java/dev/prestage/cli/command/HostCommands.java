@@ -52,25 +52,6 @@ abstract class HostCommands {
 
   @Command(
       mixinStandardHelpOptions = true,
-      description = "Stage what the start of a VM's program is expected to touch, ahead of it.")
-  int allocate(@Parameters(paramLabel = "VM") String vm, @Mixin ApiOptions api) throws IOException {
-    try (PrestageClient client = api.client()) {
-      String request = Json.MAPPER.createObjectNode().put("vm", vm).toString();
-      JsonNode answer = api.parsed(client.post("/v1/allocations", request).text());
-      if (answer != null) {
-        System.out.printf(
-            "allocation %d: %d units planned, %d granted, %d queued%n",
-            answer.path("allocation").asLong(),
-            answer.path("planned").asInt(),
-            answer.path("granted").asInt(),
-            answer.path("queued").asInt());
-      }
-    }
-    return 0;
-  }
-
-  @Command(
-      mixinStandardHelpOptions = true,
       description = "Live leases, newest first, and the account of every staged unit.")
   int leases(
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
@@ -113,6 +94,38 @@ abstract class HostCommands {
             account.path("live").asLong(),
             line,
             account.path("queued").asLong());
+      }
+    }
+    return 0;
+  }
+
+  @Command(
+      mixinStandardHelpOptions = true,
+      description =
+          "How much of what a program's start is expected to touch this host holds, and what bringing the rest would take.")
+  int rank(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Option(names = "--tenant", description = "Whose it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    String whose = tenant == null ? "" : "?tenant=" + PrestageClient.encode(tenant);
+    try (PrestageClient client = api.client()) {
+      String path = "/v1/programs/" + PrestageClient.encode(program) + "/rank" + whose;
+      JsonNode answer = api.parsed(client.get(path).text());
+      if (answer != null) {
+        Table table = new Table("TYPE", "UNITS", "HERE", "UNKNOWN", "BYTES", "HERE", "SECONDS");
+        for (JsonNode type : answer.path("types")) {
+          table.row(
+              type.path("type").asText(),
+              type.path("units").asInt(),
+              type.path("unitsHere").asInt(),
+              type.path("unitsUnknown").asInt(),
+              type.path("bytes").asLong(),
+              type.path("bytesHere").asLong(),
+              "%.3f".formatted(type.path("seconds").asDouble()));
+        }
+        table.print(System.out);
       }
     }
     return 0;

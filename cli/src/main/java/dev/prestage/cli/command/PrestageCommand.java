@@ -56,6 +56,7 @@ public final class PrestageCommand extends HostCommands {
     parts.put("bench", BenchCommand.class);
     parts.put("start-up", StartUpCommand.class);
     Map<String, Object> ofHost = new TreeMap<>();
+    ofHost.put("allocate", AllocateCommand.class);
     ofHost.put("history", HistoryCommand.class);
     for (Method method : CommandLine.getCommandMethods(HostCommands.class, null)) {
       ofHost.put(method.getName(), method);

@@ -85,6 +85,13 @@ public final class SimulateCommand implements Callable<Integer> {
   private @Nullable String uselessBudget;
 
   @Option(
+      names = "--threshold",
+      paramLabel = "PROBABILITY",
+      description =
+          "From which on the product fetches, 0 to 1, or auto: what pays by measured latency, traffic and evictions. Default: 0.25.")
+  private @Nullable String threshold;
+
+  @Option(
       names = "--lead",
       paramLabel = "REQUESTS",
       description =
@@ -249,6 +256,7 @@ public final class SimulateCommand implements Callable<Integer> {
     SimulationSettings settings = new SimulationSettings(closedLoop);
     set(settings, "policies", policies);
     set(settings, "cache", cache);
+    set(settings, "threshold", threshold);
     set(settings, "lead", lead);
     set(settings, "useless-budget", uselessBudget);
     set(settings, "origin-latency", originLatency);

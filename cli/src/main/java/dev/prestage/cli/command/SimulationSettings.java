@@ -122,7 +122,7 @@ final class SimulationSettings {
         texts.containsKey("useless-budget")
             ? value("useless-budget", "", SimulationSettings::number)
             : Double.POSITIVE_INFINITY,
-        value("threshold", String.valueOf(Thresholds.DEFAULT), SimulationSettings::probability),
+        value("threshold", String.valueOf(Thresholds.DEFAULT), SimulationSettings::threshold),
         value("horizon", Limits.DEFAULT.horizon().toSeconds() + "s", SimulationSettings::duration),
         value("origin-latency", "10ms", SimulationSettings::duration),
         value("in-flight", "32", text -> whole(text, 1, 65_536)),
@@ -224,11 +224,14 @@ final class SimulationSettings {
     throw new IllegalArgumentException("'" + text + "' is not more than 0");
   }
 
-  private static double probability(String text) {
+  private static double threshold(String text) {
+    if (text.equals("auto")) {
+      return Thresholds.AUTO;
+    }
     if (NUMBER.matcher(text).matches() && Double.parseDouble(text) <= 1) {
       return Double.parseDouble(text);
     }
-    throw new IllegalArgumentException("'" + text + "' is not a probability from 0 to 1");
+    throw new IllegalArgumentException("'" + text + "' is not a probability from 0 to 1, nor auto");
   }
 
   private static Duration duration(String text) {

@@ -1,6 +1,7 @@
 package dev.prestage.cli.config;
 
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
@@ -43,9 +44,11 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
+/// @param historyKeepUsage how old what each hour of them adds up to gets
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
 /// @param vsphere the vCenter whose virtual machines are followed
+/// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
     Path sockets,
@@ -65,9 +68,11 @@ public record Configuration(
     Fetch fetch,
     boolean historyEnabled,
     Duration historyKeep,
+    Duration historyKeepUsage,
     long historyCapacityBytes,
     String libvirt,
-    Vsphere vsphere) {
+    Vsphere vsphere,
+    List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
   ///
@@ -236,12 +241,16 @@ public record Configuration(
     Section history = root.section("history");
     boolean enabled = history.value("enabled", true, Configuration::yesOrNo);
     Duration keep = history.value("keep", Duration.ofDays(30), Configuration::age);
+    Duration keepUsage = history.value("keepUsage", Duration.ofDays(400), Configuration::age);
     long capacity = history.value("capacity", 4L << 30, Configuration::historyBytes);
     history.close();
     Section libvirt = root.section("libvirt");
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
+    Section notices = root.section("notices");
+    List<Webhook> webhooks = WebhookSettings.read(notices, folder);
+    notices.close();
     root.close();
     return new Configuration(
         state,
@@ -262,9 +271,11 @@ public record Configuration(
         fetching,
         enabled,
         keep,
+        keepUsage,
         capacity,
         libvirtUri,
-        vsphere);
+        vsphere,
+        List.copyOf(webhooks));
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {
@@ -352,11 +363,11 @@ public record Configuration(
   }
 
   private static Thresholds thresholds(Section predict) throws ConfigurationException {
-    double global = predict.value("threshold", Thresholds.DEFAULT, Configuration::share);
+    double global = predict.value("threshold", Thresholds.DEFAULT, Configuration::threshold);
     Map<ResourceType, Double> byType = new HashMap<>();
     Section types = predict.section("typeThresholds");
     for (String type : types.names()) {
-      double threshold = types.value(type, global, Configuration::share);
+      double threshold = types.value(type, global, Configuration::threshold);
       try {
         byType.put(ResourceType.of(type), threshold);
       } catch (IllegalArgumentException e) {
@@ -367,7 +378,7 @@ public record Configuration(
     Map<Program.Key, Double> byProgram = new HashMap<>();
     Section programs = predict.section("programThresholds");
     for (String program : programs.names()) {
-      byProgram.put(programKey(program), programs.value(program, global, Configuration::share));
+      byProgram.put(programKey(program), programs.value(program, global, Configuration::threshold));
     }
     return new Thresholds(global, byType, byProgram);
   }
@@ -511,6 +522,10 @@ public record Configuration(
       throw new IllegalArgumentException("'" + text + "' is not between 0 and 1");
     }
     return share;
+  }
+
+  private static double threshold(String text) {
+    return text.equals("auto") ? Thresholds.AUTO : share(text);
   }
 
   private static int whole(String text, int least, int most) {

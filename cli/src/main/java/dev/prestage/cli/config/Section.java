@@ -104,6 +104,30 @@ final class Section {
     return sections;
   }
 
+  /// A list of values, each in a form of its own; empty if the key is not there.
+  <T> List<T> values(String key, Function<String, T> form) throws ConfigurationException {
+    known.add(key);
+    List<T> all = new ArrayList<>();
+    Node node = values.get(key);
+    if (node == null) {
+      return all;
+    }
+    if (!(node instanceof SequenceNode sequence)) {
+      throw wrong(node, "'" + key + "' must be a list");
+    }
+    for (Node element : sequence.getValue()) {
+      if (!(element instanceof ScalarNode scalar)) {
+        throw wrong(element, "'" + key + "' must be a list of words");
+      }
+      try {
+        all.add(form.apply(scalar.getValue()));
+      } catch (IllegalArgumentException e) {
+        throw wrong(element, "'" + key + "': " + reason(e, scalar.getValue()));
+      }
+    }
+    return all;
+  }
+
   /// A required value of this section is missing.
   ConfigurationException missing(String key, String meaning) {
     return new ConfigurationException(file + ": '" + path + key + "' is missing: " + meaning);

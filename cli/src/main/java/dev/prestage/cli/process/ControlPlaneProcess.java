@@ -4,6 +4,7 @@ import dev.prestage.cli.config.Configuration;
 import dev.prestage.cli.config.Configuration.ForecasterKind;
 import dev.prestage.control.ControlPlane;
 import dev.prestage.control.ControlPlane.HistorySink;
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.control.api.ApiServer;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
@@ -15,6 +16,7 @@ import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.Forecaster;
@@ -31,6 +33,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +56,9 @@ public final class ControlPlaneProcess {
         new HistoryKeeper(
             configuration.history(),
             new HistoryKeeper.Retention(
-                configuration.historyKeep(), configuration.historyCapacityBytes()),
+                configuration.historyKeep(),
+                configuration.historyCapacityBytes(),
+                configuration.historyKeepUsage()),
             Supervisor.lastOneCrashed(),
             clock,
             notices);
@@ -101,6 +106,12 @@ public final class ControlPlaneProcess {
         watching.add(reservations);
       }
     }
+    Webhooks webhooks = Webhooks.start(configuration.webhooks(), notices, clock);
+    if (!configuration.webhooks().isEmpty()) {
+      plane.showWebhooks(webhooks::views);
+      plane.alsoReport("webhooks", webhooks::state);
+      plane.alsoCount(webhooks::counters);
+    }
     ApiServer api =
         new ApiServer(
             new ApiServer.Options(
@@ -123,6 +134,7 @@ public final class ControlPlaneProcess {
       api.close();
       plane.close();
       notices.close();
+      webhooks.close();
       if (history != null) {
         history.close();
       }
@@ -194,6 +206,11 @@ public final class ControlPlaneProcess {
     public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
         throws Refusal {
       writer.scan(selection, visitor);
+    }
+
+    @Override
+    public Iterator<Usage> usage(long fromNanos, long toNanos) {
+      return keeper.usage(fromNanos, toNanos);
     }
 
     @Override

@@ -3,13 +3,18 @@ package dev.prestage.cli.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.prestage.control.notice.NoticeJson;
+import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -64,6 +69,27 @@ class ConfigurationTest {
     assertThat(Configuration.read(null).vsphere().options().isOn()).isFalse();
   }
 
+  @Test
+  void aThresholdMayBeDerived() throws Exception {
+    Configuration configuration =
+        read(
+            """
+            predict: {threshold: auto, typeThresholds: {memory-page: auto}, programThresholds: {web: 0.1, db: auto}}
+            """);
+    Program web = new Program(1, "default", "web");
+    Program db = new Program(2, "default", "db");
+    assertThat(configuration.thresholds())
+        .isEqualTo(
+            new Thresholds(
+                Thresholds.AUTO,
+                Map.of(ResourceType.MEMORY_PAGE, Thresholds.AUTO),
+                Map.of(web.key(), 0.1, db.key(), Thresholds.AUTO)));
+    assertThat(Thresholds.isAuto(configuration.thresholds().of(db, ResourceType.FILE_BLOCK)))
+        .isTrue();
+    assertThat(Thresholds.isAuto(configuration.thresholds().of(web, ResourceType.FILE_BLOCK)))
+        .isFalse();
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -85,6 +111,52 @@ class ConfigurationTest {
     assertThatThrownBy(() -> read("vsphere: {url: \"https://a:geheim@vc/sdk\", user: a}\n"))
         .hasMessageContaining("is no URL")
         .hasMessageNotContaining("geheim");
+  }
+
+  @Test
+  void webhooksAreNamedOneByOne() throws Exception {
+    Configuration configuration =
+        read(
+            """
+            notices:
+              webhooks:
+                - {url: "https://hooks.example/a?token=t", secretFile: a.secret}
+                - {url: "http://127.0.0.1:8080/", secretFile: b.secret, kinds: [available, degraded]}
+            """);
+    assertThat(configuration.webhooks())
+        .containsExactly(
+            new Webhook(
+                1,
+                URI.create("https://hooks.example/a?token=t"),
+                folder.resolve("a.secret"),
+                Set.copyOf(NoticeJson.kinds())),
+            new Webhook(
+                2,
+                URI.create("http://127.0.0.1:8080/"),
+                folder.resolve("b.secret"),
+                Set.of("available", "degraded")));
+    assertThat(NoticeJson.kinds()).contains("staged", "reclaimed").hasSize(6);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "url: 'https://hooks.example/?t=topsecret'|secretFile' is missing",
+        "secretFile: s|url' is missing",
+        "url: 'ftp://topsecret/', secretFile: s|no URL such as",
+        "url: 'http://me:topsecret@h/', secretFile: s|holds a user's name",
+        "url: 'http://h/topsecret^', secretFile: s|it is no URL",
+        "url: 'http://h/', secretFile: s, kinds: [avail]|'avail' is none of staged, available",
+        "url: 'http://h/', secretFile: s, kinds: all|'kinds' must be a list",
+      })
+  void aWebhookThatIsWrongIsRefusedWithoutItsAddress(String webhook, String why) {
+    assertThatThrownBy(() -> read("notices: {webhooks: [{" + webhook + "}]}\n"))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining(why)
+        .message()
+        .doesNotContain("topsecret");
   }
 
   @Test

@@ -10,7 +10,7 @@ final class LogHistogram {
   private static final int LAST_EXPONENT = 44;
   private static final int LAST = (LAST_EXPONENT - FIRST_EXPONENT) * 4 + 1;
 
-  private int[] counts = {};
+  private long[] counts = {};
   private int first;
   private long total;
   private long least = Long.MAX_VALUE;
@@ -18,21 +18,70 @@ final class LogHistogram {
 
   void add(long nanos) {
     int part = part(nanos);
-    if (counts.length == 0) {
-      counts = new int[1];
-      first = part;
-    } else if (part < first || part >= first + counts.length) {
-      int from = Math.min(first, part);
-      int to = Math.max(first + counts.length, part + 1);
-      int[] wider = new int[to - from];
-      System.arraycopy(counts, 0, wider, first - from, counts.length);
-      counts = wider;
-      first = from;
-    }
+    cover(part, part);
     counts[part - first]++;
     total++;
     least = Math.min(least, nanos);
     most = Math.max(most, nanos);
+  }
+
+  private void cover(int from, int to) {
+    if (counts.length == 0) {
+      counts = new long[to - from + 1];
+      first = from;
+    } else if (from < first || to >= first + counts.length) {
+      int begin = Math.min(first, from);
+      int end = Math.max(first + counts.length, to + 1);
+      long[] wider = new long[end - begin];
+      System.arraycopy(counts, 0, wider, first - begin, counts.length);
+      counts = wider;
+      first = begin;
+    }
+  }
+
+  /// Adds all that another one counted.
+  void add(LogHistogram other) {
+    if (other.total > 0) {
+      cover(other.first, other.first + other.counts.length - 1);
+      for (int i = 0; i < other.counts.length; i++) {
+        counts[other.first + i - first] += other.counts[i];
+      }
+      total += other.total;
+      least = Math.min(least, other.least);
+      most = Math.max(most, other.most);
+    }
+  }
+
+  void write(Packed.Writer out) {
+    out.number(counts.length);
+    if (counts.length > 0) {
+      out.number(first);
+      for (long count : counts) {
+        out.number(count);
+      }
+      out.number(least);
+      out.number(most - least);
+    }
+  }
+
+  static LogHistogram read(Packed.Reader in) {
+    var histogram = new LogHistogram();
+    int length = in.count();
+    if (length > 0) {
+      long first = in.positive();
+      if (first > LAST || length > LAST + 1 - first) {
+        throw new IllegalArgumentException("a duration that nothing takes");
+      }
+      histogram.first = (int) first;
+      histogram.counts = new long[length];
+      for (int i = 0; i < length; i++) {
+        histogram.counts[i] = in.positive();
+        histogram.total += histogram.counts[i];
+      }
+      histogram.least = in.number();
+      histogram.most = Math.addExact(histogram.least, in.positive());
+    }
+    return histogram;
   }
 
   /// The value that this share of all values does not exceed; 0 if there is none.

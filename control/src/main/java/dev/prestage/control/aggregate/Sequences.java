@@ -23,8 +23,8 @@ public final class Sequences implements AccessHistory.Visitor {
   private static final Comparator<Three> BY_UNIT =
       Comparator.comparing(Three::first).thenComparing(Three::second).thenComparing(Three::third);
 
-  private final SpaceSaving<Three, Boolean> ngrams;
-  private final SpaceSaving<Long, Boolean> strides;
+  private final FrequentKeys<Three, Boolean> ngrams;
+  private final FrequentKeys<Long, Boolean> strides;
   private final Recent<RunOfVm, LastTwo> runs = new Recent<>(Recent.RUNS, LastTwo::new, _ -> {});
   private final Recent<InSpace, Stretch> stretches =
       new Recent<>(Recent.RUNS, Stretch::new, this::end);
@@ -59,8 +59,8 @@ public final class Sequences implements AccessHistory.Visitor {
   }
 
   Sequences(int ngrams, int strides) {
-    this.ngrams = SpaceSaving.ofKeys(ngrams);
-    this.strides = SpaceSaving.ofKeys(strides);
+    this.ngrams = FrequentKeys.ofKeys(ngrams);
+    this.strides = FrequentKeys.ofKeys(strides);
   }
 
   @Override

@@ -5,18 +5,26 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.engine.history.AccessHistory;
 import java.util.Comparator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// What is touched most, and how: how often, how long, how much of it waited.
 ///
-/// A burst is a series of touches with no pause longer than the burst gap between two; the time in
-/// use is the sum of the bursts, each from its first to its last touch.
+/// Hours are counted apart ([Usage]) and added up, those that were counted before and those whose
+/// rows are looked at here. Bursts are those of one VM: what several VMs do at the same time is
+/// several bursts.
 public final class TopAccesses implements AccessHistory.Visitor {
   /// Two histograms of at most 0.6 KB each: 24 MB.
   static final int KEYS = 1 << 14;
 
+  private static final AccessHistory.Selection ALL =
+      new AccessHistory.Selection(null, null, null, Long.MIN_VALUE, Long.MAX_VALUE);
+
   private final Command.By by;
   private final long burstGapNanos;
-  private final SpaceSaving<Key, Uses> uses;
+  private final int keys;
+  private final FrequentKeys<Key, Uses> uses;
+  private @Nullable Usage hour;
+  private boolean exact = true;
   private long touches;
 
   private static final Comparator<Key> BY_NAME =
@@ -48,16 +56,6 @@ public final class TopAccesses implements AccessHistory.Visitor {
     }
   }
 
-  private static final class Uses {
-    final LogHistogram latency = new LogHistogram();
-    final LogHistogram gaps = new LogHistogram();
-    long waited;
-    long bursts;
-    long firstNanos;
-    long lastNanos;
-    long inUseNanos;
-  }
-
   /// @param by what is counted
   /// @param burstGapNanos how long a pause within one burst may be
   public TopAccesses(Command.By by, long burstGapNanos) {
@@ -67,45 +65,68 @@ public final class TopAccesses implements AccessHistory.Visitor {
   TopAccesses(Command.By by, long burstGapNanos, int keys) {
     this.by = by;
     this.burstGapNanos = burstGapNanos;
-    this.uses = new SpaceSaving<>(keys, Uses::new);
+    this.keys = keys;
+    this.uses = new FrequentKeys<>(keys, Uses::new);
   }
 
   @Override
   public boolean visit(AccessHistory.Row row) {
-    if (!Touches.isTouch(row)) {
-      return true;
+    long start = Usage.hourOf(row.timeNanos());
+    Usage current = hour;
+    if (current == null || current.startNanos() != start) {
+      close();
+      current = new Usage(start, burstGapNanos, keys);
+      hour = current;
     }
-    touches++;
-    Uses use = uses.add(key(row));
-    if (use.bursts == 0) {
-      use.firstNanos = row.timeNanos();
-      use.bursts = 1;
-    } else {
-      long gap = row.timeNanos() - use.lastNanos;
-      use.gaps.add(gap);
-      if (gap > burstGapNanos) {
-        use.bursts++;
-      } else {
-        use.inUseNanos += gap;
-      }
-    }
-    use.lastNanos = row.timeNanos();
-    use.waited += row.waited() ? 1 : 0;
-    use.latency.add(row.latencyNanos());
+    current.add(row);
     return true;
   }
 
-  private Key key(AccessHistory.Row row) {
+  /// Adds an hour that was counted before, or what of it is selected.
+  public void add(Usage usage, AccessHistory.Selection selection) {
+    for (Usage.Part part : usage.parts()) {
+      if (part.owner.matches(selection)) {
+        touches += part.uses.touches;
+        if (by != Command.By.RESOURCE) {
+          uses.add(key(part.owner), part.uses.touches, 0).add(part.uses);
+        }
+      }
+    }
+    if (by == Command.By.RESOURCE) {
+      exact &= usage.exact();
+      for (var unit : usage.units()) {
+        Usage.Owner owner = unit.key().part().owner;
+        if (owner.matches(selection)) {
+          uses.add(
+                  new OfUnit(Unit.of(owner, unit.key().index())),
+                  unit.seen(),
+                  unit.missedUpTo() - usage.missedUpTo())
+              .add(unit.value());
+        }
+      }
+      uses.missed(usage.missedUpTo());
+    }
+  }
+
+  private void close() {
+    if (hour != null) {
+      add(hour, ALL);
+      hour = null;
+    }
+  }
+
+  private Key key(Usage.Owner owner) {
     return switch (by) {
-      case RESOURCE -> new OfUnit(Unit.of(row));
-      case PROGRAM -> new Named(row.tenant(), row.program());
-      case VM -> new Named(row.tenant(), row.vm());
-      case TYPE -> new Named("", row.type().text());
+      case RESOURCE -> throw new IllegalStateException();
+      case PROGRAM -> new Named(owner.tenant(), owner.program());
+      case VM -> new Named(owner.tenant(), owner.vm());
+      case TYPE -> new Named("", owner.type().text());
     };
   }
 
   /// What was found, the most touched first.
   public Reply.Top reply(int limit) {
+    close();
     List<Reply.TopRow> rows =
         uses.top(limit, BY_NAME).stream()
             .map(counted -> {
@@ -124,9 +145,9 @@ public final class TopAccesses implements AccessHistory.Visitor {
                   use.lastNanos,
                   use.bursts,
                   use.inUseNanos,
-                  use.gaps.quantile(0.5));
+                  use.gaps().quantile(0.5));
             })
             .toList();
-    return new Reply.Top(by.text(), touches, uses.exact(), rows);
+    return new Reply.Top(by.text(), touches, exact && uses.exact(), rows);
   }
 }

@@ -30,6 +30,10 @@ record Unit(Whole space, long index) implements Comparable<Unit> {
     return new Unit(Whole.of(row), row.resource());
   }
 
+  static Unit of(Usage.Owner owner, long index) {
+    return new Unit(new Whole(owner.tenant(), owner.type(), owner.space()), index);
+  }
+
   @Override
   public int hashCode() {
     return space.hashCode() * 31 + Long.hashCode(index * 0x9E37_79B9_7F4A_7C15L);

@@ -7,9 +7,12 @@
 /// them look at touches only ([dev.prestage.control.aggregate.Touches]): demand, and nothing that
 /// Prestage did itself.
 ///
+/// [dev.prestage.control.aggregate.Usage] is an hour of it, which can be stored and added to
+/// others.
+///
 /// Memory does not grow with the window. What is counted by key is counted in a
-/// [dev.prestage.control.aggregate.SpaceSaving] of a fixed number of keys; replies say whether that
-/// was enough to count all keys exactly. What is remembered of runs is remembered of the
+/// [dev.prestage.control.aggregate.FrequentKeys] of a fixed number of keys; replies say whether
+/// that was enough to count all keys exactly. What is remembered of runs is remembered of the
 /// [dev.prestage.control.aggregate.Recent] ones. Quantiles come from
 /// [dev.prestage.control.aggregate.LogHistogram]s of at most 0.6 KB. The largest fold holds about
 /// 40 MB at its bound.

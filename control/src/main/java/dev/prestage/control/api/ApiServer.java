@@ -139,7 +139,7 @@ public final class ApiServer implements AutoCloseable {
     this.peers = new PeerCheck(PeerCheck.allowed());
     this.onSocket = new SilentClients(peers, limits);
     this.onTcp = new SilentClients(SocketOptions.create(), limits);
-    this.routes = new Routes(commands, events, clock);
+    this.routes = new Routes(commands, events, new AllocationWait(commands, hub), clock);
     this.server = start(asked);
     this.tcp = asked == null ? null : new InetSocketAddress(asked.getAddress(), server.port(TCP));
     watcher.start();

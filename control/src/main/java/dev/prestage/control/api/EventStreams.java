@@ -1,6 +1,7 @@
 package dev.prestage.control.api;
 
 import dev.prestage.control.notice.NoticeHub;
+import dev.prestage.control.notice.NoticeJson;
 import io.helidon.common.socket.SocketWriterException;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.sse.SseEvent;
@@ -70,8 +71,8 @@ final class EventStreams implements AutoCloseable {
         sink.emit(
             SseEvent.builder()
                 .id(Long.toString(entry.id()))
-                .name(Json.kind(entry.notice()))
-                .data((Object) Json.write(entry.notice()))
+                .name(NoticeJson.kind(entry.notice()))
+                .data((Object) NoticeJson.of(entry.notice()))
                 .build());
       } else if (listener.state() == NoticeHub.State.LISTENING) {
         sink.emit(SseEvent.builder().comment("").build());

@@ -13,14 +13,11 @@ import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.ser.std.StdSerializer;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.stage.Notice;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /// JSON of the API: records as they are, resource types by their readable names.
@@ -42,26 +39,6 @@ final class Json {
     } catch (JsonProcessingException e) {
       throw new UncheckedIOException(e);
     }
-  }
-
-  /// A notice as the data of an event: its fields, with the time as ISO-8601.
-  static byte[] write(Notice notice) {
-    ObjectNode fields = MAPPER.createObjectNode();
-    fields.put("time", instant(notice.timeNanos()).toString());
-    ObjectNode all = MAPPER.valueToTree(notice);
-    all.remove("timeNanos");
-    fields.setAll(all);
-    return write((Object) fields);
-  }
-
-  /// The kind of a notice, as the events' name: `staged`, `available` and so on.
-  static String kind(Notice notice) {
-    return notice.getClass().getSimpleName().toLowerCase(Locale.ROOT);
-  }
-
-  static Instant instant(long nanos) {
-    return Instant.ofEpochSecond(
-        Math.floorDiv(nanos, 1_000_000_000L), Math.floorMod(nanos, 1_000_000_000L));
   }
 
   /// The fields of a request.

@@ -52,7 +52,10 @@ final class MetricHelp {
           Map.entry("units_ended", "Staged units, by how they ended."),
           Map.entry("units_granted", "Units ever granted: live and ended."),
           Map.entry("units_in_flight", "Units on their way."),
-          Map.entry("units_live", "Granted units that have not ended."));
+          Map.entry("units_live", "Granted units that have not ended."),
+          Map.entry("webhooks_dead", "Notices that an address never took."),
+          Map.entry("webhooks_delivered", "Notices that an address took."),
+          Map.entry("webhooks_failed", "Attempts to deliver a notice that failed."));
 
   private MetricHelp() {}
 

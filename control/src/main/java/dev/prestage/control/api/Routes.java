@@ -22,6 +22,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -44,10 +45,12 @@ final class Routes {
 
   private final Commands commands;
   private final EventStreams events;
+  private final AllocationWait waits;
   private final Clock clock;
 
-  Routes(Commands commands, EventStreams events, Clock clock) {
+  Routes(Commands commands, EventStreams events, AllocationWait waits, Clock clock) {
     this.commands = commands;
+    this.waits = waits;
     this.events = events;
     this.clock = clock;
   }
@@ -99,7 +102,13 @@ final class Routes {
         Method.POST,
         "/v1/allocations",
         query -> new Command.Allocate(query.json("vm").text("vm")));
-    route(routing, Method.GET, "/v1/allocations/{id}", Routes::allocation);
+    routing.get(
+        "/v1/allocations/{id}",
+        (request, response) -> {
+          Query query = new Query(request).only("wait");
+          Command.ShowAllocation command = allocation(query);
+          send(response, command, waits.await(command, query.wait(AllocationWait.LONGEST)));
+        });
     route(
         routing,
         Method.GET,
@@ -114,6 +123,7 @@ final class Routes {
         query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
         "tenant");
     route(routing, Method.GET, "/v1/report", query -> new Command.ShowReport());
+    route(routing, Method.GET, "/v1/webhooks", query -> new Command.ShowWebhooks());
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
     route(routing, Method.GET, "/v1/host", query -> new Command.ShowHost());
     new HistoryRoutes(commands, clock).on(routing, this);
@@ -127,6 +137,12 @@ final class Routes {
         Method.GET,
         "/v1/models/{program}",
         query -> new Command.ExportModel(query.segment("program"), query.optional("tenant")),
+        "tenant");
+    route(
+        routing,
+        Method.GET,
+        "/v1/programs/{program}/rank",
+        query -> new Command.RankProgram(query.segment("program"), query.optional("tenant")),
         "tenant");
     route(routing, Method.GET, "/v1/models", query -> new Command.ShowModels());
     route(
@@ -256,7 +272,7 @@ final class Routes {
     return resources;
   }
 
-  private static Command allocation(Query query) throws Problem.Thrown {
+  private static Command.ShowAllocation allocation(Query query) throws Problem.Thrown {
     String id = query.segment("id");
     try {
       return new Command.ShowAllocation(Long.parseLong(id));
@@ -290,11 +306,13 @@ final class Routes {
           Reply.ForecastView _,
           Reply.Tiers _,
           Reply.Host _,
+          Reply.Webhooks _,
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,
           Reply.Models _,
           Reply.Report _,
+          Reply.Rank _,
           Reply.Purged _,
           Reply.Health _ ->
           json(response, reply);
@@ -378,6 +396,21 @@ final class Routes {
             throw new Problem.Thrown(
                 Problem.invalid("'" + name + "' is '" + text + "'; send true or false"));
       };
+    }
+
+    /// How long the answer may be waited for; no time if nothing is said.
+    Duration wait(Duration longest) throws Problem.Thrown {
+      String text = optional("wait");
+      if (text == null) {
+        return Duration.ZERO;
+      }
+      Duration wait = Duration.ofNanos(Times.lengthNanos("wait", text));
+      if (wait.compareTo(longest) > 0) {
+        throw new Problem.Thrown(
+            Problem.invalid(
+                "'wait' is longer than " + longest.toSeconds() + "s; ask again after that"));
+      }
+      return wait;
     }
 
     int limit(int otherwise) throws Problem.Thrown {

@@ -14,10 +14,12 @@
 /// | `DELETE /v1/images/{image}` | PurgeImage |
 /// | `POST /v1/vms/{vm}/start`, `POST /v1/vms/{vm}/stop` | StartProgram, StopProgram |
 /// | `GET /v1/vms/{vm}/forecast?limit=` | ShowForecast |
-/// | `POST /v1/allocations` `{"vm"}` (202), `GET /v1/allocations/{id}` | Allocate, ShowAllocation |
+/// | `POST /v1/allocations` `{"vm"}` (202), `GET /v1/allocations/{id}?wait=` | Allocate, ShowAllocation |
 /// | `GET /v1/leases?vm=&limit=` | ShowLeases |
 /// | `GET /v1/report` | ShowReport |
+/// | `GET /v1/programs/{program}/rank?tenant=` | RankProgram |
 /// | `GET /v1/tiers` | ShowTiers |
+/// | `GET /v1/webhooks` | ShowWebhooks |
 /// | `GET /v1/host` | ShowHost |
 /// | `GET /v1/history?program=&vm=&since=&until=&limit=` | ShowHistory; the last hour by default |
 /// | `GET /v1/history/top`, `timeline`, `transitions`, `sequences` | ShowTop, ShowTimeline, ShowTransitions, ShowSequences |

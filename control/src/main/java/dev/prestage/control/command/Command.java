@@ -63,11 +63,20 @@ public sealed interface Command {
   /// would touch.
   record ShowForecast(String vm, int limit) implements Command {}
 
+  /// How much of a program's predicted working set this host holds, so that a scheduler can choose
+  /// a host.
+  ///
+  /// @param tenant whose program it is, or null for `default`
+  record RankProgram(String program, @Nullable String tenant) implements Command {}
+
   /// What staging did for each program and type of resource.
   record ShowReport() implements Command {}
 
   /// The host's tiers.
   record ShowTiers() implements Command {}
+
+  /// How the addresses that get notices stand.
+  record ShowWebhooks() implements Command {}
 
   /// Where this host's disks are served and its images lie, for tools on it.
   record ShowHost() implements Command {}

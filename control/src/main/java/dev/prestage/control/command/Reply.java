@@ -112,6 +112,32 @@ public sealed interface Reply {
   /// @param experts who spoke for it
   record Expected(String resource, double probability, double dueMillis, List<String> experts) {}
 
+  /// How much of what a program's start is expected to touch is on this host.
+  ///
+  /// @param seconds for bringing all that is missing, one type after the other
+  record Rank(
+      String tenant,
+      String program,
+      long bytes,
+      long bytesHere,
+      double seconds,
+      List<RankRow> types)
+      implements Reply {}
+
+  /// The same for one type of content.
+  ///
+  /// @param units expected, of images and snapshots that this control plane has seen
+  /// @param unitsHere of these, on this host
+  /// @param unitsUnknown expected, of those that no VM here was bound to since it started
+  record RankRow(
+      String type,
+      int units,
+      int unitsHere,
+      int unitsUnknown,
+      long bytes,
+      long bytesHere,
+      double seconds) {}
+
   /// What staging did for each program and type of resource since the control plane started.
   ///
   /// @param since ISO-8601
@@ -154,6 +180,41 @@ public sealed interface Reply {
 
   /// One tier.
   record TierView(String name, long capacityBytes, long usedBytes) {}
+
+  /// The addresses that get notices, in the configuration's order.
+  record Webhooks(List<WebhookView> webhooks) implements Reply {
+    public Webhooks {
+      webhooks = List.copyOf(webhooks);
+    }
+  }
+
+  /// One address.
+  ///
+  /// @param webhook its place in the configuration, from 1
+  /// @param url its scheme, host and port
+  /// @param kinds of notices that it gets
+  /// @param state `ok`, or `failing` when the last attempt failed
+  /// @param lastError why it failed, or empty
+  /// @param delivered notices that it took
+  /// @param failed attempts that failed
+  /// @param dead notices that were given up
+  /// @param deadLetters the last of these
+  record WebhookView(
+      int webhook,
+      String url,
+      List<String> kinds,
+      String state,
+      String lastError,
+      long delivered,
+      long failed,
+      long dead,
+      List<DeadLetter> deadLetters) {}
+
+  /// A notice that was given up.
+  ///
+  /// @param event its kind; empty for notices that the hub no longer kept
+  /// @param reason why the last attempt failed
+  record DeadLetter(long id, String event, String reason) {}
 
   /// A host.
   ///

@@ -140,6 +140,11 @@ public final class ModelStore implements Models, AutoCloseable {
     }
   }
 
+  /// Whether anything was learnt of a program's accesses of a type.
+  public boolean has(Program program, ResourceType type) {
+    return known(new Learnt(program, type)) != null;
+  }
+
   /// What was learnt about each program that this process has heard of.
   ///
   /// @param trainings how far the training of a program is, or null

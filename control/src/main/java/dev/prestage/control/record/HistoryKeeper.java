@@ -2,6 +2,7 @@ package dev.prestage.control.record;
 
 import static java.lang.System.Logger.Level.WARNING;
 
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.control.command.Reply;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
@@ -16,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -45,7 +48,9 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
   ///
   /// @param age rows older than this are dropped, to the hour
   /// @param capacityBytes the oldest hours are dropped when the database takes more than this
-  public record Retention(Duration age, long capacityBytes) {}
+  /// @param usageAge what hours add up to is dropped when they are older than this; it takes at
+  ///   most a tenth of the capacity, beside it
+  public record Retention(Duration age, long capacityBytes, Duration usageAge) {}
 
   /// The database's libraries take 9 MB where they are unpacked, and what is written between two
   /// commits takes about 5 MB.
@@ -55,6 +60,9 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
   private static final int CRASHES = 2;
 
   private static final int FAILURES = 3;
+
+  /// What hours add up to takes at most this part of the capacity.
+  private static final int USAGE_SHARE = 10;
 
   private static final String OPENED = "opened";
   private static final String ROWS = "rows";
@@ -79,6 +87,7 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
   private final AtomicLong expired = new AtomicLong();
   private final AtomicLong putAside = new AtomicLong();
   private volatile @Nullable Trouble trouble;
+  private volatile @Nullable HourlyUsage usage;
 
   // Confined to the writer's thread.
   private boolean crashed;
@@ -148,7 +157,21 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
       throw e;
     }
     count(history.rows());
-    return new Kept(history, crashes > 0);
+    try {
+      var counted = new HourlyUsage(folder.resolve("usage"), history, clock.nanos());
+      usage = counted;
+      return new Kept(history, counted, crashes > 0);
+    } catch (RuntimeException | Error e) {
+      history.close();
+      throw e;
+    }
+  }
+
+  /// What the hours that lie within a time add up to, of those that are counted; see
+  /// [HourlyUsage#between]. None while no history is open.
+  public Iterator<Usage> usage(long fromNanos, long toNanos) {
+    HourlyUsage counted = usage;
+    return counted == null ? Collections.emptyIterator() : counted.between(fromNanos, toNanos);
   }
 
   private void count(long rows) {
@@ -269,12 +292,14 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
   /// The open history, with its books kept.
   private final class Kept implements AccessHistory {
     private final QuestDbHistory history;
+    private final HourlyUsage counted;
     private final long openedNanos = clock.nanos();
     private boolean suspected;
     private long tendAt = openedNanos;
 
-    Kept(QuestDbHistory history, boolean suspected) {
+    Kept(QuestDbHistory history, HourlyUsage counted, boolean suspected) {
       this.history = history;
+      this.counted = counted;
       this.suspected = suspected;
     }
 
@@ -286,6 +311,7 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
         failed(e);
         throw e;
       }
+      counted.add(access, binding);
     }
 
     private void failed(Throwable e) {
@@ -322,6 +348,8 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
           expired.addAndGet(dropped);
           keep(ROWS, history.rows());
         }
+        counted.tend(now);
+        counted.trim(now - retention.usageAge().toNanos(), retention.capacityBytes() / USAGE_SHARE);
       }
     }
 
@@ -337,6 +365,8 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
 
     @Override
     public void close() {
+      usage = null;
+      counted.close();
       history.close();
       try {
         Files.deleteIfExists(folder.resolve(OPENED));

@@ -1,6 +1,9 @@
 package dev.prestage.control.record;
 
+import dev.prestage.control.aggregate.Usage;
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
@@ -25,8 +28,12 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -58,6 +65,9 @@ public final class QuestDbHistory implements AccessHistory {
   /// QuestDB's name of the folder of a table without a write-ahead log.
   private static final String TABLE_FOLDER = TABLE;
 
+  /// More bindings than a host has at one time.
+  private static final int NUMBERED = 1 << 14;
+
   private static final long HOUR_NANOS = Duration.ofHours(1).toNanos();
 
   /// Measured with 3 million rows.
@@ -86,6 +96,9 @@ public final class QuestDbHistory implements AccessHistory {
   private final TableWriter writer;
   private final QuestDbQueries queries;
   private final ReentrantReadWriteLock open = new ReentrantReadWriteLock();
+  private final IdentityHashMap<Binding, Numbers> numbered = new IdentityHashMap<>();
+  private final Map<AccessType, Integer> accessTypes = new EnumMap<>(AccessType.class);
+  private final Map<Cause, Integer> causes = new EnumMap<>(Cause.class);
   private boolean closed;
 
   /// Opens the history, or makes a new one in an empty or missing folder.
@@ -149,6 +162,16 @@ public final class QuestDbHistory implements AccessHistory {
   /// Rows that are committed.
   long rows() {
     return writer.size();
+  }
+
+  /// The hours that have committed rows, by their begin. For the thread that appends.
+  Set<Long> hours() {
+    Set<Long> hours = new TreeSet<>();
+    for (int i = 0; i < writer.getPartitionCount(); i++) {
+      // The newest may be split.
+      hours.add(Usage.hourOf(writer.getPartitionTimestamp(i)));
+    }
+    return hours;
   }
 
   /// Drops the oldest hours: those that ended before a time, and then as many as it takes for the
@@ -229,22 +252,54 @@ public final class QuestDbHistory implements AccessHistory {
 
   @Override
   public void append(Access access, Binding binding) {
+    Numbers numbers = numbered.get(binding);
+    if (numbers == null) {
+      numbers = number(binding);
+    }
     TableWriter.Row row = writer.newRow(access.timeNanos());
-    row.putSym(QuestDbQueries.TENANT, binding.vm().program().tenant());
-    row.putSym(QuestDbQueries.PROGRAM, binding.vm().program().name());
-    row.putSym(QuestDbQueries.VM, binding.vm().name());
-    row.putSym(QuestDbQueries.TYPE, binding.space().type().text());
-    row.putSym(QuestDbQueries.SPACE, binding.space().name());
+    row.putSymIndex(QuestDbQueries.TENANT, numbers.tenant());
+    row.putSymIndex(QuestDbQueries.PROGRAM, numbers.program());
+    row.putSymIndex(QuestDbQueries.VM, numbers.vm());
+    row.putSymIndex(QuestDbQueries.TYPE, numbers.type());
+    row.putSymIndex(QuestDbQueries.SPACE, numbers.space());
     row.putLong(QuestDbQueries.RESOURCE, Resource.index(access.resource()));
-    row.putSym(QuestDbQueries.ACCESS, access.type().name());
+    row.putSymIndex(
+        QuestDbQueries.ACCESS, number(QuestDbQueries.ACCESS, accessTypes, access.type()));
     row.putInt(QuestDbQueries.SIZE, (int) access.amount());
-    row.putSym(QuestDbQueries.CAUSE, access.cause().name());
+    row.putSymIndex(QuestDbQueries.CAUSE, number(QuestDbQueries.CAUSE, causes, access.cause()));
     row.putBool(QuestDbQueries.WAITED, access.waited());
     row.putLong(QuestDbQueries.LATENCY, access.latencyNanos());
     if (access.run() != Access.NO_RUN) {
       row.putLong(QuestDbQueries.RUN, access.run());
     }
     row.append();
+  }
+
+  /// The database's numbers for a binding's names: to look up five names takes longer than all the
+  /// rest of a row.
+  private record Numbers(int tenant, int program, int vm, int type, int space) {}
+
+  private Numbers number(Binding binding) {
+    if (numbered.size() == NUMBERED) {
+      numbered.clear(); // of VMs that are long gone, most of them
+    }
+    var numbers =
+        new Numbers(
+            number(QuestDbQueries.TENANT, binding.vm().program().tenant()),
+            number(QuestDbQueries.PROGRAM, binding.vm().program().name()),
+            number(QuestDbQueries.VM, binding.vm().name()),
+            number(QuestDbQueries.TYPE, binding.space().type().text()),
+            number(QuestDbQueries.SPACE, binding.space().name()));
+    numbered.put(binding, numbers);
+    return numbers;
+  }
+
+  private <E extends Enum<E>> int number(int column, Map<E, Integer> known, E value) {
+    return known.computeIfAbsent(value, _ -> number(column, value.name()));
+  }
+
+  private int number(int column, String name) {
+    return writer.getSymbolMapWriter(column).put(name);
   }
 
   @Override

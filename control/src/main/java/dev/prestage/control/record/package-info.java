@@ -8,6 +8,9 @@
 /// [dev.prestage.control.record.HistoryKeeper] stands between: it waits for space on a full disk,
 /// puts a damaged folder aside, says which rows are lost, and drops what is too old or too much.
 ///
+/// [dev.prestage.control.record.HourlyUsage] keeps what each hour's accesses add up to, in files of
+/// their own beside the database, longer than the rows.
+///
 /// It owns the folder that it is given, and nothing outside of it; QuestDB's native library is
 /// unpacked to the JVM's temporary folder. QuestDB opens no port, sends no telemetry, and says what
 /// is critical through `System.Logger`.

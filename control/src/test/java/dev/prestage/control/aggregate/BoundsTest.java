@@ -46,7 +46,7 @@ final class BoundsTest {
     }
     Reply.Top found = top.reply(1_000);
     assertThat(found.exact()).isFalse();
-    assertThat(found.rows()).hasSize(64);
+    assertThat(found.rows()).hasSizeBetween(32, 64);
     assertThat(found.rows().getFirst().name()).isEqualTo("file-block:debian12/" + HOT);
     assertThat(found.rows().getFirst().touches()).isEqualTo(50_000);
   }
@@ -60,7 +60,7 @@ final class BoundsTest {
     }
     Reply.Transitions found = transitions.reply(1_000);
     assertThat(found.exact()).isFalse();
-    assertThat(found.rows()).hasSize(64);
+    assertThat(found.rows()).hasSizeBetween(32, 64);
     assertThat(found.rows())
         .filteredOn(row -> row.from().endsWith("/" + HOT) && row.to().endsWith("/5"))
         .singleElement()
@@ -82,8 +82,8 @@ final class BoundsTest {
     }
     Reply.Sequences found = sequences.reply(1_000);
     assertThat(found.exact()).isFalse();
-    assertThat(found.strides()).hasSize(16);
-    assertThat(found.ngrams()).hasSize(64);
+    assertThat(found.strides()).hasSizeBetween(8, 16);
+    assertThat(found.ngrams()).hasSizeBetween(32, 64);
     assertThat(found.strides().getFirst().stride()).isEqualTo(1);
     assertThat(found.stretches())
         .filteredOn(stretches -> stretches.fromUnits() == 2)

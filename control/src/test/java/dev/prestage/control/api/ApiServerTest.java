@@ -87,6 +87,21 @@ final class ApiServerTest {
   }
 
   @Test
+  void webhooksAreShownAndAnAllocationCanBeWaitedFor() throws IOException {
+    assertThat(JSON.readTree(client.get("/v1/webhooks").text()).path("webhooks").path(0))
+        .isEqualTo(
+            JSON.readTree(
+                """
+                {"webhook":1,"url":"https://hooks.example:8443","kinds":["available"],
+                 "state":"failing","lastError":"status 500","delivered":7,"failed":12,"dead":1,
+                 "deadLetters":[{"id":42,"event":"available","reason":"status 500"}]}\
+                """));
+    assertThat(client.get("/v1/allocations/42?wait=10ms").text()).contains("\"staging\"");
+    assertThatThrownBy(() -> client.get("/v1/allocations/42?wait=26s"))
+        .hasMessageContaining("'wait' is longer than 25s");
+  }
+
+  @Test
   void aVmHasAsManyResourcesAsItIsRegisteredWith() throws IOException {
     client.post(
         "/v1/vms",

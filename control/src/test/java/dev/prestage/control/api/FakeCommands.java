@@ -121,7 +121,22 @@ final class FakeCommands implements Commands {
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
+      case Command.RankProgram(String program, _) ->
+          new Reply.Rank("default", program, 65536, 0, 0.5, List.of());
       case Command.ShowReport _ -> new Reply.Report("2026-01-01T00:00:00Z", List.of());
+      case Command.ShowWebhooks _ ->
+          new Reply.Webhooks(
+              List.of(
+                  new Reply.WebhookView(
+                      1,
+                      "https://hooks.example:8443",
+                      List.of("available"),
+                      "failing",
+                      "status 500",
+                      7,
+                      12,
+                      1,
+                      List.of(new Reply.DeadLetter(42, "available", "status 500")))));
       case Command.ShowHost _ ->
           new Reply.Host("/run/nbd.sock", List.of(new Reply.OriginView("nas", "/mnt/images")));
       case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", 9, 4)));

@@ -30,7 +30,7 @@ final class HistoryKeeperTest {
   private static final Binding VM1 = disk("vm1", "web");
   private static final Duration HOUR = Duration.ofHours(1);
   private static final HistoryKeeper.Retention ALL =
-      new HistoryKeeper.Retention(Duration.ofDays(3650), Long.MAX_VALUE);
+      new HistoryKeeper.Retention(Duration.ofDays(3650), Long.MAX_VALUE, Duration.ofDays(3650));
 
   @TempDir Path state;
   private final AtomicLong now = new AtomicLong(START);
@@ -229,7 +229,8 @@ final class HistoryKeeperTest {
 
   @Test
   void hoursThatAreTooOldAreDropped() {
-    var retention = new HistoryKeeper.Retention(HOUR.multipliedBy(3), Long.MAX_VALUE);
+    var retention =
+        new HistoryKeeper.Retention(HOUR.multipliedBy(3), Long.MAX_VALUE, Duration.ofDays(3650));
     HistoryKeeper keeper = keeper(false, retention);
     try (AccessHistory history = keeper.open()) {
       for (int hour = 0; hour < 6; hour++) {
@@ -262,7 +263,8 @@ final class HistoryKeeperTest {
     }
     long before = size();
     now.set(START + 6 * HOUR.toNanos());
-    var retention = new HistoryKeeper.Retention(Duration.ofDays(3650), before * 2 / 3);
+    var retention =
+        new HistoryKeeper.Retention(Duration.ofDays(3650), before * 2 / 3, Duration.ofDays(3650));
     try (AccessHistory history = keeper(false, retention).open()) {
       history.tend();
       List<AccessHistory.Row> rows = history.find(query(null, null, 200_000));
@@ -276,7 +278,7 @@ final class HistoryKeeperTest {
 
   @Test
   void hoursThatAreDroppedWhileTheyAreReadAreReadToTheEndAndThenTakeNoSpace() throws Exception {
-    var retention = new HistoryKeeper.Retention(HOUR, Long.MAX_VALUE);
+    var retention = new HistoryKeeper.Retention(HOUR, Long.MAX_VALUE, Duration.ofDays(3650));
     try (AccessHistory history = keeper(false, retention).open()) {
       for (int hour = 0; hour < 4; hour++) {
         write(history, START + hour * HOUR.toNanos(), 20_000);

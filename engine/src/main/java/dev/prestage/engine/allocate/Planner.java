@@ -5,10 +5,12 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.resource.Binding;
+import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -60,7 +62,12 @@ public final class Planner {
   private final Feedback feedback;
   private final LeaseLedger ledger = new LeaseLedger();
   private final Pool pool;
+  private final Price price = new Price();
   private final Map<Integer, Residency> spaces = new HashMap<>();
+
+  /// What is known of content that nobody here is bound to any more: it stays in the tier.
+  private final Map<Integer, Residency> unbound = new HashMap<>();
+
   private final PriorityQueue<Wanted> waiting =
       new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
   private final Forecast proposal = new Forecast();
@@ -123,6 +130,7 @@ public final class Planner {
     spaces
         .computeIfAbsent(key(binding), key -> new Residency(key, binding.space()))
         .bound(binding.id());
+    unbound.remove(key(binding));
   }
 
   /// What is known of a space holds for all that are bound to it, unless each has its own: then it
@@ -154,6 +162,9 @@ public final class Planner {
   private void forgetIfDone(Residency residency) {
     if (residency.isDone()) {
       spaces.remove(residency.key());
+      if (isContent(residency)) {
+        unbound.put(residency.key(), residency);
+      }
       lastAsked = null;
     }
   }
@@ -168,7 +179,7 @@ public final class Planner {
     if (most <= 0 || bindings.isEmpty()) {
       return true;
     }
-    double least = worthwhile(bindings.getFirst().vm().program(), type);
+    double least = worthwhile(bindings, type);
     proposal.clear();
     asking = bindings;
     cursor.propose(open, lead(bindings, type), nowNanos, least, (int) most, proposal);
@@ -176,7 +187,8 @@ public final class Planner {
     if (proposal.size() == 0) {
       return false;
     }
-    boolean hungry = grant(candidates(bindings, proposal, _ -> least), proposal, nowNanos);
+    List<Candidate> candidates = candidates(bindings, proposal, true, _ -> least);
+    boolean hungry = grant(candidates, 0, proposal, nowNanos) < candidates.size();
     return hungry || proposal.size() >= most;
   }
 
@@ -203,15 +215,98 @@ public final class Planner {
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
   /// budget, what is left of it decides: with nothing left nearly certain units only, and little by
   /// little those that are likely to be in vain.
-  private double worthwhile(Program program, ResourceType type) {
+  private double worthwhile(List<Binding> bindings, ResourceType type) {
     if (Double.isInfinite(limits.uselessPerDemand())) {
-      return thresholds.of(program, type);
+      double fixed = thresholds.of(bindings.getFirst().vm().program(), type);
+      return Thresholds.isAuto(fixed) ? cheapest(bindings, type) : fixed;
     }
     double budget = limits.uselessPerDemand() * demanded;
     double left = budget - ledger.uselessAtWorst() + expected;
     double share = Math.clamp(left / (BUDGET_SLACK * budget + BUDGET_SLACK_UNITS), 0, 1);
     double logit = BOLD_LOGIT * share + SHY_LOGIT * (1 - share);
     return 1 / (1 + Math.exp(-logit));
+  }
+
+  /// The lowest threshold of the spaces at hand, at the load of now.
+  private double cheapest(List<Binding> bindings, ResourceType type) {
+    double load = (double) inFlight / limits.inFlightUnits();
+    double least = 1;
+    for (int i = 0; i < bindings.size(); i++) {
+      Residency residency = residency(bindings.get(i));
+      if (bindings.get(i).space().type() == type && residency != null) {
+        least = Math.min(least, derived(residency, load));
+      }
+    }
+    return least;
+  }
+
+  /// The threshold for a binding that a VM manager asks for, which should not depend on what else
+  /// is under way at that moment.
+  private double threshold(Binding binding) {
+    double fixed = thresholds.of(binding.vm().program(), binding.space().type());
+    Residency residency = residency(binding);
+    return Thresholds.isAuto(fixed) && residency != null ? derived(residency, 0) : fixed;
+  }
+
+  /// What `auto` stands for. Of what is not content, such as a connection that waits, no cost is
+  /// measured: there it is the default.
+  private double derived(Residency residency, double load) {
+    Shape shape = residency.space().shape();
+    return isContent(residency)
+        ? price.threshold(shape.unitAmount(), residency.missNanos(), load)
+        : Thresholds.DEFAULT;
+  }
+
+  private static boolean isContent(Residency residency) {
+    return residency.space().shape().measure() == Measure.BYTES;
+  }
+
+  /// How much of a working set is here, and what bringing the rest would take.
+  ///
+  /// @param units that are expected, of content that was bound here since this planner began
+  /// @param here of these, on this host
+  /// @param bytes of the units
+  /// @param bytesHere of those on this host
+  /// @param unknown further units, of content of which this planner never heard
+  /// @param seconds for what is missing, at the rate and latency that were measured last; nothing
+  ///   if nothing is missing
+  public record Held(
+      int units, int here, long bytes, long bytesHere, int unknown, double seconds) {}
+
+  /// How much of a forecast is here, of content: what stands ready for one VM is no reason to bring
+  /// another one.
+  public Held held(Program program, ResourceType type, Forecast forecast) {
+    double fixed = thresholds.of(program, type);
+    double least = Thresholds.isAuto(fixed) ? Thresholds.DEFAULT : fixed;
+    int units = 0;
+    int here = 0;
+    int unknown = 0;
+    long bytes = 0;
+    long bytesHere = 0;
+    long missNanos = 0;
+    for (int row = 0; row < forecast.size(); row++) {
+      int space = Resource.space(forecast.resource(row));
+      long index = Resource.index(forecast.resource(row));
+      Residency residency = shared(space);
+      if (forecast.probability(row) < least) {
+        continue;
+      }
+      if (residency == null) {
+        unknown++;
+      } else if (isContent(residency) && index < residency.space().units()) {
+        long amount = residency.space().shape().amount(index, 1);
+        units++;
+        bytes += amount;
+        if (residency.isResident(index)) {
+          here++;
+          bytesHere += amount;
+        } else {
+          missNanos = Math.max(missNanos, residency.missNanos());
+        }
+      }
+    }
+    double seconds = missNanos / 1e9 + (bytes - bytesHere) / price.bytesPerSecond();
+    return new Held(units, here, bytes, bytesHere, unknown, seconds);
   }
 
   /// How long it takes from a grant until a unit is here: the slowest of the spaces at hand.
@@ -286,34 +381,68 @@ public final class Planner {
     return inFlight < limits.inFlightUnits() && budgetLeft() > 0;
   }
 
-  /// Grants what a forecast asks for, as far as the limits allow.
-  ///
-  /// @param bindings of one VM; what the forecast says of other spaces is left alone
-  /// @return whether something was left undone that may be possible when units in flight have
-  ///   landed
-  public boolean plan(List<Binding> bindings, Forecast forecast, long nowNanos) {
-    return grant(
-        candidates(
-            bindings,
-            forecast,
-            binding -> thresholds.of(binding.vm().program(), binding.space().type())),
-        forecast,
-        nowNanos);
+  /// Units that a VM manager asked for, in the order in which they are due, and how far they were
+  /// seen to. The order is made once: a request of thousands of units is looked at again each time
+  /// a few units have landed.
+  public final class Request {
+    private final List<Candidate> candidates;
+    private final Forecast forecast;
+    private int next;
+
+    private Request(List<Candidate> candidates, Forecast forecast) {
+      this.candidates = candidates;
+      this.forecast = forecast;
+    }
+
+    /// Grants more of it, as far as the limits allow.
+    ///
+    /// @return whether something was left undone that may be possible when units in flight have
+    ///   landed
+    public boolean plan(long nowNanos) {
+      next = grant(candidates, next, forecast, nowNanos);
+      return next < candidates.size();
+    }
+
+    /// What was granted may be lost: all of it is looked at again.
+    public void again() {
+      next = 0;
+    }
   }
 
-  private boolean grant(List<Candidate> candidates, Forecast forecast, long nowNanos) {
-    for (Candidate candidate : candidates) {
+  /// A request for all of a forecast that is worthwhile.
+  ///
+  /// @param bindings of one VM; what the forecast says of other spaces is left alone
+  /// @param forecast stays as it is from now on
+  public Request request(List<Binding> bindings, Forecast forecast) {
+    return new Request(candidates(bindings, forecast, false, this::threshold), forecast);
+  }
+
+  /// Grants what a forecast asks for, as far as the limits allow.
+  ///
+  /// @return whether something was left undone that may be possible when units in flight have
+  ///   landed
+  boolean plan(List<Binding> bindings, Forecast forecast, long nowNanos) {
+    return request(bindings, forecast).plan(nowNanos);
+  }
+
+  /// Grants candidates in their order from one on.
+  ///
+  /// @return the first one that may be possible when units in flight have landed; their number, if
+  ///   none is left
+  private int grant(List<Candidate> candidates, int from, Forecast forecast, long nowNanos) {
+    for (int i = from; i < candidates.size(); i++) {
+      Candidate candidate = candidates.get(i);
       Residency residency = candidate.residency();
       if (!residency.isOpen(candidate.index())) {
         continue;
       }
       if (!hasRoom(residency)) {
-        return true;
+        return i;
       }
       int affordable = affordable(residency);
       if (affordable == 0 && waiting.size() >= limits.waitingRanges()) {
         refuse(candidate);
-        return false;
+        return candidates.size();
       }
       int room = affordable == 0 ? COALESCED_UNITS : Math.min(COALESCED_UNITS, affordable);
       Wanted wanted = around(candidate, room, forecast);
@@ -325,11 +454,15 @@ public final class Planner {
         grant(wanted, residency, nowNanos);
       }
     }
-    return false;
+    return candidates.size();
   }
 
+  /// @param openOnly whether units that cannot be granted now are left out for good
   private List<Candidate> candidates(
-      List<Binding> bindings, Forecast forecast, ToDoubleFunction<Binding> least) {
+      List<Binding> bindings,
+      Forecast forecast,
+      boolean openOnly,
+      ToDoubleFunction<Binding> least) {
     List<Candidate> candidates = new ArrayList<>();
     for (Binding binding : bindings) {
       Residency residency = residency(binding);
@@ -338,7 +471,8 @@ public final class Planner {
       }
       double threshold = least.applyAsDouble(binding);
       for (int row = 0; row < forecast.size(); row++) {
-        if (isCandidate(forecast, row, threshold, residency)) {
+        if (isWorthwhile(forecast, row, threshold, residency)
+            && (!openOnly || residency.isOpen(Resource.index(forecast.resource(row))))) {
           candidates.add(
               new Candidate(
                   binding,
@@ -355,12 +489,10 @@ public final class Planner {
     return candidates;
   }
 
-  private static boolean isCandidate(
+  private static boolean isWorthwhile(
       Forecast forecast, int row, double threshold, Residency residency) {
-    long resource = forecast.resource(row);
     return forecast.probability(row) >= threshold
-        && Resource.space(resource) == residency.space().id()
-        && residency.isOpen(Resource.index(resource));
+        && Resource.space(forecast.resource(row)) == residency.space().id();
   }
 
   /// How many units all limits leave room for.
@@ -426,7 +558,7 @@ public final class Planner {
     int row = forecast.row(Resource.of(residency.space().id(), index));
     return row >= 0
         && forecast.dueNanos(row) <= latestNanos
-        && isCandidate(forecast, row, threshold, residency);
+        && isWorthwhile(forecast, row, threshold, residency);
   }
 
   /// The queue is full: said once, until there is room in it again.
@@ -462,6 +594,7 @@ public final class Planner {
     residency.claimed(range.first(), range.units(), true);
     inFlight += travelling(residency, range.units());
     came += range.units();
+    price.came(range.units());
     expected += range.units() * (double) wanted.probability();
     decisions.granted(lease);
   }
@@ -473,8 +606,13 @@ public final class Planner {
     LeaseLedger.Progress progress = ledger.book(state, feedback);
     if (progress != null) {
       if (progress.ready() != 0) {
-        openSpace(progress.entry().lease().space(), progress.entry().lease().binding())
-            .fetched(nowNanos - progress.entry().grantedNanos());
+        Residency residency =
+            openSpace(progress.entry().lease().space(), progress.entry().lease().binding());
+        residency.fetched(nowNanos - progress.entry().grantedNanos());
+        price.landed(
+            Long.bitCount(progress.ready()) * unitAmount(residency),
+            inFlight >= limits.inFlightUnits() / 2,
+            nowNanos);
       }
       settle(progress);
     }
@@ -493,7 +631,9 @@ public final class Planner {
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
     Residency residency = residency(lease.space(), lease.binding());
-    if (residency == null || !residency.isBound(lease.binding())) {
+    if (residency == null
+        || !residency.isBound(lease.binding())
+        || lease.range().end() > residency.space().units()) {
       decisions.askedBack(lease);
       return null;
     }
@@ -565,8 +705,13 @@ public final class Planner {
     }
     // A guest may ask beyond the end; it is answered with an error, and nothing came.
     if (residency != null && Resource.index(resource) < residency.space().units()) {
-      came += residency.isResident(Resource.index(resource)) ? 0 : 1;
-      residency.resident(Resource.index(resource), 1, true);
+      if (!residency.isResident(Resource.index(resource))) {
+        came++;
+        price.came(1);
+      }
+      if (residency.demanded(Resource.index(resource))) {
+        price.regretted();
+      }
     }
   }
 
@@ -583,13 +728,24 @@ public final class Planner {
     known(space).forEach(residency -> residency.replace(units));
   }
 
-  /// Units left the tier.
+  /// Units left the tier. What lies outside of the space was never here.
   public void evicted(int space, long first, int units) {
-    known(space).forEach(residency -> residency.resident(first, units, false));
+    for (Residency residency : known(space)) {
+      long from = Math.max(0, first);
+      long end = Math.min(first + units, residency.space().units());
+      if (from < end) {
+        residency.evicted(from, (int) (end - from));
+      }
+    }
+  }
+
+  private @Nullable Residency shared(int space) {
+    Residency bound = spaces.get(space);
+    return bound == null ? unbound.get(space) : bound;
   }
 
   private List<Residency> known(int space) {
-    Residency shared = spaces.get(space);
+    Residency shared = shared(space);
     return shared == null
         ? spaces.values().stream().filter(each -> each.space().id() == space).toList()
         : List.of(shared);
@@ -691,7 +847,7 @@ public final class Planner {
     long residentAmount = 0;
     for (Binding binding : bindings) {
       Residency residency = residency(binding);
-      double threshold = thresholds.of(binding.vm().program(), binding.space().type());
+      double threshold = threshold(binding);
       for (int row = 0; row < forecast.size() && residency != null; row++) {
         long index = Resource.index(forecast.resource(row));
         if (forecast.probability(row) >= threshold

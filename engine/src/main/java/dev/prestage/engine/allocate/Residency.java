@@ -15,16 +15,25 @@ final class Residency {
   /// How fast the estimate follows: about the last eight leases.
   private static final int FETCH_MEMORY = 8;
 
+  /// How fast the estimate of a miss rises: about the last 64 leases. It falls at once, because a
+  /// lease that came sooner had less to wait behind.
+  private static final int MISS_MEMORY = 64;
+
   private final int key;
   private final Space space;
   private final BitSet resident = new BitSet();
   private final BitSet claimed = new BitSet();
   private final BitSet waiting = new BitSet();
   private final BitSet failed = new BitSet();
+
+  /// Units that were here and had to leave, until they come again.
+  private final BitSet left = new BitSet();
+
   private final Set<Integer> bindings = new HashSet<>();
   private int leases;
   private long fetchNanos = FIRST_FETCH_NANOS;
   private boolean fetchKnown;
+  private long missNanos = FIRST_FETCH_NANOS;
 
   /// @param key under which the planner finds it
   Residency(int key, Space space) {
@@ -53,8 +62,14 @@ final class Residency {
     return bindings.contains(binding);
   }
 
-  /// A lease's units are here so long after it was granted.
+  /// A lease's units are here so long after it was granted; what a clock that stepped back measured
+  /// says nothing.
   void fetched(long nanos) {
+    if (nanos < 0) {
+      return;
+    }
+    missNanos =
+        !fetchKnown || nanos < missNanos ? nanos : missNanos + (nanos - missNanos) / MISS_MEMORY;
     fetchNanos = fetchKnown ? fetchNanos + (nanos - fetchNanos) / FETCH_MEMORY : nanos;
     fetchKnown = true;
   }
@@ -62,6 +77,11 @@ final class Residency {
   /// How long a unit is on its way, as the last leases showed.
   long fetchNanos() {
     return fetchNanos;
+  }
+
+  /// What a guest that misses a unit waits: the way to the origin without what staging waits for.
+  long missNanos() {
+    return missNanos;
   }
 
   void leased() {
@@ -101,6 +121,26 @@ final class Residency {
 
   void resident(long first, int units, boolean there) {
     resident.set((int) first, (int) first + units, there);
+  }
+
+  /// Units that are here leave.
+  void evicted(long first, int units) {
+    for (int unit = resident.nextSetBit((int) first);
+        unit >= 0 && unit < first + units;
+        unit = resident.nextSetBit(unit + 1)) {
+      left.set(unit);
+    }
+    resident(first, units, false);
+  }
+
+  /// A guest demanded a unit, which is here now.
+  ///
+  /// @return whether it had been here before and had to leave
+  boolean demanded(long index) {
+    boolean regretted = left.get((int) index) && !resident.get((int) index);
+    left.clear((int) index);
+    resident.set((int) index);
+    return regretted;
   }
 
   void claimed(long first, int units, boolean there) {

@@ -5,7 +5,7 @@ import dev.prestage.engine.resource.ResourceType;
 import java.util.Map;
 
 /// The probability from which on a forecast is staged. The most specific one counts: program, then
-/// type, then global.
+/// type, then global. Each may be [#AUTO].
 ///
 /// @param global for everything that is not named
 /// @param byType for a resource type
@@ -17,6 +17,15 @@ public record Thresholds(
   /// is shared by eight.
   public static final double DEFAULT = 0.25;
 
+  /// The planner weighs what staging costs now against what it saves, and derives the probability
+  /// from which on it pays. No probability is this number, nor equal to it: ask [#isAuto].
+  public static final double AUTO = Double.NaN;
+
+  /// Whether a threshold is to be derived.
+  public static boolean isAuto(double threshold) {
+    return Double.isNaN(threshold);
+  }
+
   public Thresholds {
     byType = Map.copyOf(byType);
     byProgram = Map.copyOf(byProgram);
@@ -27,7 +36,7 @@ public record Thresholds(
     return new Thresholds(global, Map.of(), Map.of());
   }
 
-  /// The threshold for one program and type.
+  /// The threshold for one program and type, or [#AUTO].
   public double of(Program program, ResourceType type) {
     Double own = byProgram.isEmpty() ? null : byProgram.get(program.key());
     return own != null ? own : byType.getOrDefault(type, global);

@@ -294,6 +294,48 @@ class PlannerTest {
   }
 
   @Test
+  void whatIsSaidToLeaveFromOutsideOfASpaceIsPassedOver() {
+    Planner planner = planner(100, 100, 10);
+    BitSet all = new BitSet();
+    all.set(0, 1000);
+    planner.resident(0, all);
+    planner.evicted(0, Integer.MAX_VALUE, 10);
+    planner.evicted(0, -5, 5);
+    planner.evicted(0, -5, 6);
+    planner.evicted(0, 999, Integer.MAX_VALUE);
+    planner.plan(BOUND, expected(0, 1000, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(0L, 999L);
+  }
+
+  @Test
+  void aHeldLeaseBeyondTheEndOfItsSpaceIsAskedBack() {
+    Planner planner = planner(100, 100, 10);
+    Lease beyond = new Lease(7, DISK.id(), new Range(0, 996, 5), 0, 0.5f, 0, 0, 0);
+    planner.held(beyond, LeaseState.granted(7), clock.nanos());
+    assertThat(decided.askedBack).containsExactly(beyond);
+    assertThat(planner.stagedBytes()).isZero();
+  }
+
+  @Test
+  void aRequestGoesOnWhereRoomEnded() {
+    Planner planner = planner(1000, 16, 10);
+    Planner.Request request = planner.request(BOUND, expected(0, 40, 0.9));
+    assertThat(request.plan(clock.nanos())).isTrue();
+    assertThat(request.plan(clock.nanos())).as("no room").isTrue();
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(0L);
+    planner.book(failed(decided.granted.getFirst()), clock.nanos());
+    assertThat(request.plan(clock.nanos())).isTrue();
+    planner.book(ready(decided.granted.getLast()), clock.nanos());
+    assertThat(request.plan(clock.nanos())).isFalse();
+    assertThat(decided.granted).extracting(Lease::first).containsExactly(0L, 16L, 32L);
+    clock.advance(Duration.ofMinutes(1));
+    planner.retryFailed(clock.nanos());
+    request.again();
+    assertThat(request.plan(clock.nanos())).isTrue();
+    assertThat(decided.granted.getLast().first()).as("what failed is tried again").isZero();
+  }
+
+  @Test
   void evictedUnitMayBeStagedAgain() {
     Planner planner = planner(100, 100, 10);
     BitSet all = new BitSet();

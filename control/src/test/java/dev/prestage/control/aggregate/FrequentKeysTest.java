@@ -11,20 +11,20 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-final class SpaceSavingTest {
+final class FrequentKeysTest {
   @Test
   void withNoMoreKeysThanPlacesEveryCountIsExact() {
-    SpaceSaving<String, Boolean> counts = SpaceSaving.ofKeys(3);
+    FrequentKeys<String, Boolean> counts = FrequentKeys.ofKeys(3);
     for (String key : "c a b a c a".split(" ")) {
       counts.add(key);
     }
     assertThat(counts.exact()).isTrue();
     assertThat(counts.top(9, Comparator.naturalOrder()))
-        .extracting(SpaceSaving.Counted::key)
+        .extracting(FrequentKeys.Counted::key)
         .containsExactly("a", "c", "b");
     assertThat(counts.top(2, Comparator.naturalOrder()))
         .allSatisfy(counted -> assertThat(counted.missedUpTo()).isZero())
-        .extracting(SpaceSaving.Counted::seen)
+        .extracting(FrequentKeys.Counted::seen)
         .containsExactly(3L, 2L);
     assertThat(counts.most("nobody")).isZero();
   }
@@ -35,7 +35,7 @@ final class SpaceSavingTest {
     int places = 200;
     int stream = 300_000;
     Random random = new Random(seed);
-    SpaceSaving<Integer, int[]> counts = new SpaceSaving<>(places, () -> new int[1]);
+    FrequentKeys<Integer, int[]> counts = new FrequentKeys<>(places, () -> new int[1]);
     Map<Integer, Integer> truth = new HashMap<>();
     for (int i = 0; i < stream; i++) {
       // Few frequent keys in a long tail of others.
@@ -44,7 +44,7 @@ final class SpaceSavingTest {
       truth.merge(key, 1, Integer::sum);
     }
     assertThat(truth.size()).as("seed %d", seed).isGreaterThan(50 * places);
-    assertThat(counts.size()).isEqualTo(places);
+    assertThat(counts.size()).isBetween(places / 2, places);
     assertThat(counts.exact()).isFalse();
     Map<Integer, Long> found = new HashMap<>();
     for (var counted : counts.top(places, Comparator.naturalOrder())) {
@@ -55,19 +55,20 @@ final class SpaceSavingTest {
     }
     truth.forEach((key, count) -> {
       assertThat(counts.most(key)).isGreaterThanOrEqualTo(count);
-      if (count > stream / places) {
+      if (count > 2 * stream / places) {
         assertThat(found).as("seed %d, key %d, %d times", seed, key, count).containsKey(key);
       }
     });
   }
 
   @Test
-  void aNewKeyTakesThePlaceOfTheOneSeenLeast() {
-    SpaceSaving<String, Boolean> counts = SpaceSaving.ofKeys(2);
-    List.of("a", "a", "b", "c").forEach(counts::add);
-    assertThat(counts.top(2, Comparator.naturalOrder()))
+  void theHalfThatWasSeenLeastGoesWhenThePlacesRunOut() {
+    FrequentKeys<String, Boolean> counts = FrequentKeys.ofKeys(3);
+    List.of("a", "a", "a", "b", "d", "d", "c").forEach(counts::add);
+    assertThat(counts.top(3, Comparator.naturalOrder()))
         .extracting(counted -> counted.key() + counted.seen() + counted.missedUpTo())
-        .containsExactly("a20", "c11");
+        .containsExactly("a30", "c12");
+    assertThat(counts.most("b")).isEqualTo(2);
   }
 
   @Test

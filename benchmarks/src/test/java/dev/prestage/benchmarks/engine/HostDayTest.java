@@ -1,0 +1,26 @@
+package dev.prestage.benchmarks.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.prestage.engine.access.Outcome;
+import java.util.EnumMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+class HostDayTest {
+  private static final int SEEDS = 20;
+
+  @Test
+  @Timeout(300)
+  void accountLimitsAndBytesHoldWhateverTheHostDoes() {
+    Map<Outcome, Long> all = new EnumMap<>(Outcome.class);
+    for (long seed = 1; seed <= SEEDS; seed++) {
+      HostDay.Result day = new HostDay(seed).run();
+      day.outcomes().forEach((how, units) -> all.merge(how, units, Long::sum));
+    }
+    // A day on which an outcome never came would prove nothing of it.
+    assertThat(all.keySet()).containsExactlyInAnyOrder(Outcome.values());
+    assertThat(all.getOrDefault(Outcome.USEFUL, 0L)).isGreaterThan(1000);
+  }
+}
