@@ -67,8 +67,6 @@ public final class Planner {
   private final Price price = new Price();
   private final Map<Integer, Residency> spaces = new HashMap<>();
 
-  /// What is known of content that nobody here is bound to any more: it stays in the tier.
-
   private final PriorityQueue<Wanted> waiting =
       new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
 
