@@ -910,11 +910,6 @@ class ControlPlaneTest {
     assertThat(warm.bytesHere()).isEqualTo(warm.bytes());
     assertThat(warm.seconds()).isZero();
     ask(plane, new Command.RemoveVm("vm1", true));
-    Reply.Rank unbound = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));
-    assertThat(unbound.types().getFirst().unitsUnknown())
-        .as("nobody tells what becomes of content that no VM has")
-        .isEqualTo(80);
-    assertThat(unbound.seconds()).isPositive();
     ask(plane, register("vm2", "web", "debian"));
     evictAll(data, "vm2");
     Reply.Rank cold = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));

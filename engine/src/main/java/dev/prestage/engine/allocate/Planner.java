@@ -34,9 +34,6 @@ import org.jspecify.annotations.Nullable;
 /// asked anew. What is ready and stays without demand for its period is asked back.
 public final class Planner {
   /// Neighbours up to this many join one lease: 1 MiB, 5 ms of a 200 MB/s link. Larger reads would
-  /// delay what is due next behind bytes that are not. Of memory whose snapshot is not known.
-  private static final int PAGE_BYTES = 4096;
-
   private static final int COALESCED_UNITS = 16;
 
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
@@ -291,7 +288,7 @@ public final class Planner {
       }
       if (residency == null) {
         unknown++;
-        missing += type == ResourceType.MEMORY_PAGE ? PAGE_BYTES : Shape.BLOCK_BYTES;
+        missing += Shape.BLOCK_BYTES; // no unit of content is larger
         missNanos = Math.max(missNanos, Residency.FIRST_FETCH_NANOS);
       } else if (isContent(residency) && index < residency.space().units()) {
         long amount = residency.space().shape().amount(index, 1);
