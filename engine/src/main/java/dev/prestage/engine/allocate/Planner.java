@@ -34,6 +34,7 @@ import org.jspecify.annotations.Nullable;
 /// asked anew. What is ready and stays without demand for its period is asked back.
 public final class Planner {
   /// Neighbours up to this many join one lease: 1 MiB, 5 ms of a 200 MB/s link. Larger reads would
+  /// delay what is due next behind bytes that are not.
   private static final int COALESCED_UNITS = 16;
 
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
