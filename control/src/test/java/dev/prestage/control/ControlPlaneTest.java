@@ -910,9 +910,6 @@ class ControlPlaneTest {
     assertThat(warm.bytesHere()).isEqualTo(warm.bytes());
     assertThat(warm.seconds()).isZero();
     ask(plane, new Command.RemoveVm("vm1", true));
-    assertThat(((Reply.Rank) ask(plane, new Command.RankProgram("web", null))).bytesHere())
-        .as("what a VM that is gone read is here still")
-        .isEqualTo(warm.bytes());
     ask(plane, register("vm2", "web", "debian"));
     evictAll(data, "vm2");
     Reply.Rank cold = (Reply.Rank) ask(plane, new Command.RankProgram("web", null));

@@ -519,6 +519,12 @@ public final class Engine {
     planner.askBackUnused(now);
     if (planner.retryFailed(now)) {
       proposeAgain();
+      for (Allocation allocation : allocations.values()) {
+        if (!allocation.settled) {
+          allocation.request.again();
+          allocation.hungry = true;
+        }
+      }
     }
     if (isStaging()) {
       planner.admitWaiting(now);

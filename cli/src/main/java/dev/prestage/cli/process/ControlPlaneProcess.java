@@ -52,6 +52,7 @@ public final class ControlPlaneProcess {
     StateLock.awaitFree(configuration.state(), "control-plane");
     StateLock lock = StateLock.take(configuration.state(), "control-plane");
     NoticeHub notices = new NoticeHub(clock);
+    Webhooks webhooks = Webhooks.start(configuration.webhooks(), notices, clock);
     HistoryKeeper keeper =
         new HistoryKeeper(
             configuration.history(),
@@ -106,7 +107,6 @@ public final class ControlPlaneProcess {
         watching.add(reservations);
       }
     }
-    Webhooks webhooks = Webhooks.start(configuration.webhooks(), notices, clock);
     if (!configuration.webhooks().isEmpty()) {
       plane.showWebhooks(webhooks::views);
       plane.alsoReport("webhooks", webhooks::state);

@@ -170,35 +170,40 @@ final class HourlyUsage {
       }
       // Only this thread adds, so it stays what it is while it is written.
       write(over);
-      synchronized (this) {
-        live.remove(over.startNanos());
-        latest = null;
-      }
     }
     countMissing();
   }
 
+  /// Writes an hour, added to what is written of it, and keeps it in memory no longer.
   private void write(Usage usage) {
     long hour = usage.startNanos();
     Path file = written.get(hour);
+    Usage whole = usage;
     if (file != null) {
-      Usage before = read(hour);
-      if (before == null) {
-        return;
+      whole = read(hour);
+      if (whole != null) {
+        whole.add(usage);
       }
-      usage.add(before);
     } else {
       file = folder.resolve(NAME.format(Instant.ofEpochSecond(hour / 1_000_000_000L)));
     }
+    boolean done = false;
     try {
-      AtomicFile.write(file, usage.toBytes());
-      written.put(hour, file);
-      synchronized (this) {
-        missing.remove(hour, QUIET);
+      if (whole != null) {
+        AtomicFile.write(file, whole.toBytes());
+        done = true;
       }
     } catch (IOException e) {
       LOG.log(WARNING, "what happened in an hour cannot be written: {0}", e.toString());
-      synchronized (this) {
+    }
+    // At once, so that nobody adds both up.
+    synchronized (this) {
+      live.remove(hour);
+      latest = null;
+      if (done) {
+        written.put(hour, file);
+        missing.remove(hour, QUIET);
+      } else {
         missing.put(hour, QUIET);
       }
     }
@@ -267,28 +272,32 @@ final class HourlyUsage {
   }
 
   private @Nullable Usage read(long hour, long toNanos) {
-    byte[] current = null;
+    Usage whole = null;
+    byte[] current;
     synchronized (this) {
       Usage usage = live.get(hour);
-      if (usage != null) {
-        if (usage.lastNanos() >= toNanos) {
-          return null;
-        }
-        current = usage.toBytes();
-      } else if (hour > toNanos - Usage.HOUR_NANOS) {
+      boolean over = hour <= toNanos - Usage.HOUR_NANOS;
+      if (usage == null ? !over : usage.lastNanos() >= toNanos) {
         return null;
       }
+      current = usage == null ? null : usage.toBytes();
+      if (current != null && written.containsKey(hour)) {
+        // What came late is not in the file yet; it is when this lock is free.
+        whole = read(hour);
+        if (whole == null || !over) {
+          return null;
+        }
+      }
     }
-    Usage usage = written.containsKey(hour) ? read(hour) : null;
     if (current == null) {
-      return usage;
+      return read(hour);
     }
     Usage late = Usage.of(current);
-    if (usage == null) {
-      return written.containsKey(hour) ? null : late;
+    if (whole == null) {
+      return late;
     }
-    usage.add(late);
-    return hour > toNanos - Usage.HOUR_NANOS ? null : usage;
+    whole.add(late);
+    return whole;
   }
 
   private @Nullable Usage read(long hour) {

@@ -8,8 +8,8 @@ import java.time.Duration;
 /// @param longest the longest pause
 /// @param attempts after so many the notice is a dead letter
 record BackOff(Duration first, Duration longest, int attempts) {
-  /// Half a second, then up to half a minute: twelve attempts take three and a half minutes, in
-  /// which a receiver has been restarted.
+  /// Half a second, then up to half a minute: twelve attempts take three to five minutes, in which
+  /// a receiver has been restarted.
   static final BackOff DEFAULT = new BackOff(Duration.ofMillis(500), Duration.ofSeconds(30), 12);
 
   /// The pause after so many attempts.

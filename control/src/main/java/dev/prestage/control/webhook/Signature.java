@@ -31,7 +31,7 @@ final class Signature {
   static Signature read(Path file) throws IOException {
     String text;
     try {
-      text = Files.readString(file).strip();
+      text = Files.readString(file).lines().findFirst().orElse("").strip();
     } catch (IOException e) {
       throw new IOException(
           "the webhook's secret file "

@@ -65,11 +65,9 @@ public final class Planner {
   private final Price price = new Price();
   private final Map<Integer, Residency> spaces = new HashMap<>();
 
-  /// What is known of content that nobody here is bound to any more: it stays in the tier.
-  private final Map<Integer, Residency> unbound = new HashMap<>();
-
   private final PriorityQueue<Wanted> waiting =
       new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
+
   private final Forecast proposal = new Forecast();
   private final Forecaster.Open open = new OpenUnits();
   private Forecaster.Lead lead = new Forecaster.Lead(0, 1);
@@ -130,7 +128,6 @@ public final class Planner {
     spaces
         .computeIfAbsent(key(binding), key -> new Residency(key, binding.space()))
         .bound(binding.id());
-    unbound.remove(key(binding));
   }
 
   /// What is known of a space holds for all that are bound to it, unless each has its own: then it
@@ -162,9 +159,6 @@ public final class Planner {
   private void forgetIfDone(Residency residency) {
     if (residency.isDone()) {
       spaces.remove(residency.key());
-      if (isContent(residency)) {
-        unbound.put(residency.key(), residency);
-      }
       lastAsked = null;
     }
   }
@@ -263,13 +257,14 @@ public final class Planner {
 
   /// How much of a working set is here, and what bringing the rest would take.
   ///
-  /// @param units that are expected, of content that was bound here since this planner began
+  /// @param units that are expected, of content that somebody here is bound to
   /// @param here of these, on this host
   /// @param bytes of the units
   /// @param bytesHere of those on this host
-  /// @param unknown further units, of content of which this planner never heard
-  /// @param seconds for what is missing, at the rate and latency that were measured last; nothing
-  ///   if nothing is missing
+  /// @param unknown further units, of content that nobody here is bound to: whether a tier holds
+  ///   them is not told
+  /// @param seconds for what is missing or unknown, at the rate and latency that were measured
+  ///   last; nothing if nothing is
   public record Held(
       int units, int here, long bytes, long bytesHere, int unknown, double seconds) {}
 
@@ -283,16 +278,19 @@ public final class Planner {
     int unknown = 0;
     long bytes = 0;
     long bytesHere = 0;
+    long missing = 0;
     long missNanos = 0;
     for (int row = 0; row < forecast.size(); row++) {
       int space = Resource.space(forecast.resource(row));
       long index = Resource.index(forecast.resource(row));
-      Residency residency = shared(space);
+      Residency residency = spaces.get(space);
       if (forecast.probability(row) < least) {
         continue;
       }
       if (residency == null) {
         unknown++;
+        missing += Shape.BLOCK_BYTES; // no unit of content is larger
+        missNanos = Math.max(missNanos, Residency.FIRST_FETCH_NANOS);
       } else if (isContent(residency) && index < residency.space().units()) {
         long amount = residency.space().shape().amount(index, 1);
         units++;
@@ -301,11 +299,12 @@ public final class Planner {
           here++;
           bytesHere += amount;
         } else {
+          missing += amount;
           missNanos = Math.max(missNanos, residency.missNanos());
         }
       }
     }
-    double seconds = missNanos / 1e9 + (bytes - bytesHere) / price.bytesPerSecond();
+    double seconds = missNanos / 1e9 + missing / price.bytesPerSecond();
     return new Held(units, here, bytes, bytesHere, unknown, seconds);
   }
 
@@ -739,13 +738,8 @@ public final class Planner {
     }
   }
 
-  private @Nullable Residency shared(int space) {
-    Residency bound = spaces.get(space);
-    return bound == null ? unbound.get(space) : bound;
-  }
-
   private List<Residency> known(int space) {
-    Residency shared = shared(space);
+    Residency shared = spaces.get(space);
     return shared == null
         ? spaces.values().stream().filter(each -> each.space().id() == space).toList()
         : List.of(shared);

@@ -10,7 +10,7 @@ import java.util.Set;
 /// byte.
 final class Residency {
   /// Until one is measured: a round trip to a storage system next door.
-  private static final long FIRST_FETCH_NANOS = 10_000_000;
+  static final long FIRST_FETCH_NANOS = 10_000_000;
 
   /// How fast the estimate follows: about the last eight leases.
   private static final int FETCH_MEMORY = 8;
