@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
@@ -293,6 +294,11 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
   private final class Kept implements AccessHistory {
     private final QuestDbHistory history;
     private final HourlyUsage counted;
+
+    /// What was appended and not committed: no answer shows it yet.
+    private final List<Access> accesses = new ArrayList<>();
+
+    private final List<Binding> bindings = new ArrayList<>();
     private final long openedNanos = clock.nanos();
     private boolean suspected;
     private long tendAt = openedNanos;
@@ -311,7 +317,8 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
         failed(e);
         throw e;
       }
-      counted.add(access, binding);
+      accesses.add(access);
+      bindings.add(binding);
     }
 
     private void failed(Throwable e) {
@@ -332,6 +339,11 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
       }
       failures = 0;
       keep(ROWS, history.rows());
+      for (int i = 0; i < accesses.size(); i++) {
+        counted.add(accesses.get(i), bindings.get(i));
+      }
+      accesses.clear();
+      bindings.clear();
       if (suspected && clock.nanos() - openedNanos >= STEADY.toNanos()) {
         suspected = false;
         keep(OPENED, 0);
