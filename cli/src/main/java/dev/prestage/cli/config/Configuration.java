@@ -1,5 +1,6 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
@@ -48,6 +49,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
 /// @param vsphere the vCenter whose virtual machines are followed
+/// @param guestMemory how guests' memory is sized; null: it is left as it is
 /// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
@@ -72,6 +74,7 @@ public record Configuration(
     long historyCapacityBytes,
     String libvirt,
     Vsphere vsphere,
+    MemoryGrants.@Nullable Settings guestMemory,
     List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
@@ -110,6 +113,8 @@ public record Configuration(
 
   // A read from a disk that had to spin up, or from across an ocean, takes that long.
   private static final Duration LEAST_DEADLINE = Duration.ofMillis(100);
+
+  private static final long LEAST_GUEST_BYTES = 16L << 20;
 
   // An hour of 400 accesses a second.
   private static final long LEAST_HISTORY_BYTES = 64L << 20;
@@ -248,6 +253,7 @@ public record Configuration(
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
+    MemoryGrants.Settings guestMemory = guestMemory(root.section("guestMemory"));
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
     notices.close();
@@ -275,6 +281,7 @@ public record Configuration(
         capacity,
         libvirtUri,
         vsphere,
+        guestMemory,
         List.copyOf(webhooks));
   }
 
@@ -296,6 +303,37 @@ public record Configuration(
         new VsphereConnector.Options(
             url, user, password.isEmpty() ? null : folder.resolve(password), fingerprint),
         reserving);
+  }
+
+  private static MemoryGrants.@Nullable Settings guestMemory(Section section)
+      throws ConfigurationException {
+    MemoryGrants.Settings byDefault = MemoryGrants.Settings.DEFAULT;
+    boolean enabled = section.value("enabled", false, Configuration::yesOrNo);
+    MemoryGrants.Settings settings =
+        new MemoryGrants.Settings(
+            section.value("floor", byDefault.floorBytes(), Configuration::floorBytes),
+            section.value("headroom", byDefault.headroomPercent(), text -> whole(text, 0, 100)),
+            section.value("ahead", byDefault.ahead(), Configuration::ahead));
+    section.close();
+    return enabled ? settings : null;
+  }
+
+  private static long floorBytes(String text) {
+    long bytes = Quantities.bytes(text);
+    if (bytes < LEAST_GUEST_BYTES) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is less than 16MiB, with which no guest runs");
+    }
+    return bytes;
+  }
+
+  /// Zero, or three looks at the guests.
+  private static Duration ahead(String text) {
+    Duration ahead = Quantities.duration(text);
+    if (ahead.isPositive() && ahead.compareTo(Duration.ofSeconds(3)) < 0) {
+      throw new IllegalArgumentException("'" + text + "' is shorter than 3s; 0s means not ahead");
+    }
+    return ahead;
   }
 
   /// Over anything but TLS the password could be read by others.

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.control.notice.NoticeJson;
+import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.resource.Program;
@@ -104,6 +105,22 @@ class ConfigurationTest {
     assertThatThrownBy(() -> read("vsphere: " + section + "\n"))
         .isInstanceOf(ConfigurationException.class)
         .hasMessageContaining(why);
+  }
+
+  @Test
+  void guestsMemoryIsSizedOnlyWhereThatIsAskedFor() throws Exception {
+    assertThat(Configuration.read(null).guestMemory()).isNull();
+    assertThat(read("guestMemory: {floor: 1GiB}\n").guestMemory()).isNull();
+    assertThat(
+            read("guestMemory: {enabled: true, floor: 1GiB, headroom: 5, ahead: 9s}\n")
+                .guestMemory())
+        .isEqualTo(new MemoryGrants.Settings(1 << 30, 5, Duration.ofSeconds(9)));
+    assertThatThrownBy(() -> read("guestMemory: {floor: 1MiB}\n"))
+        .hasMessageContaining("with which no guest runs");
+    assertThatThrownBy(() -> read("guestMemory: {ahead: 2s}\n"))
+        .hasMessageContaining("is shorter than 3s");
+    assertThatThrownBy(() -> read("guestMemory: {headroom: 101}\n"))
+        .hasMessageContaining("guestMemory.headroom");
   }
 
   @Test
