@@ -1,5 +1,7 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.control.api.ApiToken;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.control.webhook.Webhook;
@@ -23,6 +25,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
@@ -39,7 +42,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param connectionsListen the address at which guests' connections are relayed
 /// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
 /// @param apiTcp `host:port` for the API over TCP, or empty
-/// @param apiToken the file with the token for TCP, or null
+/// @param apiTokens the tokens for TCP
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
 /// @param forecaster who predicts
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
@@ -60,7 +63,7 @@ public record Configuration(
     InetAddress connectionsListen,
     boolean bandwidthReactive,
     String apiTcp,
-    @Nullable Path apiToken,
+    List<ApiToken> apiTokens,
     boolean predicting,
     ForecasterKind forecaster,
     Duration trainEvery,
@@ -221,8 +224,11 @@ public record Configuration(
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
-    Path token = tokenFile.isEmpty() ? null : folder.resolve(tokenFile);
-    if (!apiTcp.isEmpty() && token == null) {
+    List<ApiToken> tokens = tokens(api, folder);
+    if (!tokenFile.isEmpty()) {
+      tokens.add(new ApiToken(folder.resolve(tokenFile), Role.ADMIN));
+    }
+    if (!apiTcp.isEmpty() && tokens.isEmpty()) {
       throw api.refused("tcp", "needs 'api.tokenFile': over TCP nothing is served without a token");
     }
     api.close();
@@ -267,7 +273,7 @@ public record Configuration(
         listen,
         reactive,
         apiTcp,
-        token,
+        List.copyOf(tokens),
         predicting,
         kind,
         trainEvery,
@@ -283,6 +289,32 @@ public record Configuration(
         vsphere,
         guestMemory,
         List.copyOf(webhooks));
+  }
+
+  private static List<ApiToken> tokens(Section api, Path folder) throws ConfigurationException {
+    List<ApiToken> tokens = new ArrayList<>();
+    for (Section section : api.sections("tokens")) {
+      String file = section.value("file", "", Configuration::withoutTilde);
+      Optional<Role> role = section.value("role", Optional.empty(), Configuration::role);
+      if (file.isEmpty() || role.isEmpty()) {
+        throw section.missing(
+            file.isEmpty() ? "file" : "role",
+            "a token has the file that holds it and a role: read, operate or admin");
+      }
+      tokens.add(new ApiToken(folder.resolve(file), role.get()));
+      section.close();
+    }
+    return tokens;
+  }
+
+  private static Optional<Role> role(String text) {
+    return switch (text) {
+      case "read" -> Optional.of(Role.READ);
+      case "operate" -> Optional.of(Role.OPERATE);
+      case "admin" -> Optional.of(Role.ADMIN);
+      default ->
+          throw new IllegalArgumentException("'" + text + "' is none of read, operate, admin");
+    };
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {

@@ -123,7 +123,7 @@ public final class ControlPlaneProcess {
             new ApiServer.Options(
                 configuration.apiSocket(),
                 address("api.tcp", configuration.apiTcp()),
-                configuration.apiToken()),
+                configuration.apiTokens()),
             plane,
             notices,
             clock);

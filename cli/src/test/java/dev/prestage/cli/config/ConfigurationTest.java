@@ -3,6 +3,8 @@ package dev.prestage.cli.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.prestage.control.api.ApiToken;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeJson;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.webhook.Webhook;
@@ -121,6 +123,23 @@ class ConfigurationTest {
         .hasMessageContaining("is shorter than 3s");
     assertThatThrownBy(() -> read("guestMemory: {headroom: 101}\n"))
         .hasMessageContaining("guestMemory.headroom");
+  }
+
+  @Test
+  void eachTokenHasARole() throws Exception {
+    Configuration configuration =
+        read(
+            "api: {tcp: 'localhost:1', tokenFile: all,"
+                + " tokens: [{file: a, role: read}, {file: b, role: operate}]}\n");
+    assertThat(configuration.apiTokens())
+        .containsExactly(
+            new ApiToken(folder.resolve("a"), Role.READ),
+            new ApiToken(folder.resolve("b"), Role.OPERATE),
+            new ApiToken(folder.resolve("all"), Role.ADMIN));
+    assertThatThrownBy(() -> read("api: {tokens: [{file: a}]}\n"))
+        .hasMessageContaining("api.tokens[0].role' is missing");
+    assertThatThrownBy(() -> read("api: {tokens: [{file: a, role: root}]}\n"))
+        .hasMessageContaining("'root' is none of read, operate, admin");
   }
 
   @Test

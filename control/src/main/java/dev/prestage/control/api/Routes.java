@@ -4,6 +4,7 @@ import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.time.Clock;
@@ -217,8 +218,17 @@ final class Routes {
         (request, response) -> {
           Query query = new Query(request).only(parameters);
           Command command = translation.of(query);
+          checkRole(request, command);
           send(response, command, commands.execute(command));
         });
+  }
+
+  private static void checkRole(ServerRequest request, Command command) throws Problem.Thrown {
+    Role role = request.context().get(Role.class).orElseThrow();
+    Role needed = Role.needed(command);
+    if (!role.includes(needed)) {
+      throw new Problem.Thrown(Problem.forbidden(role, needed));
+    }
   }
 
   /// The same question as with GET, without the answer's body.
