@@ -181,7 +181,7 @@ final class ApiServerTest {
     client.delete("/v1/vms/vm1?force=true");
     assertThat(commands.last()).isEqualTo(new Command.RemoveVm("vm1", true));
 
-    assertThat(client.post("/v1/vms/vm1/start", "").status()).isEqualTo(204);
+    assertThat(client.post("/v1/vms/vm1/start", "").status()).isEqualTo(200);
     assertThat(commands.last()).isEqualTo(new Command.StartProgram("vm1"));
 
     assertThat(client.post("/v1/vms/vm1/stop", "{}").status()).isEqualTo(204);
