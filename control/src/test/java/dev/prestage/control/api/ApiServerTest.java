@@ -184,7 +184,7 @@ final class ApiServerTest {
     assertThat(client.post("/v1/vms/vm1/start", "").status()).isEqualTo(200);
     assertThat(commands.last()).isEqualTo(new Command.StartProgram("vm1"));
 
-    assertThat(client.post("/v1/vms/vm1/stop", "{}").status()).isEqualTo(204);
+    assertThat(client.post("/v1/vms/vm1/stop", "{}").status()).isEqualTo(200);
     assertThat(commands.last()).isEqualTo(new Command.StopProgram("vm1"));
 
     ApiResponse allocation = client.post("/v1/allocations", "{\"vm\":\"vm1\"}");
