@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.networknt.schema.JsonSchemaFactory;
+import com.networknt.schema.SpecVersion;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.dataplane.nbd.NbdClient;
 import java.io.IOException;
@@ -12,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -99,8 +103,35 @@ final class RunningHost implements AutoCloseable {
 
   JsonNode get(String path) throws IOException {
     try (PrestageClient client = client()) {
-      return JSON.readTree(client.get(path).text());
+      JsonNode answer = JSON.readTree(client.get(path).text());
+      checkDescribed(path, answer, JSON.readTree(client.get("/v1/openapi.json").text()));
+      return answer;
     }
+  }
+
+  /// Whether an answer is what the host's own description of its API says.
+  private static void checkDescribed(String path, JsonNode answer, JsonNode description) {
+    String plain = path.replaceFirst("\\?.*", "");
+    String route =
+        description
+            .path("paths")
+            .propertyStream()
+            .map(Map.Entry::getKey)
+            .filter(each -> plain.matches(each.replaceAll("\\{\\w+}", "[^/]+")))
+            .findFirst()
+            .orElseThrow(() -> new AssertionError("not described: " + path));
+    String schema =
+        "#/paths/"
+            + route.replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
+            + "/get/responses/200/content/application~1json/schema";
+    ObjectNode root = description.deepCopy();
+    root.put("$ref", schema);
+    assertThat(
+            JsonSchemaFactory.getInstance(SpecVersion.VersionFlag.V202012)
+                .getSchema(root)
+                .validate(answer))
+        .as(path)
+        .isEmpty();
   }
 
   void post(String path, String json) throws IOException {

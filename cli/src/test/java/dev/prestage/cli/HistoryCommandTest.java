@@ -124,6 +124,14 @@ class HistoryCommandTest {
   private record Printed(int code, String out, String err) {}
 
   private Printed history(String... arguments) {
+    return said("history", arguments);
+  }
+
+  private Printed simulate(String... arguments) {
+    return said("simulate", arguments);
+  }
+
+  private Printed said(String command, String... arguments) {
     PrintStream out = System.out;
     PrintStream err = System.err;
     ByteArrayOutputStream lines = new ByteArrayOutputStream();
@@ -131,10 +139,10 @@ class HistoryCommandTest {
     try {
       System.setOut(new PrintStream(lines, true, StandardCharsets.UTF_8));
       System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
-      List<String> words = new ArrayList<>(List.of("history"));
+      List<String> words = new ArrayList<>(List.of(command));
       words.addAll(List.of(arguments));
       words.addAll(List.of("--api", socket.toString()));
-      int code = Main.commandLine("history").execute(words.toArray(String[]::new));
+      int code = Main.commandLine(command).execute(words.toArray(String[]::new));
       return new Printed(
           code, lines.toString(StandardCharsets.UTF_8), errors.toString(StandardCharsets.UTF_8));
     } finally {
@@ -250,6 +258,19 @@ class HistoryCommandTest {
     Path file = folder.resolve("out.csv");
     assertThat(history("export", "--output", file.toString())).isEqualTo(new Printed(0, "", ""));
     assertThat(file).hasContent(printed.out());
+  }
+
+  @Test
+  void aSimulationReadsTheHostsOwnHistory() {
+    Printed printed =
+        simulate("--history", "--since", "2h", "--program", "web", "--policies", "none");
+    assertThat(printed.err()).isEmpty();
+    assertThat(printed.out()).startsWith("history: 2 requests, 2 pages of 64 KiB, 1 distinct\n");
+    assertThat(((Command.ReadHistory) asked.getFirst()).selection())
+        .isEqualTo(new AccessHistory.Selection("web", null, null, NOW - 7200 * SECOND, NOW));
+    assertThat(simulate("--history", "--since", "yesterday").err())
+        .startsWith("prestage: 'since' is not a time")
+        .hasLineCount(1);
   }
 
   @Test

@@ -382,7 +382,7 @@ class SimulateCommandTest {
   void withoutATraceOneLineSaysWhereHelpIs() {
     Printed printed = simulate();
     assertThat(printed.err())
-        .isEqualTo("prestage: Missing required parameter: 'FILE'; see prestage simulate --help\n");
+        .isEqualTo("prestage: name either traces or --history; see prestage simulate --help\n");
     assertThat(printed.code()).isEqualTo(2);
   }
 }

@@ -26,6 +26,11 @@ public final class ApiOptions {
   }
 
   PrestageClient client() {
+    return client(socket);
+  }
+
+  /// @param socket the one that was named, or null for where it is by default
+  static PrestageClient client(@Nullable Path socket) {
     Path chosen = socket;
     if (chosen == null) {
       String fromEnvironment = System.getenv("PRESTAGE_API");

@@ -18,12 +18,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /// `prestage simulate`: policies compared on recorded accesses.
 ///
@@ -42,14 +47,19 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  prestage simulate disk.vscsi.zst --policies none,readahead,prestage --lead 2",
       "  prestage simulate starts64k.csv.zst --closed-loop --cold",
-      "  prestage simulate disk.lis --useless-budget 0.25 --what-if cache=2x --json disk.json"
+      "  prestage simulate disk.lis --useless-budget 0.25 --what-if cache=2x --json disk.json",
+      "  prestage simulate --history --since 7d --closed-loop --policies none,prestage"
     })
 public final class SimulateCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "FILE",
-      arity = "1..*",
+      arity = "0..*",
       description = "Traces, plain or as .zst, .gz or .xz. Each has its own table.")
   private List<Path> files = new ArrayList<>();
+
+  @Mixin private HostHistory history = new HostHistory();
+
+  @Spec private @Nullable CommandSpec spec;
 
   @Option(names = "--list", help = true, description = "List formats and policies, and end.")
   private boolean list;
@@ -151,19 +161,18 @@ public final class SimulateCommand implements Callable<Integer> {
       System.err.println("prestage: " + e.getMessage());
       return 2;
     }
+    if (files.isEmpty() != history.isWanted()) {
+      throw new ParameterException(
+          Objects.requireNonNull(spec).commandLine(), "name either traces or --history");
+    }
     checkFiles();
     JsonFile target = json == null ? null : JsonFile.at(json, files);
     ArrayNode reports = Json.MAPPER.createArrayNode();
+    if (history.isWanted()) {
+      reports.add(compared(history.read(this::read), options, varied, target));
+    }
     for (Path file : files) {
-      Trace trace = read(file);
-      ObjectNode report = compare(trace, options, "");
-      if (varied != null) {
-        report.set("whatIf", compare(trace, varied, "; what if " + whatIf).put("changes", whatIf));
-      }
-      reports.add(report);
-      if (target == null) {
-        requireOutput();
-      }
+      reports.add(compared(read(file), options, varied, target));
     }
     SimulationTables.legend(closedLoop, System.out);
     if (target != null) {
@@ -171,6 +180,19 @@ public final class SimulateCommand implements Callable<Integer> {
     }
     requireOutput();
     return 0;
+  }
+
+  private ObjectNode compared(
+      Trace trace, Options options, @Nullable Options varied, @Nullable JsonFile target)
+      throws IOException, InterruptedException {
+    ObjectNode report = compare(trace, options, "");
+    if (varied != null) {
+      report.set("whatIf", compare(trace, varied, "; what if " + whatIf).put("changes", whatIf));
+    }
+    if (target == null) {
+      requireOutput();
+    }
+    return report;
   }
 
   private void checkFormat() {

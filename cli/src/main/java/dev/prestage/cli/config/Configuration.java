@@ -1,5 +1,8 @@
 package dev.prestage.cli.config;
 
+import dev.prestage.control.api.ApiToken;
+import dev.prestage.control.command.Role;
+import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
@@ -22,6 +25,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
@@ -38,7 +42,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param connectionsListen the address at which guests' connections are relayed
 /// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
 /// @param apiTcp `host:port` for the API over TCP, or empty
-/// @param apiToken the file with the token for TCP, or null
+/// @param apiTokens the tokens for TCP
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
 /// @param forecaster who predicts
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
@@ -48,6 +52,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
 /// @param vsphere the vCenter whose virtual machines are followed
+/// @param guestMemory how guests' memory is sized; null: it is left as it is
 /// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
@@ -58,7 +63,7 @@ public record Configuration(
     InetAddress connectionsListen,
     boolean bandwidthReactive,
     String apiTcp,
-    @Nullable Path apiToken,
+    List<ApiToken> apiTokens,
     boolean predicting,
     ForecasterKind forecaster,
     Duration trainEvery,
@@ -72,6 +77,7 @@ public record Configuration(
     long historyCapacityBytes,
     String libvirt,
     Vsphere vsphere,
+    MemoryGrants.@Nullable Settings guestMemory,
     List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
@@ -110,6 +116,8 @@ public record Configuration(
 
   // A read from a disk that had to spin up, or from across an ocean, takes that long.
   private static final Duration LEAST_DEADLINE = Duration.ofMillis(100);
+
+  private static final long LEAST_GUEST_BYTES = 16L << 20;
 
   // An hour of 400 accesses a second.
   private static final long LEAST_HISTORY_BYTES = 64L << 20;
@@ -216,8 +224,11 @@ public record Configuration(
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
     String tokenFile = api.value("tokenFile", "", Configuration::withoutTilde);
-    Path token = tokenFile.isEmpty() ? null : folder.resolve(tokenFile);
-    if (!apiTcp.isEmpty() && token == null) {
+    List<ApiToken> tokens = tokens(api, folder);
+    if (!tokenFile.isEmpty()) {
+      tokens.add(new ApiToken(folder.resolve(tokenFile), Role.ADMIN));
+    }
+    if (!apiTcp.isEmpty() && tokens.isEmpty()) {
       throw api.refused("tcp", "needs 'api.tokenFile': over TCP nothing is served without a token");
     }
     api.close();
@@ -248,6 +259,7 @@ public record Configuration(
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
+    MemoryGrants.Settings guestMemory = guestMemory(root.section("guestMemory"));
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
     notices.close();
@@ -261,7 +273,7 @@ public record Configuration(
         listen,
         reactive,
         apiTcp,
-        token,
+        List.copyOf(tokens),
         predicting,
         kind,
         trainEvery,
@@ -275,7 +287,34 @@ public record Configuration(
         capacity,
         libvirtUri,
         vsphere,
+        guestMemory,
         List.copyOf(webhooks));
+  }
+
+  private static List<ApiToken> tokens(Section api, Path folder) throws ConfigurationException {
+    List<ApiToken> tokens = new ArrayList<>();
+    for (Section section : api.sections("tokens")) {
+      String file = section.value("file", "", Configuration::withoutTilde);
+      Optional<Role> role = section.value("role", Optional.empty(), Configuration::role);
+      if (file.isEmpty() || role.isEmpty()) {
+        throw section.missing(
+            file.isEmpty() ? "file" : "role",
+            "a token has the file that holds it and a role: read, operate or admin");
+      }
+      tokens.add(new ApiToken(folder.resolve(file), role.get()));
+      section.close();
+    }
+    return tokens;
+  }
+
+  private static Optional<Role> role(String text) {
+    return switch (text) {
+      case "read" -> Optional.of(Role.READ);
+      case "operate" -> Optional.of(Role.OPERATE);
+      case "admin" -> Optional.of(Role.ADMIN);
+      default ->
+          throw new IllegalArgumentException("'" + text + "' is none of read, operate, admin");
+    };
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {
@@ -296,6 +335,37 @@ public record Configuration(
         new VsphereConnector.Options(
             url, user, password.isEmpty() ? null : folder.resolve(password), fingerprint),
         reserving);
+  }
+
+  private static MemoryGrants.@Nullable Settings guestMemory(Section section)
+      throws ConfigurationException {
+    MemoryGrants.Settings byDefault = MemoryGrants.Settings.DEFAULT;
+    boolean enabled = section.value("enabled", false, Configuration::yesOrNo);
+    MemoryGrants.Settings settings =
+        new MemoryGrants.Settings(
+            section.value("floor", byDefault.floorBytes(), Configuration::floorBytes),
+            section.value("headroom", byDefault.headroomPercent(), text -> whole(text, 0, 100)),
+            section.value("ahead", byDefault.ahead(), Configuration::ahead));
+    section.close();
+    return enabled ? settings : null;
+  }
+
+  private static long floorBytes(String text) {
+    long bytes = Quantities.bytes(text);
+    if (bytes < LEAST_GUEST_BYTES) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is less than 16MiB, with which no guest runs");
+    }
+    return bytes;
+  }
+
+  /// Zero, or three looks at the guests.
+  private static Duration ahead(String text) {
+    Duration ahead = Quantities.duration(text);
+    if (ahead.isPositive() && ahead.compareTo(Duration.ofSeconds(3)) < 0) {
+      throw new IllegalArgumentException("'" + text + "' is shorter than 3s; 0s means not ahead");
+    }
+    return ahead;
   }
 
   /// Over anything but TLS the password could be read by others.

@@ -13,6 +13,7 @@ import dev.prestage.control.record.HistoryKeeper;
 import dev.prestage.control.record.HistoryWriter;
 import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.vm.GuestWatch;
+import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
@@ -92,6 +93,11 @@ public final class ControlPlaneProcess {
     List<AutoCloseable> watching = new ArrayList<>();
     if (!configuration.libvirt().isEmpty()) {
       watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
+      MemoryGrants.Settings memory = configuration.guestMemory();
+      if (memory != null) {
+        GuestWatch.Connector own = new LibvirtConnector(configuration.libvirt());
+        watching.add(size(plane, own, configuration.state(), clock, memory));
+      }
     }
     VsphereConnector.Options vcenter = configuration.vsphere().options();
     if (vcenter.isOn()) {
@@ -117,7 +123,7 @@ public final class ControlPlaneProcess {
             new ApiServer.Options(
                 configuration.apiSocket(),
                 address("api.tcp", configuration.apiTcp()),
-                configuration.apiToken()),
+                configuration.apiTokens()),
             plane,
             notices,
             clock);
@@ -147,6 +153,21 @@ public final class ControlPlaneProcess {
     plane.alsoReport(connector.name(), watch::state);
     plane.alsoCount(watch::counters);
     return watch;
+  }
+
+  /// @param connector of a hypervisor that can change a guest's memory, for this alone
+  private static MemoryGrants size(
+      ControlPlane plane,
+      GuestWatch.Connector connector,
+      Path state,
+      Clock clock,
+      MemoryGrants.Settings settings)
+      throws IOException {
+    MemoryGrants grants =
+        MemoryGrants.start(connector, state.resolve("guest-memory"), clock, settings);
+    plane.alsoReport(connector.name() + "-memory", grants::state);
+    plane.alsoCount(grants::counters);
+    return grants;
   }
 
   private static Function<HybridForecaster, Forecaster> serving(ForecasterKind kind) {

@@ -3,7 +3,10 @@ package dev.prestage.cli.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.prestage.control.api.ApiToken;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeJson;
+import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.resource.Program;
@@ -104,6 +107,39 @@ class ConfigurationTest {
     assertThatThrownBy(() -> read("vsphere: " + section + "\n"))
         .isInstanceOf(ConfigurationException.class)
         .hasMessageContaining(why);
+  }
+
+  @Test
+  void guestsMemoryIsSizedOnlyWhereThatIsAskedFor() throws Exception {
+    assertThat(Configuration.read(null).guestMemory()).isNull();
+    assertThat(read("guestMemory: {floor: 1GiB}\n").guestMemory()).isNull();
+    assertThat(
+            read("guestMemory: {enabled: true, floor: 1GiB, headroom: 5, ahead: 9s}\n")
+                .guestMemory())
+        .isEqualTo(new MemoryGrants.Settings(1 << 30, 5, Duration.ofSeconds(9)));
+    assertThatThrownBy(() -> read("guestMemory: {floor: 1MiB}\n"))
+        .hasMessageContaining("with which no guest runs");
+    assertThatThrownBy(() -> read("guestMemory: {ahead: 2s}\n"))
+        .hasMessageContaining("is shorter than 3s");
+    assertThatThrownBy(() -> read("guestMemory: {headroom: 101}\n"))
+        .hasMessageContaining("guestMemory.headroom");
+  }
+
+  @Test
+  void eachTokenHasARole() throws Exception {
+    Configuration configuration =
+        read(
+            "api: {tcp: 'localhost:1', tokenFile: all,"
+                + " tokens: [{file: a, role: read}, {file: b, role: operate}]}\n");
+    assertThat(configuration.apiTokens())
+        .containsExactly(
+            new ApiToken(folder.resolve("a"), Role.READ),
+            new ApiToken(folder.resolve("b"), Role.OPERATE),
+            new ApiToken(folder.resolve("all"), Role.ADMIN));
+    assertThatThrownBy(() -> read("api: {tokens: [{file: a}]}\n"))
+        .hasMessageContaining("api.tokens[0].role' is missing");
+    assertThatThrownBy(() -> read("api: {tokens: [{file: a, role: root}]}\n"))
+        .hasMessageContaining("'root' is none of read, operate, admin");
   }
 
   @Test

@@ -4,6 +4,7 @@ import static java.lang.System.Logger.Level.WARNING;
 
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.host.UnixSockets;
@@ -27,10 +28,8 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.UnresolvedAddressException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -51,20 +50,17 @@ public final class ApiServer implements AutoCloseable {
   ///
   /// @param socket the unix socket, at most 107 bytes of path; its folder is made if it is missing
   /// @param tcp the TCP address as well, or null for none; port 0 picks a free one
-  /// @param tokenFile the file with the token that TCP clients send; must be there with `tcp`
-  public record Options(Path socket, @Nullable InetSocketAddress tcp, @Nullable Path tokenFile) {
+  /// @param tokens what TCP clients send; at least one with `tcp`
+  public record Options(Path socket, @Nullable InetSocketAddress tcp, List<ApiToken> tokens) {
     /// The unix socket only.
     public Options(Path socket) {
-      this(socket, null, null);
+      this(socket, null, List.of());
     }
   }
 
   private static final System.Logger LOG = System.getLogger(ApiServer.class.getName());
   private static final String TCP = "tcp";
   private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
-
-  /// Where fewer bytes would be guessed too soon.
-  private static final int MIN_TOKEN_CHARS = 16;
 
   /// A connection costs two descriptors' worth of kernel memory and one virtual thread. The bound
   /// keeps an eager client from using up the process's descriptors, which would end the listener.
@@ -92,7 +88,7 @@ public final class ApiServer implements AutoCloseable {
 
   private final Options options;
   private final Routes routes;
-  private final byte[] token;
+  private final @Nullable TcpTokens tokens;
   private final SilentClients onSocket;
   private final SilentClients onTcp;
   private final ReentrantLock starting = new ReentrantLock();
@@ -133,7 +129,7 @@ public final class ApiServer implements AutoCloseable {
     }
     InetSocketAddress asked = options.tcp();
     this.options = options;
-    this.token = asked == null ? new byte[0] : token(asked, options.tokenFile());
+    this.tokens = asked == null ? null : new TcpTokens(asked, options.tokens());
     UnixSockets.prepare(options.socket());
     this.events = new EventStreams(hub, keepAlive);
     this.peers = new PeerCheck(PeerCheck.allowed());
@@ -151,6 +147,10 @@ public final class ApiServer implements AutoCloseable {
     HttpRouting.Builder socketRouting = HttpRouting.builder();
     Routes.closing(socketRouting);
     onSocket.watch(socketRouting);
+    socketRouting.addFilter((chain, request, _) -> {
+      request.context().register(Role.ADMIN);
+      chain.proceed();
+    });
     routes.on(socketRouting);
     WebServerConfig.Builder builder =
         limits(WebServer.builder())
@@ -165,11 +165,13 @@ public final class ApiServer implements AutoCloseable {
       onTcp.watch(tcpRouting);
       tcpRouting.addFilter((chain, request, response) -> {
         String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
-        if (matches(token, given)) {
-          chain.proceed();
-        } else {
+        Role role = tokens == null ? null : tokens.role(given);
+        if (role == null) {
           wrongTokens.increment();
           Routes.send(response, Problem.unauthorized());
+        } else {
+          request.context().register(role);
+          chain.proceed();
         }
       });
       routes.on(tcpRouting);
@@ -359,37 +361,5 @@ public final class ApiServer implements AutoCloseable {
               + "); free the address or configure another",
           e);
     }
-  }
-
-  private static byte[] token(InetSocketAddress tcp, @Nullable Path file) throws IOException {
-    if (file == null) {
-      throw new IOException(
-          "the API does not listen on "
-              + tcp
-              + " without a token; configure a token file, or the unix socket only");
-    }
-    String token;
-    try {
-      token = Files.readString(file).strip();
-    } catch (IOException e) {
-      throw new IOException(
-          "the API's token file " + file + " cannot be read (" + e + "); make it, one line", e);
-    }
-    if (token.length() < MIN_TOKEN_CHARS || !token.chars().allMatch(c -> c > ' ' && c < 127)) {
-      throw new IOException(
-          "the API's token file "
-              + file
-              + " must hold one line of at least "
-              + MIN_TOKEN_CHARS
-              + " letters and digits; write a random one");
-    }
-    return token.getBytes(StandardCharsets.US_ASCII);
-  }
-
-  private static boolean matches(byte[] token, String given) {
-    String scheme = "Bearer ";
-    return given.regionMatches(true, 0, scheme, 0, scheme.length())
-        && MessageDigest.isEqual(
-            token, given.substring(scheme.length()).strip().getBytes(StandardCharsets.UTF_8));
   }
 }

@@ -16,17 +16,14 @@ import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The routes that ask the history: its rows, what they add up to, and all of them as CSV.
 final class HistoryRoutes {
   /// The parameters of every route that looks at a window.
-  private static final List<String> WINDOW = List.of("program", "vm", "type", "since", "until");
-
   private static final int HISTORY_LIMIT = 1_000;
+
   private static final int LIMIT = 100;
   private static final long HISTORY_NANOS = Duration.ofHours(1).toNanos();
 
@@ -64,8 +61,7 @@ final class HistoryRoutes {
   }
 
   void on(HttpRouting.Builder routing, Routes routes) {
-    routes.route(
-        routing, Method.GET, "/v1/history", this::rows, "program", "vm", "since", "until", "limit");
+    routes.route(routing, Method.GET, "/v1/history", this::rows);
     routes.route(
         routing,
         Method.GET,
@@ -75,31 +71,25 @@ final class HistoryRoutes {
                 selection(query),
                 by(query.optional("by")),
                 length("burstGap", query.optional("burstGap"), BURST_GAP_NANOS),
-                query.limit(LIMIT)),
-        parameters("by", "burstGap", "limit"));
-    routes.route(routing, Method.GET, "/v1/history/timeline", this::timeline, parameters("bucket"));
+                query.limit(LIMIT)));
+    routes.route(routing, Method.GET, "/v1/history/timeline", this::timeline);
     routes.route(
         routing,
         Method.GET,
         "/v1/history/transitions",
-        query -> new Command.ShowTransitions(selection(query), query.limit(LIMIT)),
-        parameters("limit"));
+        query -> new Command.ShowTransitions(selection(query), query.limit(LIMIT)));
     routes.route(
         routing,
         Method.GET,
         "/v1/history/sequences",
-        query -> new Command.ShowSequences(selection(query), query.limit(LIMIT)),
-        parameters("limit"));
+        query -> new Command.ShowSequences(selection(query), query.limit(LIMIT)));
+    Operation exporting = Operations.of(Method.GET, "/v1/history/export");
     routing.get(
-        "/v1/history/export",
+        exporting.path(),
         (request, response) -> {
-          Routes.Query query = new Routes.Query(request).only(parameters());
+          Routes.Query query = new Routes.Query(request, exporting).only();
           export(query, response);
         });
-  }
-
-  private static String[] parameters(String... others) {
-    return Stream.concat(WINDOW.stream(), Arrays.stream(others)).toArray(String[]::new);
   }
 
   private Command rows(Routes.Query query) throws Problem.Thrown {

@@ -2,7 +2,9 @@ package dev.prestage.control.api;
 
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Role;
 import io.helidon.http.Status;
+import java.util.Locale;
 import java.util.regex.Pattern;
 
 /// An error as RFC 9457 describes it.
@@ -62,6 +64,22 @@ record Problem(String type, String title, int status, String detail) {
         "The token is missing or wrong",
         Status.UNAUTHORIZED_401,
         "send 'Authorization: Bearer TOKEN' with the token of the host's token file");
+  }
+
+  static Problem forbidden(Role role, Role needed) {
+    return of(
+        "forbidden",
+        "The token's role does not include this",
+        Status.FORBIDDEN_403,
+        "this needs the role "
+            + text(needed)
+            + ", and the token has the role "
+            + text(role)
+            + "; send another token");
+  }
+
+  private static String text(Role role) {
+    return role.name().toLowerCase(Locale.ROOT);
   }
 
   static Problem peerRefused() {

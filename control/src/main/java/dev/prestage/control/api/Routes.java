@@ -4,6 +4,7 @@ import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Commands;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.time.Clock;
@@ -39,6 +40,8 @@ final class Routes {
 
   /// An answer of 10,000 rows is about 2.5 MB of JSON.
   static final int MAX_LIMIT = 10_000;
+
+  static final String BYTES = "application/octet-stream";
 
   private static final int LIMIT = 100;
   private static final System.Logger LOG = System.getLogger(Routes.class.getName());
@@ -79,8 +82,7 @@ final class Routes {
         routing,
         Method.DELETE,
         "/v1/vms/{vm}",
-        query -> new Command.RemoveVm(query.vm(), query.flag("force")),
-        "force");
+        query -> new Command.RemoveVm(query.vm(), query.flag("force")));
     route(
         routing,
         Method.POST,
@@ -95,17 +97,17 @@ final class Routes {
         routing,
         Method.GET,
         "/v1/vms/{vm}/forecast",
-        query -> new Command.ShowForecast(query.vm(), query.limit(LIMIT)),
-        "limit");
+        query -> new Command.ShowForecast(query.vm(), query.limit(LIMIT)));
     route(
         routing,
         Method.POST,
         "/v1/allocations",
-        query -> new Command.Allocate(query.json("vm").text("vm")));
+        query -> new Command.Allocate(query.json().text("vm")));
+    Operation waiting = Operations.of(Method.GET, "/v1/allocations/{id}");
     routing.get(
-        "/v1/allocations/{id}",
+        waiting.path(),
         (request, response) -> {
-          Query query = new Query(request).only("wait");
+          Query query = new Query(request, waiting).only();
           Command.ShowAllocation command = allocation(query);
           send(response, command, waits.await(command, query.wait(AllocationWait.LONGEST)));
         });
@@ -113,15 +115,12 @@ final class Routes {
         routing,
         Method.GET,
         "/v1/leases",
-        query -> new Command.ShowLeases(query.optional("vm"), query.limit(LIMIT)),
-        "vm",
-        "limit");
+        query -> new Command.ShowLeases(query.optional("vm"), query.limit(LIMIT)));
     route(
         routing,
         Method.DELETE,
         "/v1/images/{image}",
-        query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")),
-        "tenant");
+        query -> new Command.PurgeImage(query.segment("image"), query.optional("tenant")));
     route(routing, Method.GET, "/v1/report", query -> new Command.ShowReport());
     route(routing, Method.GET, "/v1/webhooks", query -> new Command.ShowWebhooks());
     route(routing, Method.GET, "/v1/tiers", query -> new Command.ShowTiers());
@@ -131,27 +130,24 @@ final class Routes {
         routing,
         Method.PUT,
         "/v1/predicting",
-        query -> new Command.SetPredicting(query.json("on").flag("on")));
+        query -> new Command.SetPredicting(query.json().flag("on")));
     route(
         routing,
         Method.GET,
         "/v1/models/{program}",
-        query -> new Command.ExportModel(query.segment("program"), query.optional("tenant")),
-        "tenant");
+        query -> new Command.ExportModel(query.segment("program"), query.optional("tenant")));
     route(
         routing,
         Method.GET,
         "/v1/programs/{program}/rank",
-        query -> new Command.RankProgram(query.segment("program"), query.optional("tenant")),
-        "tenant");
+        query -> new Command.RankProgram(query.segment("program"), query.optional("tenant")));
     route(routing, Method.GET, "/v1/models", query -> new Command.ShowModels());
     route(
         routing,
         Method.POST,
         "/v1/models/{program}/training",
         query ->
-            new Command.TrainModel(query.noBody().segment("program"), query.optional("tenant")),
-        "tenant");
+            new Command.TrainModel(query.noBody().segment("program"), query.optional("tenant")));
     route(
         routing,
         Method.POST,
@@ -161,10 +157,19 @@ final class Routes {
     route(routing, Method.GET, "/metrics", query -> new Command.ShowCounters());
     head(routing, "/health", new Command.ShowHealth());
     head(routing, "/metrics", new Command.ShowCounters());
+    byte[] description = Json.write(OpenApi.document());
+    Operation describing = Operations.of(Method.GET, OpenApi.PATH);
     routing.get(
-        "/v1/events",
+        describing.path(),
         (request, response) -> {
-          new Query(request).only();
+          new Query(request, describing).only();
+          response.header(HeaderNames.CONTENT_TYPE, "application/json").send(description);
+        });
+    Operation listening = Operations.of(Method.GET, "/v1/events");
+    routing.get(
+        listening.path(),
+        (request, response) -> {
+          new Query(request, listening).only();
           SilentClients.streaming(request);
           events.serve(request, response);
         });
@@ -205,47 +210,54 @@ final class Routes {
     Command of(Query query) throws Problem.Thrown, IOException;
   }
 
-  void route(
-      HttpRouting.Builder routing,
-      Method method,
-      String path,
-      Translation translation,
-      String... parameters) {
+  void route(HttpRouting.Builder routing, Method method, String path, Translation translation) {
+    Operation operation = Operations.of(method, path);
     routing.route(
         method,
         path,
         (request, response) -> {
-          Query query = new Query(request).only(parameters);
+          Query query = new Query(request, operation).only();
           Command command = translation.of(query);
+          checkRole(request, command);
           send(response, command, commands.execute(command));
         });
   }
 
+  private static void checkRole(ServerRequest request, Command command) throws Problem.Thrown {
+    Role role = request.context().get(Role.class).orElseThrow();
+    Role needed = Role.needed(command);
+    if (!role.includes(needed)) {
+      throw new Problem.Thrown(Problem.forbidden(role, needed));
+    }
+  }
+
   /// The same question as with GET, without the answer's body.
   private void head(HttpRouting.Builder routing, String path, Command command) {
+    Operation operation = Operations.of(Method.HEAD, path);
     routing.route(
         Method.HEAD,
         path,
         (request, response) -> {
-          new Query(request).only();
+          new Query(request, operation).only();
           commands.execute(command);
           response.status(Status.OK_200).send();
         });
   }
 
   private Command register(Query query) throws Problem.Thrown, IOException {
-    Json.Fields fields = query.json("vm", "program", "image", "resources", "tenant");
+    Json.Fields fields = query.json();
     return new Command.RegisterVm(
         fields.text("vm"),
         fields.text("program"),
         fields.optionalText("tenant"),
-        resources(fields));
+        resources(query, fields));
   }
 
   /// What a VM is to be bound to: `resources`, or `image` for a VM with one disk.
-  private static List<Command.RequestedResource> resources(Json.Fields fields)
+  private static List<Command.RequestedResource> resources(Query query, Json.Fields fields)
       throws Problem.Thrown {
-    List<Json.Fields> listed = fields.objects("resources", "as", "type", "source");
+    List<Json.Fields> listed =
+        fields.objects("resources", query.operation().fieldNames("resources"));
     String image = fields.optionalText("image");
     if ((image == null) == listed.isEmpty()) {
       throw new Problem.Thrown(
@@ -291,9 +303,7 @@ final class Routes {
               .header(HeaderNames.CONTENT_TYPE, PrometheusText.MEDIA_TYPE)
               .send(PrometheusText.of(counters.counters()).getBytes(StandardCharsets.UTF_8));
       case Reply.Model model ->
-          response
-              .header(HeaderNames.CONTENT_TYPE, "application/octet-stream")
-              .send(bytes(model.bytes()));
+          response.header(HeaderNames.CONTENT_TYPE, BYTES).send(bytes(model.bytes()));
       case Reply.Vms vms when command instanceof Command.ShowVms(String vm) && vm != null ->
           json(response, one(vm, vms.vms()));
       case Reply.Allocation allocation when command instanceof Command.Allocate ->
@@ -342,9 +352,12 @@ final class Routes {
   }
 
   /// What a request says: path, parameters and body.
-  record Query(ServerRequest request) {
+  ///
+  /// @param operation what it may say
+  record Query(ServerRequest request, Operation operation) {
     /// Refuses parameters with other names, so that a slip of the pen is not silently ignored.
-    Query only(String... known) throws Problem.Thrown {
+    Query only() throws Problem.Thrown {
+      String[] known = operation.parameterNames();
       for (String name : request.query().names()) {
         if (!Arrays.asList(known).contains(name)) {
           throw new Problem.Thrown(
@@ -430,8 +443,8 @@ final class Routes {
           Problem.invalid("'limit' is '" + text + "'; send a number from 1 to " + MAX_LIMIT));
     }
 
-    Json.Fields json(String... known) throws Problem.Thrown, IOException {
-      return Json.read(body(MAX_JSON_BYTES), known);
+    Json.Fields json() throws Problem.Thrown, IOException {
+      return Json.read(body(MAX_JSON_BYTES), operation.fieldNames());
     }
 
     byte[] body(int limitBytes) throws Problem.Thrown, IOException {

@@ -6,6 +6,7 @@ import dev.prestage.link.host.AtomicFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,24 +20,32 @@ import java.util.stream.LongStream;
 /// How much memory each program's past runs used, by the time since their starts, and what that
 /// foretells of the next run. Kept in a file of a few kilobytes for each program.
 final class MemoryRuns {
-  /// A burst shorter than this cannot be told from the next: a vCenter's numbers come every 20 s.
-  static final long SLOT_NANOS = 60_000_000_000L;
-
-  /// A day; what a run does after it is not kept.
+  /// What a run does after so many slots is not kept.
   static final int SLOTS = 24 * 60;
+
+  /// The file's first line, before the length of a slot. No program's name has its first sign.
+  private static final String SLOT = "#slot-ns ";
 
   /// So many runs are kept of a program: with three of five, one odd run decides nothing.
   static final int RUNS = 5;
 
   private final Path file;
+  private final long slotNanos;
   private final Map<String, Deque<long[]>> runs = new TreeMap<>();
 
-  MemoryRuns(Path file) throws IOException {
+  /// @param slot a burst shorter than this cannot be told from the next. Runs that were kept by
+  ///   another length are forgotten
+  MemoryRuns(Path file, Duration slot) throws IOException {
     this.file = file;
+    this.slotNanos = slot.toNanos();
     if (!Files.exists(file)) {
       return;
     }
-    for (String line : Files.readAllLines(file)) {
+    List<String> lines = Files.readAllLines(file);
+    if (lines.isEmpty() || !lines.getFirst().equals(SLOT + slotNanos)) {
+      return;
+    }
+    for (String line : lines.subList(1, lines.size())) {
       String[] parts = line.split(" ", 2);
       // A line that is none is of no use, and neither is failing because of it.
       if (parts.length == 2 && parts[1].matches("\\d{1,12}(,\\d{1,12})*")) {
@@ -57,6 +66,16 @@ final class MemoryRuns {
     }
   }
 
+  /// The slot of a time since a run's start; [#SLOTS] for what is after them all.
+  int slot(long ageNanos) {
+    return (int) Math.min(SLOTS, ageNanos / slotNanos);
+  }
+
+  /// How many past runs of a program are known.
+  int count(String program) {
+    return runs.getOrDefault(program, new ArrayDeque<>()).size();
+  }
+
   /// A run ended.
   ///
   /// @param program without spaces
@@ -66,7 +85,7 @@ final class MemoryRuns {
       return;
     }
     keep(program, levels.stream().mapToLong(Long::longValue).limit(SLOTS).toArray());
-    List<String> lines = new ArrayList<>();
+    List<String> lines = new ArrayList<>(List.of(SLOT + slotNanos));
     runs.forEach((name, known) ->
         known.forEach(run ->
             lines.add(
@@ -85,8 +104,8 @@ final class MemoryRuns {
     if (known.isEmpty()) {
       return 0;
     }
-    int from = (int) Math.min(SLOTS, fromNanos / SLOT_NANOS);
-    int to = (int) Math.min(SLOTS, toNanos / SLOT_NANOS + 1);
+    int from = slot(fromNanos);
+    int to = Math.min(SLOTS, slot(toNanos) + 1);
     long[] peaks =
         known.stream()
             .mapToLong(run -> Arrays.stream(run).skip(from).limit(to - from).max().orElse(0))

@@ -12,6 +12,7 @@ import dev.prestage.client.ApiResponse;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeHub;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.stage.Notice;
@@ -37,6 +38,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -65,10 +67,17 @@ final class ApiServerTest {
   void start() throws IOException {
     socket = folder.resolve("api.sock");
     Path tokenFile = Files.writeString(folder.resolve("token"), TOKEN + "\n");
+    Path readers = Files.writeString(folder.resolve("readers"), "read-" + TOKEN);
+    Path operators = Files.writeString(folder.resolve("operators"), "operate-" + TOKEN);
     server =
         new ApiServer(
             new ApiServer.Options(
-                socket, new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), tokenFile),
+                socket,
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                List.of(
+                    new ApiToken(tokenFile, Role.ADMIN),
+                    new ApiToken(readers, Role.READ),
+                    new ApiToken(operators, Role.OPERATE))),
             commands,
             hub,
             () -> NOW,
@@ -172,10 +181,10 @@ final class ApiServerTest {
     client.delete("/v1/vms/vm1?force=true");
     assertThat(commands.last()).isEqualTo(new Command.RemoveVm("vm1", true));
 
-    assertThat(client.post("/v1/vms/vm1/start", "").status()).isEqualTo(204);
+    assertThat(client.post("/v1/vms/vm1/start", "").status()).isEqualTo(200);
     assertThat(commands.last()).isEqualTo(new Command.StartProgram("vm1"));
 
-    assertThat(client.post("/v1/vms/vm1/stop", "{}").status()).isEqualTo(204);
+    assertThat(client.post("/v1/vms/vm1/stop", "{}").status()).isEqualTo(200);
     assertThat(commands.last()).isEqualTo(new Command.StopProgram("vm1"));
 
     ApiResponse allocation = client.post("/v1/allocations", "{\"vm\":\"vm1\"}");
@@ -471,14 +480,47 @@ final class ApiServerTest {
   }
 
   @Test
+  void aTokenMayDoWhatItsRoleSays() throws IOException {
+    InetSocketAddress tcp =
+        new InetSocketAddress(InetAddress.getLoopbackAddress(), server.tcpPort());
+    try (var reader = PrestageClient.onTcp(tcp, "read-" + TOKEN);
+        var operator = PrestageClient.onTcp(tcp, "operate-" + TOKEN);
+        var admin = PrestageClient.onTcp(tcp, TOKEN)) {
+      assertThat(reader.get("/v1/tiers").status()).isEqualTo(200);
+      assertThat(operator.get("/v1/tiers").status()).isEqualTo(200);
+      commands.asked.clear();
+      assertForbidden(() -> reader.post("/v1/vms/vm1/start", "{}"), "needs the role operate");
+      assertForbidden(
+          () -> operator.put("/v1/predicting", "{\"on\":false}"), "needs the role admin");
+      assertThat(commands.asked).isEmpty();
+      assertThat(operator.post("/v1/vms/vm1/start", "{}").status()).isEqualTo(200);
+      assertThat(admin.put("/v1/predicting", "{\"on\":false}").status()).isEqualTo(204);
+    }
+  }
+
+  private static void assertForbidden(ThrowingCallable request, String why) {
+    assertThatThrownBy(request)
+        .isInstanceOfSatisfying(ApiException.class, e -> assertThat(e.status()).isEqualTo(403))
+        .hasMessageContaining(why);
+  }
+
+  @Test
   void tcpWithoutATokenIsRefused() throws IOException {
     InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
     Path other = folder.resolve("other.sock");
     Path empty = Files.writeString(folder.resolve("empty"), "\n");
     Path missing = folder.resolve("missing");
-    assertCannotStart(new ApiServer.Options(other, any, null), "without a token");
-    assertCannotStart(new ApiServer.Options(other, any, empty), "at least 16");
-    assertCannotStart(new ApiServer.Options(other, any, missing), "cannot be read");
+    assertCannotStart(new ApiServer.Options(other, any, List.of()), "without a token");
+    assertCannotStart(
+        new ApiServer.Options(other, any, List.of(new ApiToken(empty, Role.ADMIN))), "at least 16");
+    assertCannotStart(
+        new ApiServer.Options(other, any, List.of(new ApiToken(missing, Role.ADMIN))),
+        "cannot be read");
+    Path one = Files.writeString(folder.resolve("one"), TOKEN);
+    assertCannotStart(
+        new ApiServer.Options(
+            other, any, List.of(new ApiToken(one, Role.READ), new ApiToken(one, Role.ADMIN))),
+        "each role needs its own");
     assertThat(other).doesNotExist();
   }
 
@@ -651,7 +693,9 @@ final class ApiServerTest {
     InetSocketAddress taken =
         new InetSocketAddress(InetAddress.getLoopbackAddress(), server.tcpPort());
     assertCannotStart(
-        new ApiServer.Options(other, taken, folder.resolve("token")), "Address already in use");
+        new ApiServer.Options(
+            other, taken, List.of(new ApiToken(folder.resolve("token"), Role.ADMIN))),
+        "Address already in use");
     assertThat(other).doesNotExist();
   }
 

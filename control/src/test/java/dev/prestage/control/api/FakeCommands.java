@@ -92,12 +92,8 @@ final class FakeCommands implements Commands {
       throw failed;
     }
     return switch (command) {
-      case Command.RegisterVm _ -> VM;
-      case Command.RemoveVm _,
-          Command.StartProgram _,
-          Command.StopProgram _,
-          Command.SetPredicting _ ->
-          new Reply.Done();
+      case Command.RegisterVm _, Command.StartProgram _, Command.StopProgram _ -> VM;
+      case Command.RemoveVm _, Command.SetPredicting _ -> new Reply.Done();
       case Command.ShowVms(String vm) ->
           new Reply.Vms(vm == null || vm.equals("vm1") ? List.of(VM) : List.of());
       case Command.Allocate _, Command.ShowAllocation _ ->
@@ -117,13 +113,50 @@ final class FakeCommands implements Commands {
           new Reply.Models(
               List.of(
                   new Reply.ModelView(
-                      "default", "web", "file-block", 3, 900, 12_000, 1 << 20, true, 0.5, null)));
+                      "default", "web", "file-block", 3, 900, 12_000, 1 << 20, true, 0.5, null),
+                  new Reply.ModelView(
+                      "default",
+                      "db",
+                      "memory-page",
+                      1,
+                      9,
+                      12,
+                      1 << 10,
+                      false,
+                      null,
+                      new Reply.Training("default", "db", Reply.Training.QUEUED, "soon"))));
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
       case Command.RankProgram(String program, _) ->
-          new Reply.Rank("default", program, 65536, 0, 0.5, List.of());
-      case Command.ShowReport _ -> new Reply.Report("2026-01-01T00:00:00Z", List.of());
+          new Reply.Rank(
+              "default",
+              program,
+              65536,
+              0,
+              0.5,
+              List.of(new Reply.RankRow("file-block", 1, 0, 0, 65536, 0, 0.5)));
+      case Command.ShowReport _ ->
+          new Reply.Report(
+              "2026-01-01T00:00:00Z",
+              List.of(
+                  new Reply.ReportRow(
+                      "default",
+                      "web",
+                      "file-block",
+                      9,
+                      2,
+                      Map.of("useful", 7L),
+                      "bytes",
+                      7 << 16,
+                      0,
+                      3.5,
+                      10,
+                      3,
+                      0.25,
+                      0.7,
+                      null,
+                      1.0)));
       case Command.ShowWebhooks _ ->
           new Reply.Webhooks(
               List.of(

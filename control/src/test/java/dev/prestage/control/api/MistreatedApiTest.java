@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.prestage.client.PrestageClient;
 import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeHub;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -60,7 +61,9 @@ final class MistreatedApiTest {
             new ApiServer.Options(
                 socket,
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                Files.writeString(folder.resolve("token"), TOKEN + "\n")),
+                List.of(
+                    new ApiToken(
+                        Files.writeString(folder.resolve("token"), TOKEN + "\n"), Role.ADMIN))),
             commands,
             new NoticeHub(() -> NOW),
             () -> NOW,

@@ -35,7 +35,7 @@ final class ReservationsTest {
 
   private Reservations reopened() throws Exception {
     return new Reservations(
-        new NoConnector(), folder.resolve("runs"), () -> nowNanos, Duration.ZERO);
+        new NoConnector(), folder.resolve("runs"), () -> nowNanos, Reservations.EVERY);
   }
 
   private void look() throws Exception {
@@ -101,7 +101,7 @@ final class ReservationsTest {
     look();
     assertThat(host.reserved).isEmpty();
     assertThat(run("web-1", 900)).containsExactly(960L);
-    assertThat(Files.readAllLines(folder.resolve("runs"))).hasSize(2);
+    assertThat(Files.readAllLines(folder.resolve("runs"))).hasSize(3);
   }
 
   @Test
@@ -129,14 +129,15 @@ final class ReservationsTest {
     host.running.put("web-1", true);
     look();
     assertThat(host.reserved).isNotEmpty();
-    nowNanos += Reservations.BLIND_NANOS;
+    nowNanos += 3 * LOOK;
     look();
     assertThat(host.reserved).isEmpty();
   }
 
   @Test
   void aFileThatWasDamagedIsReadAsFarAsItGoes() throws Exception {
-    Files.writeString(folder.resolve("runs"), "web 900,900\nnonsense\n\nweb 9x\n \n");
+    Files.writeString(
+        folder.resolve("runs"), "#slot-ns 60000000000\nweb 900,900\nnonsense\n\nweb 9x\n \n");
     reservations = reopened();
     look();
     assertThat(run("web-1", 900)).containsExactly(960L);

@@ -21,6 +21,7 @@ public final class TraceFiles {
           new OverlaybdFormat(),
           new OracleGeneralFormat(),
           new AccessCsvFormat(),
+          new HistoryCsvFormat(),
           new LisFormat(),
           new DiskSimFormat(),
           new SpcFormat(),

@@ -693,4 +693,44 @@ class FormatsTest {
         .isInstanceOf(TraceException.class)
         .hasMessageStartingWith("x.csv, line 1: no header of an access CSV; expected one of t_us,");
   }
+
+  // ---- an exported history
+
+  private static final String HISTORY =
+      "timeNanos,tenant,program,vm,type,space,resource,access,sizeBytes,cause,waited,latencyNanos,run\n";
+
+  @Test
+  void anExportedHistoryIsReadRunByRun() throws IOException {
+    Trace trace =
+        read(
+            "week.csv",
+            HISTORY
+                + "9000,default,web,a,network-connection,\"db:1,proxy=v2\",0,READ,1,DEMAND,true,5,7\n"
+                + "1000,default,web,a,file-block,x.raw,3,READ,65536,DEMAND,true,5,7\n"
+                + "1500,default,web,b,file-block,x.raw,4,READ,65536,DEMAND,true,5,7\n"
+                + "2000,default,web,a,file-block,y.raw,0,WRITE,65536,DEMAND,false,5,7\n"
+                + "2100,default,web,a,file-block,x.raw,9,READ,65536,PREFETCH,false,5,7\n"
+                + "2200,default,web,a,file-block,x.raw,9,READ,65536,DEMAND,false,5,0\n"
+                + "2300,default,web,a,memory-page,m,9,READ,4096,DEMAND,false,5,7\n"
+                + "3000,default,web,a,file-block,x.raw,3,READ,65536,DEMAND,true,5,8\n");
+    assertThat(rows(trace))
+        .containsExactly(
+            "0 1 r 3+1",
+            "500 2 r 4+1",
+            "1000 1 w " + (5 + Requests.GAP_PAGES) + "+1",
+            "2000 1 r 3+1");
+    assertThat(trace.unitBytes()).isEqualTo(65536);
+    assertThat(trace.runs())
+        .containsExactly(
+            new Trace.Run("default/web", 1, 1),
+            new Trace.Run("default/web", 2, 2),
+            new Trace.Run("default/web", 3, 1));
+    assertThat(trace.warnings()).hasSize(1);
+    assertThat(trace.warnings().getFirst()).startsWith("Left out, ").endsWith(": 3.");
+  }
+
+  @Test
+  void aHistoryWithoutBlocksOrPagesIsRefused() {
+    refused(() -> read("week.csv", HISTORY), "week.csv: no accesses; expected at least one");
+  }
 }

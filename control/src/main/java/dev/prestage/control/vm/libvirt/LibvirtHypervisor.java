@@ -40,9 +40,20 @@ public final class LibvirtHypervisor implements Hypervisor {
   private static final int MEMORY_STATISTIC_BYTES = 16;
 
   private static final int MEMORY_STATISTICS = 16;
+  private static final int SWAPPED_IN = 0;
   private static final int UNUSED = 4;
   private static final int BALLOON = 6;
   private static final int RESIDENT = 7;
+
+  /// What the guest could give away, caches among it; a guest of before Linux 4.6 tells [#UNUSED]
+  /// only.
+  private static final int USABLE = 8;
+
+  private static final int UPDATED_SECONDS = 9;
+
+  /// What a guest told longer ago than this says nothing of now.
+  private static final long STALE_SECONDS = 30;
+
   private static final long KIB = 1024;
 
   private static final int DETAIL_RENAMED = 1;
@@ -412,17 +423,27 @@ public final class LibvirtHypervisor implements Hypervisor {
             long granted = -1;
             long resident = -1;
             long unused = -1;
+            long usable = -1;
+            long swappedIn = -1;
+            long updated = Long.MAX_VALUE - STALE_SECONDS;
             for (int i = 0; i < count; i++) {
               long at = (long) i * MEMORY_STATISTIC_BYTES;
-              long bytes = statistics.get(JAVA_LONG, at + Long.BYTES) * KIB;
+              long number = statistics.get(JAVA_LONG, at + Long.BYTES);
               switch (statistics.get(JAVA_INT, at)) {
-                case UNUSED -> unused = bytes;
-                case BALLOON -> granted = bytes;
-                case RESIDENT -> resident = bytes;
+                case SWAPPED_IN -> swappedIn = number * KIB;
+                case UNUSED -> unused = number * KIB;
+                case USABLE -> usable = number * KIB;
+                case BALLOON -> granted = number * KIB;
+                case RESIDENT -> resident = number * KIB;
+                case UPDATED_SECONDS -> updated = number;
                 default -> {}
               }
             }
-            return new MemoryStatistics(granted, resident, unused);
+            if (updated + STALE_SECONDS < System.currentTimeMillis() / 1000) {
+              return new MemoryStatistics(granted, resident, -1, -1);
+            }
+            return new MemoryStatistics(
+                granted, resident, usable >= 0 ? usable : unused, swappedIn);
           }
         });
   }

@@ -431,11 +431,13 @@ final class VsphereTest {
 
   // ---- reserved ahead
 
+  private static final String PAST_RUN = "#slot-ns 60000000000\nshop 20,20,20\n";
+
   @Test
   void memoryIsReservedForAForetoldRunAndReturnedWhenItEnds() throws Exception {
     Vcsim vcsim = vcsim("-program", "shop");
     // Its own record of past runs: 20 MiB from the start on.
-    Path runs = Files.writeString(folder.resolve("runs"), "shop 20,20,20\n");
+    Path runs = Files.writeString(folder.resolve("runs"), PAST_RUN);
     String name = "DC0_H1_VM0";
     Ref machine = vcsim.machine(name);
     HostClock clock = new HostClock();
@@ -463,7 +465,7 @@ final class VsphereTest {
   /// The simulator says 24 MiB of each guest.
   private static boolean isLearnt(Path runs) {
     try {
-      return Files.readString(runs).equals("shop 20,20,20\nshop 24\n");
+      return Files.readString(runs).equals(PAST_RUN + "shop 24\n");
     } catch (IOException e) {
       throw new AssertionError(e);
     }

@@ -1,0 +1,232 @@
+package dev.prestage.control.vm;
+
+import static java.lang.System.Logger.Level.WARNING;
+
+import dev.prestage.engine.time.Clock;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/// Follows how much memory the runs of a hypervisor's labelled guests use, has something done about
+/// each, and learns from it.
+///
+/// It learns from runs whose starts it saw. One thread with a connection of its own asks every
+/// guest with a label that runs, one after the other; where that is away it does nothing but
+/// connect again.
+///
+/// @param <S> what is kept beside each run
+final class GuestRuns<S> implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(GuestRuns.class.getName());
+
+  /// Guests that were not looked at in three turns may have stopped and started since: their runs
+  /// are watched from then on as if they were seen the first time. A guest takes longer to start
+  /// than this at least.
+  private static final Duration LEAST_BLIND = Duration.ofSeconds(15);
+
+  private static final long MIB = 1 << 20;
+
+  /// What the control plane takes as a program's name.
+  private static final Pattern PROGRAM = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
+
+  private final GuestWatch.Connector connector;
+  private final MemoryRuns runs;
+  private final Clock clock;
+  private final Duration every;
+  private final Action<S> action;
+  private final Map<String, Run<S>> followed = new HashMap<>();
+  private final Set<String> stopped = new HashSet<>();
+  private final Thread thread;
+  private long lookedNanos;
+  private volatile String state = "not connected yet";
+  private volatile boolean closing;
+
+  /// What is done about runs. A refusal that concerns one guest is the action's to take.
+  ///
+  /// @param <S> what it keeps beside each
+  interface Action<S> {
+    /// A guest's run was looked at.
+    void running(Hypervisor hypervisor, Guest guest, Run<S> run, MemoryStatistics memory)
+        throws IOException;
+
+    /// A run ended, or a guest that does not run is seen the first time.
+    void stopped(Hypervisor hypervisor, Guest guest, @Nullable Run<S> run) throws IOException;
+
+    /// A guest that was there is not any more.
+    void gone(String id) throws IOException;
+  }
+
+  /// A guest's run.
+  ///
+  /// @param <S> what is kept beside it
+  static final class Run<S> {
+    final String program;
+    final boolean startSeen;
+    final long startNanos;
+    final S beside;
+    private final List<Long> levels = new ArrayList<>();
+
+    private Run(String program, boolean startSeen, long startNanos, S beside) {
+      this.program = program;
+      this.startSeen = startSeen;
+      this.startNanos = startNanos;
+      this.beside = beside;
+    }
+  }
+
+  private final Supplier<S> fresh;
+
+  /// @param thread its name
+  /// @param fresh what is kept beside a run that begins
+  GuestRuns(
+      GuestWatch.Connector connector,
+      MemoryRuns runs,
+      Clock clock,
+      Duration every,
+      String thread,
+      Supplier<S> fresh,
+      Action<S> action) {
+    this.connector = connector;
+    this.runs = runs;
+    this.clock = clock;
+    this.every = every;
+    this.fresh = fresh;
+    this.action = action;
+    this.lookedNanos = clock.nanos();
+    this.thread =
+        Thread.ofPlatform().name(connector.name() + "-" + thread).daemon().unstarted(this::run);
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  /// `ok`, or one line that says what is wrong.
+  String state() {
+    return state;
+  }
+
+  /// The runs that are followed.
+  Collection<Run<S>> runs() {
+    return followed.values();
+  }
+
+  private void run() {
+    while (!closing) {
+      try (Hypervisor hypervisor = connector.connect()) {
+        while (!closing && hypervisor.isAlive()) {
+          look(hypervisor);
+          state = "ok";
+          TimeUnit.NANOSECONDS.sleep(every.toNanos());
+        }
+      } catch (InterruptedException _) {
+        return;
+      } catch (IOException | RuntimeException e) {
+        String line = e.getMessage() + "; tried again by itself, and nothing is done until then";
+        if (!line.equals(state) && !closing) {
+          LOG.log(WARNING, line);
+        }
+        state = line;
+      }
+      try {
+        TimeUnit.NANOSECONDS.sleep(every.toNanos());
+      } catch (InterruptedException _) {
+        return;
+      }
+    }
+  }
+
+  /// Looks at all labelled guests once.
+  void look(Hypervisor hypervisor) throws IOException {
+    if (clock.nanos() - lookedNanos > Math.max(LEAST_BLIND.toNanos(), 3 * every.toNanos())) {
+      followed.clear();
+      stopped.clear();
+    }
+    Set<String> gone = new HashSet<>(followed.keySet());
+    gone.addAll(stopped);
+    for (Guest guest : hypervisor.guests()) {
+      Attachment label = guest.attachment();
+      if (label == null || !PROGRAM.matcher(label.program()).matches()) {
+        continue;
+      }
+      gone.remove(guest.id());
+      if (guest.running()) {
+        follow(hypervisor, guest, label.program());
+      } else {
+        Run<S> run = followed.remove(guest.id());
+        if (run != null) {
+          learn(run);
+        }
+        if (stopped.add(guest.id()) || run != null) {
+          action.stopped(hypervisor, guest, run);
+        }
+      }
+    }
+    for (String id : gone) {
+      stopped.remove(id);
+      Run<S> run = followed.remove(id);
+      if (run != null) {
+        learn(run);
+      }
+      action.gone(id);
+    }
+    lookedNanos = clock.nanos();
+  }
+
+  private void follow(Hypervisor hypervisor, Guest guest, String program) throws IOException {
+    Run<S> run = followed.get(guest.id());
+    if (run == null) {
+      run = new Run<>(program, stopped.contains(guest.id()), clock.nanos(), fresh.get());
+      followed.put(guest.id(), run);
+    }
+    MemoryStatistics memory;
+    try {
+      memory = hypervisor.memoryStatistics(guest.name());
+    } catch (HypervisorException e) {
+      if (!hypervisor.isAlive()) {
+        throw e;
+      }
+      // It is gone since; the next look sees that.
+      return;
+    }
+    note(run, memory.usedBytes() / MIB);
+    action.running(hypervisor, guest, run, memory);
+  }
+
+  private void note(Run<S> run, long usedMib) {
+    int slot = runs.slot(clock.nanos() - run.startNanos);
+    while (run.levels.size() <= slot && run.levels.size() < MemoryRuns.SLOTS) {
+      run.levels.add(0L);
+    }
+    if (slot < MemoryRuns.SLOTS) {
+      run.levels.set(slot, Math.max(run.levels.get(slot), usedMib));
+    }
+  }
+
+  private void learn(Run<S> run) throws IOException {
+    if (run.startSeen) {
+      runs.learn(run.program, run.levels);
+    }
+  }
+
+  @Override
+  public void close() {
+    closing = true;
+    thread.interrupt();
+    try {
+      thread.join(Duration.ofSeconds(2));
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+    connector.close();
+  }
+}
