@@ -47,6 +47,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyKeepUsage how old what each hour of them adds up to gets
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
+/// @param qemuSockets the folder of the QMP sockets of machines that are followed, or null
 /// @param vsphere the vCenter whose virtual machines are followed
 /// @param webhooks the addresses that get notices
 public record Configuration(
@@ -71,6 +72,7 @@ public record Configuration(
     Duration historyKeepUsage,
     long historyCapacityBytes,
     String libvirt,
+    @Nullable Path qemuSockets,
     Vsphere vsphere,
     List<Webhook> webhooks) {
 
@@ -247,6 +249,13 @@ public record Configuration(
     Section libvirt = root.section("libvirt");
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
+    Section qemu = root.section("qemu");
+    String qmp = qemu.value("sockets", "", Configuration::withoutTilde);
+    Path qemuSockets = qmp.isEmpty() ? null : folder.resolve(qmp).toAbsolutePath();
+    if (qemuSockets != null && qemuSockets.equals(sockets.toAbsolutePath())) {
+      throw qemu.refused("sockets", "is the folder of Prestage's own sockets; name another");
+    }
+    qemu.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
@@ -274,6 +283,7 @@ public record Configuration(
         keepUsage,
         capacity,
         libvirtUri,
+        qemuSockets,
         vsphere,
         List.copyOf(webhooks));
   }

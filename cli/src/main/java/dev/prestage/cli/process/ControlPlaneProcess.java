@@ -15,6 +15,7 @@ import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
+import dev.prestage.control.vm.qmp.QmpConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
@@ -92,6 +93,13 @@ public final class ControlPlaneProcess {
     List<AutoCloseable> watching = new ArrayList<>();
     if (!configuration.libvirt().isEmpty()) {
       watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
+    }
+    Path qmp = configuration.qemuSockets();
+    if (qmp != null) {
+      QmpConnector connector = new QmpConnector(qmp);
+      watching.add(follow(plane, connector));
+      plane.alsoReport("qemu-machines", connector::state);
+      plane.alsoCount(connector::counters);
     }
     VsphereConnector.Options vcenter = configuration.vsphere().options();
     if (vcenter.isOn()) {

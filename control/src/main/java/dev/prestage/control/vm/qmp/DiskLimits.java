@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.CRC32;
 
 /// The limits of a machine's disks. What a disk's limits were before ours is kept in QEMU, as the
@@ -172,7 +172,7 @@ final class DiskLimits {
         long burst = before.path(key + "-max").asLong();
         if (burst > 0) {
           throttle
-              .put(name.replaceFirst("^(bps|iops)", "$1") + "_max", burst)
+              .put(name + "_max", burst)
               .put(name + "_max_length", before.path(key + "-max-length").asLong(1));
         }
       }
@@ -255,7 +255,7 @@ final class DiskLimits {
         device.startsWith("/machine/peripheral/")
             ? device.split("/", -1)[3]
             : device.startsWith("/") ? "" : device;
-    return java.util.stream.Stream.of(block.path("device").asText(), id, node, device)
+    return Stream.of(block.path("device").asText(), id, node, device)
         .filter(name -> !name.isEmpty())
         .distinct()
         .toList();
@@ -272,7 +272,6 @@ final class DiskLimits {
 
   static HypervisorException unknown(String name, List<String> all) {
     return new HypervisorException(
-        "'%s' is none of its disks: %s"
-            .formatted(name, all.stream().collect(Collectors.joining(", "))));
+        "'%s' is none of its disks: %s".formatted(name, String.join(", ", all)));
   }
 }

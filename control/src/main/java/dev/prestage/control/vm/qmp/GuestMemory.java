@@ -10,13 +10,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// A machine's memory: its size by a balloon, or by virtio-mem where there is none, and what its
-/// system says of it. Used by one thread at a time.
+/// system says of it.
 final class GuestMemory {
   /// How often a guest is asked for its statistics, unless somebody set that already.
   static final int POLLING_SECONDS = 2;
 
   /// Statistics older than three questions are of a guest that does not answer.
   private static final Duration STALE = Duration.ofSeconds(3L * POLLING_SECONDS);
+
+  private GuestMemory() {}
 
   /// A piece of memory that can be plugged in part.
   private record Pluggable(String id, long requested, long size, long most, long block) {}
@@ -27,7 +29,7 @@ final class GuestMemory {
   private record Said(long updatedSeconds, long free) {}
 
   /// @param nowSeconds this host's clock
-  MemoryStatistics statistics(QmpClient client, long nowSeconds) throws IOException {
+  static MemoryStatistics statistics(QmpClient client, long nowSeconds) throws IOException {
     String balloon = balloon(client);
     if (balloon.isEmpty()) {
       JsonNode size = client.execute("query-memory-size-summary", QmpClient.object());
@@ -56,7 +58,7 @@ final class GuestMemory {
   /// Has the guest have that much.
   ///
   /// @throws IOException one line, also where the guest has nothing by which it could
-  void resize(QmpClient client, long bytes) throws IOException {
+  static void resize(QmpClient client, long bytes) throws IOException {
     long base =
         client
             .execute("query-memory-size-summary", QmpClient.object())

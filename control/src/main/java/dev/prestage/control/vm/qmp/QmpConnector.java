@@ -10,6 +10,7 @@ import dev.prestage.control.vm.Hypervisor;
 import dev.prestage.control.vm.HypervisorException;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,7 +20,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -177,7 +177,7 @@ public final class QmpConnector implements GuestWatch.Connector {
           wrong = "%s is no name of a machine: letters, digits, '.', '_' and '-'".formatted(file);
         }
       }
-    } catch (IOException | java.nio.file.DirectoryIteratorException e) {
+    } catch (IOException | DirectoryIteratorException e) {
       trouble =
           "%s cannot be read (qemu.sockets): %s"
               .formatted(
@@ -224,11 +224,6 @@ public final class QmpConnector implements GuestWatch.Connector {
         && !Thread.currentThread().isInterrupted()) {
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
     }
-  }
-
-  /// The machines by name, for tests.
-  Map<String, QmpMachine> machines() {
-    return new TreeMap<>(machines);
   }
 
   @Override

@@ -92,21 +92,19 @@ final class QmpHypervisor implements Hypervisor {
 
   @Override
   public void resizeMemory(String guest, long bytes) throws HypervisorException {
-    GuestMemory of = connector.machine(guest).memory();
     boolean _ =
         connector.ask(
             guest,
             client -> {
-              of.resize(client, bytes);
+              GuestMemory.resize(client, bytes);
               return true;
             });
   }
 
   @Override
   public MemoryStatistics memoryStatistics(String guest) throws HypervisorException {
-    GuestMemory of = connector.machine(guest).memory();
     long nowSeconds = TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis());
-    return connector.ask(guest, client -> of.statistics(client, nowSeconds));
+    return connector.ask(guest, client -> GuestMemory.statistics(client, nowSeconds));
   }
 
   @Override

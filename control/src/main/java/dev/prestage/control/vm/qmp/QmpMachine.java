@@ -40,14 +40,7 @@ final class QmpMachine {
 
   /// In these states the machine's program has not begun or has ended.
   private static final Set<String> NOT_RUNNING =
-      Set.of(
-          "prelaunch",
-          "inmigrate",
-          "postmigrate",
-          "shutdown",
-          "guest-panicked",
-          "internal-error",
-          "preconfig");
+      Set.of("prelaunch", "inmigrate", "postmigrate", "shutdown", "preconfig");
 
   /// After what came was no QMP, the socket is left alone for so long.
   private static final Duration REST = Duration.ofSeconds(5);
@@ -57,7 +50,6 @@ final class QmpMachine {
   private final Duration deadline;
   private final Consumer<GuestEvent> tell;
   private final DiskLimits limits = new DiskLimits();
-  private final GuestMemory memory = new GuestMemory();
 
   /// Held while QEMU is asked, so that what belongs together is not mixed with what others ask.
   private final ReentrantLock asking = new ReentrantLock();
@@ -67,7 +59,13 @@ final class QmpMachine {
   private @Nullable Boolean running;
   private boolean inSession;
   private long restUntilNanos;
+
+  /// Who can be asked.
   private volatile @Nullable QmpClient client;
+
+  /// The same, or who has not greeted yet.
+  private volatile @Nullable QmpClient connection;
+
   private volatile String trouble = "";
   private volatile boolean closed;
 
@@ -92,10 +90,6 @@ final class QmpMachine {
 
   DiskLimits limits() {
     return limits;
-  }
-
-  GuestMemory memory() {
-    return memory;
   }
 
   // ---- what is known
@@ -188,6 +182,7 @@ final class QmpMachine {
       runs(false);
       return;
     }
+    connection = opened;
     try (opened) {
       if (closed) {
         return;
@@ -301,7 +296,7 @@ final class QmpMachine {
   private void heard(JsonNode message) {
     switch (message.path("event").asText()) {
       case "RESUME" -> runs(true);
-      case "SHUTDOWN", "GUEST_PANICKED" -> runs(false);
+      case "SHUTDOWN" -> runs(false);
       case "RESET" -> reset();
       // A paused machine goes on with its run, and a button that was pressed is no stop.
       default -> {}
@@ -352,8 +347,6 @@ final class QmpMachine {
       return question.ask(now);
     } catch (QmpRefusal e) {
       throw new HypervisorException("qemu: " + name + " refuses: " + e.getMessage());
-    } catch (HypervisorException e) {
-      throw e;
     } catch (IOException e) {
       throw new HypervisorException("qemu: " + name + ": " + e.getMessage());
     } finally {
@@ -378,7 +371,7 @@ final class QmpMachine {
 
   void close() {
     closed = true;
-    QmpClient now = client;
+    QmpClient now = connection;
     if (now != null) {
       now.close();
     }
