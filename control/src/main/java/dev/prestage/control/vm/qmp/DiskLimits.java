@@ -75,7 +75,9 @@ final class DiskLimits {
       QmpClient client, List<Disk> disks, Disk disk, IoLimits limits, boolean noted)
       throws IOException {
     for (Disk other : disks) {
-      if (other != disk && !disk.group().isEmpty() && other.group().equals(disk.group())) {
+      if (!other.note().equals(disk.note())
+          && !disk.group().isEmpty()
+          && other.group().equals(disk.group())) {
         throw new HypervisorException(
             "the disk %s shares its throttle group %s with %s: a limit of one would be one of both"
                 .formatted(disk.names().getFirst(), disk.group(), other.names().getFirst()));

@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -165,7 +166,7 @@ final class QmpClient implements AutoCloseable {
   }
 
   private void fail(IOException reason) {
-    for (Long id : pending.keySet()) {
+    for (Long id : List.copyOf(pending.keySet())) {
       CompletableFuture<JsonNode> answer = pending.remove(id);
       if (answer != null) {
         answer.completeExceptionally(reason);
