@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.client.PrestageClient;
 import dev.prestage.control.vm.Hypervisor;
 import dev.prestage.control.vm.HypervisorException;
 import dev.prestage.control.vm.IoLimits;
@@ -130,7 +131,9 @@ class QemuHostTest {
       host.await("its end is seen", () -> !runs(host));
       Files.delete(followed.resolve("web-1.machine"));
       host.await("it is forgotten", () -> vms(host).isEmpty());
-      assertThat(host.client().get("/metrics").text()).contains("prestage_qemu_machines 0");
+      try (PrestageClient client = host.client()) {
+        assertThat(client.get("/metrics").text()).contains("prestage_qemu_machines 0\n");
+      }
     }
   }
 
