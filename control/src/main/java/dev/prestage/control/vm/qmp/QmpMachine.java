@@ -187,7 +187,8 @@ final class QmpMachine {
       if (closed) {
         return;
       }
-      awaitGreeting(opened);
+      awaitFrom(
+          opened.greeting(), "its QMP socket does not greet: another client has it, or QEMU hangs");
       JsonNode _ = opened.execute("qmp_capabilities", QmpClient.object());
       Attachment found = label(opened);
       synchronized (this) {
@@ -198,26 +199,22 @@ final class QmpMachine {
       CompletableFuture<Void> known =
           status.thenAccept(is -> runs(!NOT_RUNNING.contains(is.path("status").asText())));
       opened.submit("query-status", QmpClient.object(), status);
-      known.exceptionally(_ -> null).join();
+      awaitFrom(known, "its QMP does not say whether it runs: QEMU hangs");
       trouble = "";
       settle(opened);
       throw opened.ended().join();
     }
   }
 
-  private void awaitGreeting(QmpClient opened) throws IOException {
+  /// Waits for what QEMU has not said yet; says so when that takes longer than an answer should.
+  private void awaitFrom(CompletableFuture<?> saying, String otherwise) throws IOException {
     try {
-      JsonNode _ = opened.greeting().get(deadline.toNanos(), TimeUnit.NANOSECONDS);
-      return;
-    } catch (TimeoutException _) {
-      say("its QMP socket does not greet: another client has it, or QEMU hangs");
-    } catch (ExecutionException e) {
-      throw cause(e);
-    } catch (InterruptedException e) {
-      throw new IOException(e);
-    }
-    try {
-      JsonNode _ = opened.greeting().get();
+      try {
+        Object _ = saying.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+      } catch (TimeoutException _) {
+        say(otherwise);
+        Object _ = saying.get();
+      }
     } catch (ExecutionException e) {
       throw cause(e);
     } catch (InterruptedException e) {
