@@ -51,6 +51,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyKeepUsage how old what each hour of them adds up to gets
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
+/// @param qemuSockets the folder of the QMP sockets of machines that are followed, or null
 /// @param vsphere the vCenter whose virtual machines are followed
 /// @param guestMemory how guests' memory is sized; null: it is left as it is
 /// @param webhooks the addresses that get notices
@@ -76,6 +77,7 @@ public record Configuration(
     Duration historyKeepUsage,
     long historyCapacityBytes,
     String libvirt,
+    @Nullable Path qemuSockets,
     Vsphere vsphere,
     MemoryGrants.@Nullable Settings guestMemory,
     List<Webhook> webhooks) {
@@ -258,6 +260,13 @@ public record Configuration(
     Section libvirt = root.section("libvirt");
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
+    Section qemu = root.section("qemu");
+    String qmp = qemu.value("sockets", "", Configuration::withoutTilde);
+    Path qemuSockets = qmp.isEmpty() ? null : folder.resolve(qmp).toAbsolutePath();
+    if (qemuSockets != null && qemuSockets.equals(sockets.toAbsolutePath())) {
+      throw qemu.refused("sockets", "is the folder of Prestage's own sockets; name another");
+    }
+    qemu.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
     MemoryGrants.Settings guestMemory = guestMemory(root.section("guestMemory"));
     Section notices = root.section("notices");
@@ -286,6 +295,7 @@ public record Configuration(
         keepUsage,
         capacity,
         libvirtUri,
+        qemuSockets,
         vsphere,
         guestMemory,
         List.copyOf(webhooks));

@@ -16,6 +16,7 @@ import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
+import dev.prestage.control.vm.qmp.QmpConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
@@ -98,6 +99,13 @@ public final class ControlPlaneProcess {
         GuestWatch.Connector own = new LibvirtConnector(configuration.libvirt());
         watching.add(size(plane, own, configuration.state(), clock, memory));
       }
+    }
+    Path qmp = configuration.qemuSockets();
+    if (qmp != null) {
+      QmpConnector connector = new QmpConnector(qmp);
+      watching.add(follow(plane, connector));
+      plane.alsoReport("qemu-machines", connector::state);
+      plane.alsoCount(connector::counters);
     }
     VsphereConnector.Options vcenter = configuration.vsphere().options();
     if (vcenter.isOn()) {

@@ -49,6 +49,16 @@ class ConfigurationTest {
   }
 
   @Test
+  void theSocketsOfQemuAreInAFolderOfTheirOwn() throws Exception {
+    assertThat(read("qemu: {sockets: qmp}\n").qemuSockets()).isEqualTo(folder.resolve("qmp"));
+    assertThat(Configuration.read(null).qemuSockets()).isNull();
+    assertThatThrownBy(() -> read("sockets: s\nqemu: {sockets: s}\n"))
+        .hasMessageContaining("qemu.sockets' is the folder of Prestage's own sockets");
+    assertThatThrownBy(() -> read("qemu: {socket: s}\n")).hasMessageContaining("socket");
+    assertThatThrownBy(() -> read("qemu: {sockets: ~/s}\n")).hasMessageContaining("'~'");
+  }
+
+  @Test
   void aLibvirtIsNamedByItsUri() throws Exception {
     String uri = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock";
     assertThat(read("libvirt: {uri: \"" + uri + "\"}\n").libvirt()).isEqualTo(uri);
