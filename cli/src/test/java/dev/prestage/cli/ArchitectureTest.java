@@ -171,6 +171,10 @@ class ArchitectureTest {
   static final ArchRule nothingKnowsVsphereButTheCommandsAndTheWiring =
       onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.vsphere");
 
+  @ArchTest
+  static final ArchRule nothingKnowsXenButTheCommandsAndTheWiring =
+      onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.xen");
+
   private static ArchRule onlyTheCommandsAndTheWiringKnow(String hypervisor) {
     return noClasses()
         .that(

@@ -1,6 +1,7 @@
 package dev.prestage.cli.config;
 
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
@@ -48,6 +49,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
 /// @param vsphere the vCenter whose virtual machines are followed
+/// @param xen the Xen host whose domains are followed
 /// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
@@ -72,6 +74,7 @@ public record Configuration(
     long historyCapacityBytes,
     String libvirt,
     Vsphere vsphere,
+    XenConnector.Options xen,
     List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
@@ -248,6 +251,7 @@ public record Configuration(
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
+    XenConnector.Options xen = xen(root.section("xen"));
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
     notices.close();
@@ -275,7 +279,18 @@ public record Configuration(
         capacity,
         libvirtUri,
         vsphere,
+        xen,
         List.copyOf(webhooks));
+  }
+
+  private static XenConnector.Options xen(Section section) throws ConfigurationException {
+    XenConnector.Options none = XenConnector.Options.NONE;
+    boolean enabled = section.value("enabled", false, Configuration::yesOrNo);
+    List<String> through = section.values("through", text -> text);
+    long least = section.value("leastMemory", none.leastMemoryBytes(), Quantities::bytes);
+    Duration deadline = section.value("deadline", none.deadline(), Configuration::deadline);
+    section.close();
+    return new XenConnector.Options(enabled, through, least, deadline);
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {

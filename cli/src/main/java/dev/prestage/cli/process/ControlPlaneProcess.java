@@ -16,6 +16,7 @@ import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
@@ -92,6 +93,9 @@ public final class ControlPlaneProcess {
     List<AutoCloseable> watching = new ArrayList<>();
     if (!configuration.libvirt().isEmpty()) {
       watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
+    }
+    if (configuration.xen().enabled()) {
+      watching.add(follow(plane, new XenConnector(configuration.xen())));
     }
     VsphereConnector.Options vcenter = configuration.vsphere().options();
     if (vcenter.isOn()) {

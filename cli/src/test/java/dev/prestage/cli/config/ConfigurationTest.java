@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.prestage.control.notice.NoticeJson;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.resource.Program;
@@ -13,6 +14,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -43,6 +45,19 @@ class ConfigurationTest {
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
     assertThat(configuration.libvirt()).isEmpty();
+  }
+
+  @Test
+  void aXenHostIsReachedThroughACommand() throws Exception {
+    XenConnector.Options xen =
+        read("xen: {enabled: true, through: [ssh, root@dom0], leastMemory: 512MiB, deadline: 5s}\n")
+            .xen();
+    assertThat(xen)
+        .isEqualTo(
+            new XenConnector.Options(
+                true, List.of("ssh", "root@dom0"), 512L << 20, Duration.ofSeconds(5)));
+    assertThat(Configuration.read(null).xen()).isEqualTo(XenConnector.Options.NONE);
+    assertThatThrownBy(() -> read("xen: {through: ssh}\n")).hasMessageContaining("'xen.through'");
   }
 
   @Test

@@ -37,6 +37,11 @@ final class DomainWatch implements AutoCloseable {
   private volatile boolean alive = true;
   private volatile boolean closing;
 
+  /// Whether it was watching: what keeps it from that is thrown, and not logged as well.
+  private volatile boolean following;
+
+  private volatile String trouble = "it says nothing";
+
   /// Looks at all domains.
   @FunctionalInterface
   interface Looker {
@@ -55,10 +60,10 @@ final class DomainWatch implements AutoCloseable {
       // xenstore says each path once when its watch is set.
       if (!watch.heard.tryAcquire(tools.deadline().toMillis(), TimeUnit.MILLISECONDS)
           || !watch.alive) {
-        throw new HypervisorException(
-            "'xenstore-watch' watches nothing: " + XenTools.lastWords(child));
+        throw new HypervisorException("'xenstore-watch' watches nothing: " + watch.trouble);
       }
       watch.seen = looker.look();
+      watch.following = true;
       watch.thread.start();
       started = true;
       return watch;
@@ -95,7 +100,8 @@ final class DomainWatch implements AutoCloseable {
       // It ended, which is said below.
     }
     awaitEnd();
-    end("xenstore is not watched any more: " + XenTools.lastWords(child));
+    trouble = XenTools.lastWords(child);
+    end("xenstore is not watched any more: " + trouble);
   }
 
   private void awaitEnd() {
@@ -130,7 +136,7 @@ final class DomainWatch implements AutoCloseable {
   }
 
   private void end(String trouble) {
-    if (alive && !closing) {
+    if (following && alive && !closing) {
       LOG.log(WARNING, trouble);
     }
     alive = false;
