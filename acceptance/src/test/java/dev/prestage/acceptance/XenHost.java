@@ -69,8 +69,7 @@ final class XenHost implements AutoCloseable {
             .redirectErrorStream(true)
             .redirectOutput(log.toFile())
             .start();
-    XenHost host =
-        new XenHost(script(folder, "dom0", DOM0.formatted(port)), log, qemu);
+    XenHost host = new XenHost(script(folder, "dom0", DOM0.formatted(port)), log, qemu);
     try {
       host.await("dom0 is up", () -> host.log().contains("DOM0 READY"));
     } catch (AssertionError e) {
@@ -98,7 +97,8 @@ final class XenHost implements AutoCloseable {
 
   /// What a command in dom0 wrote.
   String did(String command) throws IOException, InterruptedException {
-    Process process = new ProcessBuilder(dom0.toString(), command).redirectErrorStream(true).start();
+    Process process =
+        new ProcessBuilder(dom0.toString(), command).redirectErrorStream(true).start();
     String said =
         new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     assertThat(process.waitFor()).as(command + "\n" + said).isZero();
@@ -117,7 +117,8 @@ final class XenHost implements AutoCloseable {
         extra="console=hvc0 quiet prestage.program=%s"
         memory=160
         maxmem=256
-        %s"""
+        %s\
+        """
             .formatted(name, program, more);
     did(
         "printf \"%%b\" '%s' > /tmp/%s.cfg; xl create /tmp/%s.cfg"

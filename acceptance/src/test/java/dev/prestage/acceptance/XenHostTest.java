@@ -10,7 +10,11 @@ import dev.prestage.control.vm.MemoryStatistics;
 import dev.prestage.control.vm.xen.XenConnector;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,7 +37,7 @@ class XenHostTest {
   @TempDir Path folder;
 
   @BeforeAll
-  @Timeout(value = 10, unit = java.util.concurrent.TimeUnit.MINUTES)
+  @Timeout(value = 10, unit = TimeUnit.MINUTES)
   static void boot() throws Exception {
     xen = XenHost.start(hostFolder);
   }
@@ -88,8 +92,7 @@ class XenHostTest {
   @Test
   void theMemoryOfAGuestIsWhatItIsGiven() throws Exception {
     xen.create("db", "db", "");
-    try (Hypervisor hypervisor =
-        new XenConnector(xen.through(xen.dom0, DEADLINE)).connect()) {
+    try (Hypervisor hypervisor = new XenConnector(xen.through(xen.dom0, DEADLINE)).connect()) {
       xen.await("the guest says what it has", () -> xen.memTotal("db") > 0);
       xen.await("and what it uses", () -> statistics(hypervisor).unusedBytes() > 0);
       MemoryStatistics before = statistics(hypervisor);
@@ -121,8 +124,7 @@ class XenHostTest {
   @Test
   void aGuestReadsItsDiskThroughPrestageAndWhatItReadIsInHistory() throws Exception {
     int port = XenHost.freePort();
-    String more =
-        RunningHost.WITH_HISTORY + "nbd: {tcp: \"127.0.0.1:%d\"}\n".formatted(port);
+    String more = RunningHost.WITH_HISTORY + "nbd: {tcp: \"127.0.0.1:%d\"}\n".formatted(port);
     try (RunningHost host = prestage(more).awaitOk()) {
       host.register("web", "shop");
       xen.did("nbd-client -N web 10.0.2.2 " + port + " /dev/nbd0");
@@ -130,14 +132,28 @@ class XenHostTest {
         xen.create("web", "shop", "disk=[\"phy:/dev/nbd0,xvda,r\"]");
         xen.await("the guest has read", () -> xen.console("web").contains("DISK "));
         byte[] read = Arrays.copyOf(host.image, 4 << 20);
-        String digest =
-            HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(read));
+        String digest = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(read));
         assertThat(xen.console("web")).contains("DISK " + digest);
         xen.await("its run is seen", () -> runs(host, "web"));
         host.await("what it read is in history", () -> blocksInHistory(host) >= 4 << 20);
       } finally {
         xen.did("xl destroy web; nbd-client -d /dev/nbd0");
       }
+    }
+  }
+
+  private static long blocksInHistory(RunningHost host) {
+    try {
+      long bytes = 0;
+      for (JsonNode row : host.get("/v1/history?vm=web&limit=10000").path("rows")) {
+        boolean demanded = row.path("cause").asText().equals("DEMAND");
+        if (demanded && row.path("type").asText().equals("file-block")) {
+          bytes += row.path("sizeBytes").asLong();
+        }
+      }
+      return bytes;
+    } catch (IOException e) {
+      throw new AssertionError(e);
     }
   }
 

@@ -57,7 +57,8 @@ class ConfigurationTest {
             new XenConnector.Options(
                 true, List.of("ssh", "root@dom0"), 512L << 20, Duration.ofSeconds(5)));
     assertThat(Configuration.read(null).xen()).isEqualTo(XenConnector.Options.NONE);
-    assertThatThrownBy(() -> read("xen: {through: ssh}\n")).hasMessageContaining("'xen.through'");
+    assertThatThrownBy(() -> read("xen: {through: ssh}\n"))
+        .hasMessageContaining("'through' must be a list");
   }
 
   @Test
