@@ -6,13 +6,16 @@ import dev.prestage.control.vm.GuestEvent;
 import dev.prestage.control.vm.Hypervisor;
 import dev.prestage.control.vm.HypervisorException;
 import dev.prestage.control.vm.MemoryStatistics;
+import java.time.Duration;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// A Xen host, by its tools.
@@ -23,18 +26,29 @@ final class XenHypervisor implements Hypervisor {
   private static final long KIB = 1 << 10;
   private static final long MIB = 1 << 20;
 
+  /// An agent that has written nothing new for so long has ended: what it said is no more so.
+  private static final Duration STALE = Duration.ofSeconds(30);
+
   private static final Pattern FREE = Pattern.compile("(?m)^free_memory\\s*:\\s*(\\d{1,9})\\s*$");
 
   private final XenTools tools;
   private final long leastBytes;
   private volatile Inventory latest = new Inventory(Map.of(), true);
+  private final Map<Integer, Said> said = new HashMap<>();
   private @Nullable DomainWatch watch;
+
+  /// What a guest wrote to `data/updated`, and when it was seen to change; null: it was not.
+  private record Said(String updated, @Nullable Long changedNanos) {}
 
   /// A domain and what xenstore has of it.
   private record Found(Domain domain, Map<String, String> entries) {
+    String text(String key) {
+      return entries.getOrDefault("/local/domain/" + domain.number() + "/" + key, "");
+    }
+
     /// A number in KiB, in bytes; -1 if there is none.
     long bytes(String key) {
-      String text = entries.getOrDefault("/local/domain/" + domain.number() + "/" + key, "");
+      String text = text(key);
       return text.matches("\\d{1,12}") ? Long.parseLong(text) * KIB : -1;
     }
   }
@@ -148,15 +162,16 @@ final class XenHypervisor implements Hypervisor {
     Domain domain = found.domain();
     long most = found.bytes("memory/static-max");
     long target = found.bytes("memory/target");
-    if (domain.number() == 0 || most <= 0 || target <= 0) {
+    if (most <= 0 || target <= 0) {
       throw new HypervisorException("xen does not say how much memory '" + guest + "' may have");
     }
     long wanted = Math.min(most, Math.max(bytes, Math.min(most, floorBytes(domain)))) / KIB;
     long grown = wanted * KIB - target;
-    if (grown > 0 && grown > freeBytes()) {
+    long free = grown > 0 ? freeBytes() : 0;
+    if (grown > free) {
       throw new HypervisorException(
           "'%s' cannot have %d MiB more: the host has %d MiB left"
-              .formatted(guest, grown / MIB, freeBytes() / MIB));
+              .formatted(guest, grown / MIB, free / MIB));
     }
     if (grown == 0) {
       return;
@@ -185,7 +200,9 @@ final class XenHypervisor implements Hypervisor {
   }
 
   /// What the guest does not use is known where an agent in it writes `data/meminfo_free` and
-  /// `data/meminfo_total`, in KiB. A guest may write anything: numbers that cannot be are none.
+  /// `data/meminfo_total`, in KiB, and to `data/updated` something else each time: from the second
+  /// question on, which sees that it does. A guest may write anything: numbers that cannot be are
+  /// none.
   @Override
   public MemoryStatistics memoryStatistics(String guest) throws HypervisorException {
     Found found = find(guest);
@@ -204,7 +221,25 @@ final class XenHypervisor implements Hypervisor {
     long granted = found.bytes("memory/target");
     long free = found.bytes("data/meminfo_free");
     long total = found.bytes("data/meminfo_total");
-    boolean sensible = free >= 0 && free <= total && free <= granted;
+    boolean sensible = isFresh(found) && free >= 0 && free <= total && free <= granted;
     return new MemoryStatistics(granted, resident, sensible ? free : -1);
+  }
+
+  private boolean isFresh(Found found) {
+    said.keySet()
+        .retainAll(
+            latest.domains().values().stream().map(Domain::number).collect(Collectors.toSet()));
+    int number = found.domain().number();
+    String updated = found.text("data/updated");
+    Said before = said.get(number);
+    long now = System.nanoTime();
+    if (before == null) {
+      said.put(number, new Said(updated, null));
+      return false;
+    }
+    Said after = before.updated().equals(updated) ? before : new Said(updated, now);
+    said.put(number, after);
+    Long changed = after.changedNanos();
+    return changed != null && now - changed < STALE.toNanos();
   }
 }
