@@ -16,8 +16,7 @@ public final class DoctorCommand implements Callable<Integer> {
     PrintStream out = System.out;
     Table table = new Table("PLATFORM", "RESOURCE", "OBSERVE", "PRE-ALLOCATE", "DE-ALLOCATE");
     for (PlatformMatrix.Row row : PlatformMatrix.ROWS) {
-      table.row(
-          row.platform(), row.resource(), row.observe(), row.preAllocate(), row.deAllocate());
+      table.row(row.platform(), row.resource(), row.observe(), row.preAllocate(), row.deAllocate());
     }
     table.print(out);
     return 0;

@@ -19,7 +19,12 @@ final class PlatformMatrix {
       List.of(
           row("any host", "file blocks", "HostTest", "HostTest", "DataPlaneTest"),
           row("any host", "memory", "MemoryHostTest", "MemoryHostTest", "MemoryTest"),
-          row("any host", "connections", "ConnectionsHostTest", "ConnectionsHostTest", "ConnectionsTest"),
+          row(
+              "any host",
+              "connections",
+              "ConnectionsHostTest",
+              "ConnectionsHostTest",
+              "ConnectionsTest"),
           row("any host", "bandwidth", "BandwidthHostTest", "BandwidthHostTest", "LeasesTest"),
           row("QEMU", "file blocks", AS_HOST, AS_HOST, AS_HOST),
           row("QEMU", "memory", NOT_YET, NOT_YET, NOT_YET),

@@ -18,8 +18,9 @@ class PlatformMatrixTest {
 
   @Test
   void theManualHasTheSameTable() throws IOException {
-    assertThat(Files.readAllLines(HOME.resolve("docs/platforms.md")).stream()
-            .filter(line -> line.startsWith("|")))
+    assertThat(
+            Files.readAllLines(HOME.resolve("docs/platforms.md")).stream()
+                .filter(line -> line.startsWith("|")))
         .containsExactlyElementsOf(PlatformMatrix.markdown());
   }
 

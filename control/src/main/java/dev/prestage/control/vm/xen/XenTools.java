@@ -13,7 +13,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /// Runs Xen's tools, each with a deadline. Thread-safe.
 ///
@@ -137,11 +136,8 @@ record XenTools(List<String> through, Duration deadline) {
         : duration.toMillis() + " ms";
   }
 
-  /// The last line of what a child that ended wrote to its error stream, if there is any.
-  static String lastWords(@Nullable Process process) {
-    if (process == null) {
-      return "";
-    }
+  /// Why a child ended, as far as it said.
+  static String lastWords(Process process) {
     try {
       InputStream errors = process.getErrorStream();
       byte[] bytes = errors.readNBytes(Math.min(errors.available(), 4096));
