@@ -4,6 +4,7 @@ import dev.prestage.control.api.ApiToken;
 import dev.prestage.control.command.Role;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
@@ -54,6 +55,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param qemuSockets the folder of the QMP sockets of machines that are followed, or null
 /// @param vsphere the vCenter whose virtual machines are followed
 /// @param guestMemory how guests' memory is sized; null: it is left as it is
+/// @param xen the Xen host whose domains are followed
 /// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
@@ -80,6 +82,7 @@ public record Configuration(
     @Nullable Path qemuSockets,
     Vsphere vsphere,
     MemoryGrants.@Nullable Settings guestMemory,
+    XenConnector.Options xen,
     List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
@@ -269,6 +272,7 @@ public record Configuration(
     qemu.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
     MemoryGrants.Settings guestMemory = guestMemory(root.section("guestMemory"));
+    XenConnector.Options xen = xen(root.section("xen"));
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
     notices.close();
@@ -298,6 +302,7 @@ public record Configuration(
         qemuSockets,
         vsphere,
         guestMemory,
+        xen,
         List.copyOf(webhooks));
   }
 
@@ -325,6 +330,16 @@ public record Configuration(
       default ->
           throw new IllegalArgumentException("'" + text + "' is none of read, operate, admin");
     };
+  }
+
+  private static XenConnector.Options xen(Section section) throws ConfigurationException {
+    XenConnector.Options none = XenConnector.Options.NONE;
+    boolean enabled = section.value("enabled", false, Configuration::yesOrNo);
+    List<String> through = section.values("through", text -> text);
+    long least = section.value("leastMemory", none.leastMemoryBytes(), Quantities::bytes);
+    Duration deadline = section.value("deadline", none.deadline(), Configuration::deadline);
+    section.close();
+    return new XenConnector.Options(enabled, through, least, deadline);
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {

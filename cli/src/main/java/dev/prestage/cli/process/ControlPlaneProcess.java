@@ -18,6 +18,7 @@ import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
 import dev.prestage.control.vm.qmp.QmpConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
@@ -92,9 +93,9 @@ public final class ControlPlaneProcess {
             .map(origin -> new Reply.OriginView(origin.name(), origin.directory().toString()))
             .toList());
     List<AutoCloseable> watching = new ArrayList<>();
+    MemoryGrants.Settings memory = configuration.guestMemory();
     if (!configuration.libvirt().isEmpty()) {
       watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
-      MemoryGrants.Settings memory = configuration.guestMemory();
       if (memory != null) {
         GuestWatch.Connector own = new LibvirtConnector(configuration.libvirt());
         watching.add(size(plane, own, configuration.state(), clock, memory));
@@ -106,6 +107,17 @@ public final class ControlPlaneProcess {
       watching.add(follow(plane, connector));
       plane.alsoReport("qemu-machines", connector::state);
       plane.alsoCount(connector::counters);
+      if (memory != null) {
+        // The same one: a QMP socket serves one client.
+        watching.add(size(plane, connector, configuration.state(), clock, memory));
+      }
+    }
+    if (configuration.xen().enabled()) {
+      watching.add(follow(plane, new XenConnector(configuration.xen())));
+      if (memory != null) {
+        GuestWatch.Connector own = new XenConnector(configuration.xen());
+        watching.add(size(plane, own, configuration.state(), clock, memory));
+      }
     }
     VsphereConnector.Options vcenter = configuration.vsphere().options();
     if (vcenter.isOn()) {

@@ -7,6 +7,7 @@ import dev.prestage.control.api.ApiToken;
 import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeJson;
 import dev.prestage.control.vm.MemoryGrants;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.resource.Program;
@@ -16,6 +17,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -56,6 +58,20 @@ class ConfigurationTest {
         .hasMessageContaining("qemu.sockets' is the folder of Prestage's own sockets");
     assertThatThrownBy(() -> read("qemu: {socket: s}\n")).hasMessageContaining("socket");
     assertThatThrownBy(() -> read("qemu: {sockets: ~/s}\n")).hasMessageContaining("'~'");
+  }
+
+  @Test
+  void aXenHostIsReachedThroughACommand() throws Exception {
+    XenConnector.Options xen =
+        read("xen: {enabled: true, through: [ssh, root@dom0], leastMemory: 512MiB, deadline: 5s}\n")
+            .xen();
+    assertThat(xen)
+        .isEqualTo(
+            new XenConnector.Options(
+                true, List.of("ssh", "root@dom0"), 512L << 20, Duration.ofSeconds(5)));
+    assertThat(Configuration.read(null).xen()).isEqualTo(XenConnector.Options.NONE);
+    assertThatThrownBy(() -> read("xen: {through: ssh}\n"))
+        .hasMessageContaining("'through' must be a list");
   }
 
   @Test

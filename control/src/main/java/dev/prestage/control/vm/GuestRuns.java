@@ -42,9 +42,14 @@ final class GuestRuns<S> implements AutoCloseable {
   private final MemoryRuns runs;
   private final Clock clock;
   private final Duration every;
+  private final Supplier<S> fresh;
   private final Action<S> action;
   private final Map<String, Run<S>> followed = new HashMap<>();
   private final Set<String> stopped = new HashSet<>();
+
+  /// All guests that the last look found, labelled or not; null before the first one.
+  private @Nullable Set<String> before;
+
   private final Thread thread;
   private long lookedNanos;
   private volatile String state = "not connected yet";
@@ -73,6 +78,12 @@ final class GuestRuns<S> implements AutoCloseable {
     final boolean startSeen;
     final long startNanos;
     final S beside;
+
+    /// Whether what the guest says of its use is of the memory that it has now.
+    boolean known;
+
+    private long grantedBytes;
+    private long changedNanos;
     private final List<Long> levels = new ArrayList<>();
 
     private Run(String program, boolean startSeen, long startNanos, S beside) {
@@ -80,10 +91,24 @@ final class GuestRuns<S> implements AutoCloseable {
       this.startSeen = startSeen;
       this.startNanos = startNanos;
       this.beside = beside;
+      this.changedNanos = startNanos;
+    }
+
+    /// The guest is asked to have more or less: what it said before says nothing of then.
+    void changed(long nowNanos) {
+      changedNanos = nowNanos;
+    }
+
+    private void look(MemoryStatistics memory, long nowNanos) {
+      if (memory.grantedBytes() != grantedBytes) {
+        if (grantedBytes > 0) {
+          changedNanos = nowNanos;
+        }
+        grantedBytes = memory.grantedBytes();
+      }
+      known = memory.unusedBytes() >= 0 && nowNanos - memory.ageNanos() >= changedNanos;
     }
   }
-
-  private final Supplier<S> fresh;
 
   /// @param thread its name
   /// @param fresh what is kept beside a run that begins
@@ -150,10 +175,13 @@ final class GuestRuns<S> implements AutoCloseable {
     if (clock.nanos() - lookedNanos > Math.max(LEAST_BLIND.toNanos(), 3 * every.toNanos())) {
       followed.clear();
       stopped.clear();
+      before = null;
     }
+    Set<String> present = new HashSet<>();
     Set<String> gone = new HashSet<>(followed.keySet());
     gone.addAll(stopped);
     for (Guest guest : hypervisor.guests()) {
+      present.add(guest.id());
       Attachment label = guest.attachment();
       if (label == null || !PROGRAM.matcher(label.program()).matches()) {
         continue;
@@ -179,13 +207,19 @@ final class GuestRuns<S> implements AutoCloseable {
       }
       action.gone(id);
     }
+    before = present;
     lookedNanos = clock.nanos();
+  }
+
+  /// One that is there only while it runs was not there before; others did not run.
+  private boolean startSeen(Guest guest) {
+    return stopped.contains(guest.id()) || (before != null && !before.contains(guest.id()));
   }
 
   private void follow(Hypervisor hypervisor, Guest guest, String program) throws IOException {
     Run<S> run = followed.get(guest.id());
     if (run == null) {
-      run = new Run<>(program, stopped.contains(guest.id()), clock.nanos(), fresh.get());
+      run = new Run<>(program, startSeen(guest), clock.nanos(), fresh.get());
       followed.put(guest.id(), run);
     }
     MemoryStatistics memory;
@@ -198,7 +232,10 @@ final class GuestRuns<S> implements AutoCloseable {
       // It is gone since; the next look sees that.
       return;
     }
-    note(run, memory.usedBytes() / MIB);
+    run.look(memory, clock.nanos());
+    if (run.known) {
+      note(run, memory.usedBytes() / MIB);
+    }
     action.running(hypervisor, guest, run, memory);
   }
 

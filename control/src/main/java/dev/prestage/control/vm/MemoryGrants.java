@@ -39,6 +39,8 @@ public final class MemoryGrants implements AutoCloseable {
   /// What a guest has is not changed for less.
   private static final long LEAST_BYTES = 4L << 20;
 
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
+
   static final long VETO_NANOS = Duration.ofMinutes(5).toNanos();
   static final long LONGEST_VETO_NANOS = Duration.ofHours(1).toNanos();
   static final long AFTER_REFUSAL_NANOS = Duration.ofMinutes(1).toNanos();
@@ -80,10 +82,10 @@ public final class MemoryGrants implements AutoCloseable {
       return (ahead.isZero() ? DEFAULT : this).ahead.dividedBy(3);
     }
 
-    /// How often guests are looked at.
+    /// How often guests are looked at: all steps to all of a guest's memory fit in before its use.
     Duration every() {
-      Duration slot = slot();
-      return slot.toMillis() < 2000 ? slot : Duration.ofSeconds(2);
+      Duration every = ahead.isZero() ? LONGEST_PAUSE : ahead.dividedBy((long) (1 / STEP));
+      return every.compareTo(LONGEST_PAUSE) < 0 ? every : LONGEST_PAUSE;
     }
   }
 
@@ -91,6 +93,10 @@ public final class MemoryGrants implements AutoCloseable {
   private static final class Granted {
     long ceilingBytes;
     long swappedInBytes = -1;
+
+    /// What it used when that was known last; -1 if it never was.
+    long usedBytes = -1;
+
     long lookedNanos;
     long notBeforeNanos = Long.MIN_VALUE;
     long vetoNanos = VETO_NANOS;
@@ -180,14 +186,14 @@ public final class MemoryGrants implements AutoCloseable {
       if (granted.ceilingBytes == 0) {
         granted.ceilingBytes = Math.max(has, ceilings.getOrDefault(guest.id(), 0L));
       } else {
-        account(granted, memory);
+        account(run, memory);
       }
       granted.lookedNanos = clock.nanos();
       boolean swaps =
           granted.swappedInBytes >= 0 && memory.swappedInBytes() > granted.swappedInBytes;
       granted.swappedInBytes = memory.swappedInBytes();
       if (swaps && has < granted.ceilingBytes) {
-        veto(hypervisor, guest, granted, has);
+        veto(hypervisor, guest, run, has);
         return;
       }
       if (clock.nanos() < granted.notBeforeNanos || doesNotMove(guest, granted, has)) {
@@ -196,9 +202,9 @@ public final class MemoryGrants implements AutoCloseable {
       long age = clock.nanos() - run.startNanos;
       if (!run.startSeen || runs.count(run.program) < PAST_RUNS) {
         // What an earlier process took is given back.
-        resize(hypervisor, guest, granted, has, granted.ceilingBytes, needed);
-      } else if (memory.unusedBytes() >= 0) {
-        size(hypervisor, guest, granted, memory, expectedBytes(run.program, age));
+        resize(hypervisor, guest, run, has, granted.ceilingBytes, needed);
+      } else {
+        size(hypervisor, guest, run, memory, expectedBytes(run.program, age));
       }
     }
 
@@ -219,22 +225,27 @@ public final class MemoryGrants implements AutoCloseable {
     return aheadNanos == 0 ? 0 : runs.expected(program, ageNanos, ageNanos + aheadNanos) * MIB;
   }
 
-  private void account(Granted granted, MemoryStatistics memory) {
-    if (memory.unusedBytes() >= 0) {
+  private void account(GuestRuns.Run<Granted> run, MemoryStatistics memory) {
+    Granted granted = run.beside;
+    if (run.known) {
+      granted.usedBytes = memory.usedBytes();
+    }
+    if (granted.usedBytes >= 0) {
       long millis = (clock.nanos() - granted.lookedNanos) / 1_000_000;
       grantedMibMillis.addAndGet(memory.grantedBytes() / MIB * millis);
-      usedMibMillis.addAndGet(memory.usedBytes() / MIB * millis);
+      usedMibMillis.addAndGet(granted.usedBytes / MIB * millis);
     }
   }
 
   /// Gives back all that was taken, at once.
-  private void veto(Hypervisor hypervisor, Guest guest, Granted granted, long has)
+  private void veto(Hypervisor hypervisor, Guest guest, GuestRuns.Run<Granted> run, long has)
       throws IOException {
+    Granted granted = run.beside;
     vetoes.incrementAndGet();
     granted.leftAloneUntilNanos = clock.nanos() + granted.vetoNanos;
     granted.vetoNanos = Math.min(LONGEST_VETO_NANOS, 2 * granted.vetoNanos);
     LOG.log(INFO, "{0} reads from its swap and gets its memory back", guest.name());
-    resize(hypervisor, guest, granted, has, granted.ceilingBytes, needed);
+    resize(hypervisor, guest, run, has, granted.ceilingBytes, needed);
   }
 
   /// A guest without a driver for it takes what it is asked, and does nothing.
@@ -260,26 +271,28 @@ public final class MemoryGrants implements AutoCloseable {
   private void size(
       Hypervisor hypervisor,
       Guest guest,
-      Granted granted,
+      GuestRuns.Run<Granted> run,
       MemoryStatistics memory,
       long expectedBytes)
       throws IOException {
+    Granted granted = run.beside;
     long has = memory.grantedBytes();
     long step = (long) (STEP * granted.ceilingBytes);
-    long uses = bounded(withHeadroom(memory.usedBytes()), granted);
+    // Nothing is taken away while nobody knows what is used.
+    long uses = run.known ? bounded(withHeadroom(memory.usedBytes()), granted) : has;
     long will = bounded(withHeadroom(expectedBytes), granted);
     if (uses >= has + LEAST_BYTES) {
-      resize(hypervisor, guest, granted, has, uses, needed);
+      resize(hypervisor, guest, run, has, uses, needed);
     } else if (will >= has + LEAST_BYTES) {
       if (hostIsPressed.getAsBoolean()) {
         withheld.incrementAndGet();
       } else {
-        resize(hypervisor, guest, granted, has, Math.min(will, has + step), ahead);
+        resize(hypervisor, guest, run, has, Math.min(will, has + step), ahead);
       }
     } else if (Math.max(uses, will) <= has - LEAST_BYTES
         && clock.nanos() >= granted.leftAloneUntilNanos) {
       long less = Math.max(Math.max(uses, will), has - step);
-      resize(hypervisor, guest, granted, has, less, returned);
+      resize(hypervisor, guest, run, has, less, returned);
     }
   }
 
@@ -293,8 +306,14 @@ public final class MemoryGrants implements AutoCloseable {
   }
 
   private void resize(
-      Hypervisor hypervisor, Guest guest, Granted granted, long has, long wanted, AtomicLong count)
+      Hypervisor hypervisor,
+      Guest guest,
+      GuestRuns.Run<Granted> run,
+      long has,
+      long wanted,
+      AtomicLong count)
       throws IOException {
+    Granted granted = run.beside;
     if (Math.abs(wanted - has) < LEAST_BYTES) {
       return;
     }
@@ -306,6 +325,7 @@ public final class MemoryGrants implements AutoCloseable {
     }
     try {
       hypervisor.resizeMemory(guest.name(), wanted);
+      run.changed(clock.nanos());
       count.incrementAndGet();
       granted.askedBytes = wanted;
       granted.askedFromBytes = has;

@@ -19,7 +19,7 @@ final class MemoryGrantsTest {
   private static final long ALL = 1000;
   private static final MemoryGrants.Settings SETTINGS =
       new MemoryGrants.Settings(128 * MIB, 10, Duration.ofSeconds(30));
-  private static final int LOOKS_A_MINUTE = 30;
+  private static final int LOOKS_A_MINUTE = 40;
 
   @TempDir Path folder;
 
@@ -101,6 +101,15 @@ final class MemoryGrantsTest {
     assertThat(host.swappedOutMib).isZero();
     assertThat(counted("memory_grant_vetoes")).isZero();
     assertThat(host.mostStepMib).isLessThanOrEqualTo(50);
+  }
+
+  @Test
+  void aGuestThatIsThereOnlyWhileItRunsIsSizedToo() throws Exception {
+    host.onlyWhileItRuns = true;
+    look();
+    twoRuns();
+    begin();
+    assertThat(minute(200)).isLessThan(300);
   }
 
   @Test
@@ -218,6 +227,7 @@ final class MemoryGrantsTest {
   /// One guest, which swaps what does not fit and reads it back in its next look.
   private static final class Host implements Hypervisor {
     boolean running;
+    boolean onlyWhileItRuns;
     boolean silent;
     boolean refuses;
     boolean deaf;
@@ -256,13 +266,15 @@ final class MemoryGrantsTest {
     @Override
     public List<Guest> guests() {
       Attachment label = new Attachment("web-1", "web", "", "");
-      return List.of(new Guest("id", "web-1", running, true, label));
+      return running || !onlyWhileItRuns
+          ? List.of(new Guest("id", "web-1", running, !onlyWhileItRuns, label))
+          : List.of();
     }
 
     @Override
     public MemoryStatistics memoryStatistics(String guest) {
       long unused = silent ? -1 : Math.max(0, hasMib - needsMib) * MIB;
-      return new MemoryStatistics(hasMib * MIB, -1, unused, silent ? -1 : swappedInMib * MIB);
+      return new MemoryStatistics(hasMib * MIB, -1, unused, silent ? -1 : swappedInMib * MIB, 0);
     }
 
     @Override

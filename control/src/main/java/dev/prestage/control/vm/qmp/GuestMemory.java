@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /// A machine's memory: its size by a balloon, or by virtio-mem where there is none, and what its
 /// system says of it.
@@ -26,7 +27,8 @@ final class GuestMemory {
   /// What the balloon's driver in the guest said.
   ///
   /// @param updatedSeconds when, by this host's clock; 0: never
-  private record Said(long updatedSeconds, long free) {}
+  /// @param usable what it could give away, caches among it
+  private record Said(long updatedSeconds, long usable, long swappedIn) {}
 
   /// @param nowSeconds this host's clock
   static MemoryStatistics statistics(QmpClient client, long nowSeconds) throws IOException {
@@ -47,7 +49,9 @@ final class GuestMemory {
     return new MemoryStatistics(
         number(client.execute("query-balloon", QmpClient.object()).path("actual")),
         -1,
-        fresh ? said.free() : -1);
+        fresh ? said.usable() : -1,
+        fresh ? said.swappedIn() : -1,
+        fresh ? TimeUnit.SECONDS.toNanos(Math.max(0, age) + 1) : 0);
   }
 
   private static long staleAfter(QmpClient client, String balloon) throws IOException {
@@ -148,9 +152,13 @@ final class GuestMemory {
       set(client, balloon, "guest-stats-polling-interval", POLLING_SECONDS);
     }
     JsonNode statistics = get(client, balloon, "guest-stats");
+    JsonNode of = statistics.path("stats");
+    // A guest of before Linux 4.6 does not say what is available.
+    long available = number(of.path("stat-available-memory"));
     return new Said(
         Math.max(0, number(statistics.path("last-update"))),
-        number(statistics.path("stats").path("stat-free-memory")));
+        available >= 0 ? available : number(of.path("stat-free-memory")),
+        number(of.path("stat-swap-in")));
   }
 
   /// A number, or -1 if it is not said: QEMU then writes the largest of 64 bits.

@@ -94,7 +94,9 @@ final class FakeQemu implements AutoCloseable {
     properties.putIfAbsent(
         "/machine/peripheral/bal guest-stats-polling-interval", MAPPER.valueToTree(0));
     ObjectNode said = MAPPER.createObjectNode().put("last-update", updatedSeconds);
-    said.putObject("stats").put("stat-free-memory", freeBytes);
+    said.putObject("stats")
+        .put("stat-free-memory", freeBytes / 2)
+        .put("stat-available-memory", freeBytes);
     properties.put("/machine/peripheral/bal guest-stats", said);
     return this;
   }
