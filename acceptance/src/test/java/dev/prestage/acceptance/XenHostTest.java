@@ -9,12 +9,15 @@ import dev.prestage.control.vm.HypervisorException;
 import dev.prestage.control.vm.MemoryStatistics;
 import dev.prestage.control.vm.xen.XenConnector;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -109,6 +112,27 @@ class XenHostTest {
       xen.did("xl destroy db");
       assertThatThrownBy(() -> hypervisor.resizeMemory("db", 200 * MIB))
           .isInstanceOfSatisfying(HypervisorException.class, e -> assertThat(e.isGone()).isTrue());
+    }
+  }
+
+  /// What past runs used is written as Prestage keeps it: 75 MiB for 90 s, then 140 MiB.
+  @Test
+  void theMemoryOfAGuestFollowsItsForecast() throws Exception {
+    String levels =
+        IntStream.range(0, 100)
+            .mapToObj(slot -> slot < 18 ? "75" : "140")
+            .collect(Collectors.joining(","));
+    Path runs = folder.resolve("state/guest-memory/xen-runs");
+    Files.createDirectories(runs.getParent());
+    Files.writeString(runs, "#slot-ns 5000000000\nshop " + levels + "\nshop " + levels + "\n");
+    String sizing = "guestMemory: {enabled: true, floor: 64MiB, ahead: 15s}\n";
+    try (RunningHost host = prestage(sizing).awaitOk()) {
+      xen.create("web", "shop", "");
+      xen.await("the guest says what it has", () -> xen.memTotal("web") > 0);
+      long whole = xen.memTotal("web");
+      xen.await("unused memory is taken back", () -> xen.memTotal("web") < whole - 20 * 1024);
+      xen.await("what was used then is there", () -> xen.memTotal("web") >= whole - 7 * 1024);
+      assertThat(host.state()).isEqualTo("ok");
     }
   }
 
