@@ -95,7 +95,7 @@ final class FakeQemu implements AutoCloseable {
         "/machine/peripheral/bal guest-stats-polling-interval", MAPPER.valueToTree(0));
     ObjectNode said = MAPPER.createObjectNode().put("last-update", updatedSeconds);
     said.putObject("stats")
-        .put("stat-free-memory", freeBytes / 2)
+        .put("stat-free-memory", freeBytes < 0 ? freeBytes : freeBytes / 2)
         .put("stat-available-memory", freeBytes);
     properties.put("/machine/peripheral/bal guest-stats", said);
     return this;
