@@ -17,6 +17,7 @@ import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
@@ -49,6 +50,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -157,6 +159,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param nbdSocket the data plane's NBD socket, for the URIs that VM managers get
   /// @param nbdTcp the data plane's NBD address on TCP as `host:port`, or empty
   /// @param predicting whether to predict and stage, until somebody switches it
+  /// @param controls the share of starts that are left without staging, to measure what it is worth
   /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
   ///   a peer to compare with
   public record Options(
@@ -168,6 +171,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       Limits limits,
       Duration endRunAfter,
       boolean predicting,
+      double controls,
       Function<HybridForecaster, Forecaster> serving) {}
 
   /// Where answered accesses go, and come back from. Neither blocks nor fails the engine thread.
@@ -262,6 +266,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       registered.bindings().forEach(engine::resumed);
     }
     engine.predicting(registry.predicting().orElse(options.predicting()));
+    engine.compareWith(new ControlStarts(options.controls(), new Random()::nextDouble));
   }
 
   // ---- training
@@ -431,6 +436,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       }
       if (answered) {
         report.answered(access);
+        engine.answered(access);
         history.offer(access, binding);
       }
       at = next;

@@ -193,7 +193,7 @@ final class Views {
       long open = Long.bitCount(entry.lease().mask() & ~entry.state().ended());
       live.merge(entry.lease().binding(), open, Long::sum);
     }
-    return plane.report().reply(time(plane.startedNanos()), live);
+    return plane.report().reply(time(plane.startedNanos()), live, engine.comparisons());
   }
 
   Reply tiers() {

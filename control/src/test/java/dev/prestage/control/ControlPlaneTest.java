@@ -133,6 +133,7 @@ class ControlPlaneTest {
                 Limits.DEFAULT,
                 Duration.ofSeconds(1),
                 true,
+                0,
                 learnt -> learnt),
             clock,
             history,

@@ -6,6 +6,7 @@ import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.access.Feedback;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.Decisions;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.LeaseState;
@@ -70,6 +71,7 @@ public final class Engine {
   private final Set<Long> unconfirmed = new HashSet<>();
   private long nextAllocation = 1;
   private long nextRun;
+  private ControlStarts controls = new ControlStarts(0, () -> 1);
   private boolean predicting = true;
   private boolean connected;
 
@@ -93,10 +95,16 @@ public final class Engine {
   private static final class Run {
     final long id;
     final Map<ResourceType, Forecaster.Cursor> cursors = new EnumMap<>(ResourceType.class);
-    Forecaster.@Nullable Cursor last;
 
-    Run(long id) {
+    /// Whether nothing is staged for it, to compare with.
+    final boolean control;
+
+    Forecaster.@Nullable Cursor last;
+    long waitedNanos;
+
+    Run(long id, boolean control) {
       this.id = id;
+      this.control = control;
     }
 
     void forecast(long nowNanos, long horizonNanos, Forecast into) {
@@ -221,7 +229,10 @@ public final class Engine {
   }
 
   private Run begin(Copy copy, long nowNanos) {
-    Run run = new Run(nextRun++);
+    // What somebody asked to have staged is staged.
+    boolean mayBeControl =
+        allocations.values().stream().noneMatch(allocation -> allocation.copy == copy);
+    Run run = new Run(nextRun++, mayBeControl && controls.draw(copy.vm.program().key()));
     for (Binding binding : copy.bindings) {
       cursor(run, binding, nowNanos);
     }
@@ -260,6 +271,7 @@ public final class Engine {
           cursor.stop(copy.stoppedNanos);
           models.learnt(copy.vm.program(), type);
         });
+        controls.ended(copy.vm.program().key(), run.control, run.waitedNanos / 1e9);
       }
       copy.startSeen = true;
     }
@@ -324,6 +336,25 @@ public final class Engine {
     }
   }
 
+  /// What a VM waited for came.
+  public void answered(Access access) {
+    Binding binding = bindings.get(access.binding());
+    Copy copy = binding == null ? null : copies.get(binding.vm().id());
+    if (copy != null && copy.run != null && copy.run.id == access.run() && access.waited()) {
+      copy.run.waitedNanos += Math.max(0, access.latencyNanos());
+    }
+  }
+
+  /// Leaves some starts without staging from now on, to measure what it is worth.
+  public void compareWith(ControlStarts starts) {
+    controls = starts;
+  }
+
+  /// What staging was worth by the starts that were left without it.
+  public List<ControlStarts.Comparison> comparisons() {
+    return controls.comparisons();
+  }
+
   /// Plans for the VMs that touched something since the last call, and for those that in-flight
   /// units held up.
   public void planTouched() {
@@ -349,7 +380,7 @@ public final class Engine {
   private void plan(Copy copy) {
     copy.hungry = false;
     Run run = copy.run;
-    if (!isStaging() || run == null) {
+    if (!isStaging() || run == null || run.control) {
       return;
     }
     long now = clock.nanos();

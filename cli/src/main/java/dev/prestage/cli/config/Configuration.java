@@ -45,6 +45,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiTokens the tokens for TCP
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
+/// @param controls the share of starts that are left without staging
 /// @param forecaster who predicts
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param historyEnabled whether accesses are kept
@@ -68,6 +69,7 @@ public record Configuration(
     String apiTcp,
     List<ApiToken> apiTokens,
     boolean predicting,
+    double controls,
     ForecasterKind forecaster,
     Duration trainEvery,
     Thresholds thresholds,
@@ -239,6 +241,7 @@ public record Configuration(
     api.close();
     Section predict = root.section("predict");
     boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
+    double controls = predict.value("controls", .05, Configuration::share);
     ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
     Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Configuration::pause);
     Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
@@ -288,6 +291,7 @@ public record Configuration(
         apiTcp,
         List.copyOf(tokens),
         predicting,
+        controls,
         kind,
         trainEvery,
         thresholds,

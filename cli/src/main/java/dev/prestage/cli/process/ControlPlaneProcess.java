@@ -79,6 +79,7 @@ public final class ControlPlaneProcess {
                 configuration.limits(),
                 configuration.endRunAfter(),
                 configuration.predicting(),
+                configuration.controls(),
                 serving(configuration.forecaster())),
             clock,
             history == null ? new NoHistory() : new Kept(history, keeper),

@@ -148,7 +148,7 @@ class ConfigurationTest {
     assertThatThrownBy(() -> read("guestMemory: {ahead: 2s}\n"))
         .hasMessageContaining("is shorter than 3s");
     assertThatThrownBy(() -> read("guestMemory: {headroom: 101}\n"))
-        .hasMessageContaining("guestMemory.headroom");
+        .hasMessageContaining("'headroom': '101' is not between 0 and 100");
   }
 
   @Test

@@ -141,7 +141,29 @@ public sealed interface Reply {
   /// What staging did for each program and type of resource since the control plane started.
   ///
   /// @param since ISO-8601
-  record Report(String since, List<ReportRow> rows) implements Reply {}
+  /// @param controls for each program of which a start was left without staging
+  record Report(String since, List<ReportRow> rows, List<ControlRow> controls) implements Reply {}
+
+  /// What staging is worth to a program: what its starts waited with and without it.
+  ///
+  /// @param controls starts that were left without
+  /// @param controlSeconds what these waited on average
+  /// @param staged starts with
+  /// @param stagedSeconds what these waited on average
+  /// @param savedSeconds a start, or null while nobody can say
+  /// @param marginSeconds in 95 of 100 cases the truth is that close, or null while nobody can say
+  /// @param pays whether the program is staged for; else only now and then, to see whether it pays
+  ///   again
+  record ControlRow(
+      String tenant,
+      String program,
+      long controls,
+      double controlSeconds,
+      long staged,
+      double stagedSeconds,
+      @Nullable Double savedSeconds,
+      @Nullable Double marginSeconds,
+      boolean pays) {}
 
   /// One program and type.
   ///

@@ -156,7 +156,8 @@ final class FakeCommands implements Commands {
                       0.25,
                       0.7,
                       null,
-                      1.0)));
+                      1.0)),
+              List.of(new Reply.ControlRow("default", "web", 1, 3.5, 20, 0.5, 3.0, null, true)));
       case Command.ShowWebhooks _ ->
           new Reply.Webhooks(
               List.of(

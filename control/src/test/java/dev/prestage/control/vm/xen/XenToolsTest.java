@@ -318,6 +318,7 @@ final class XenToolsTest {
                 Limits.DEFAULT,
                 Duration.ofMinutes(1),
                 true,
+                0,
                 learnt -> learnt),
             new HostClock(),
             new NoHistory(),
