@@ -96,14 +96,18 @@ public final class Engine {
     final long id;
     final Map<ResourceType, Forecaster.Cursor> cursors = new EnumMap<>(ResourceType.class);
 
+    /// Whether it could have been staged for or not, as chance decided.
+    final boolean compared;
+
     /// Whether nothing is staged for it, to compare with.
     final boolean control;
 
     Forecaster.@Nullable Cursor last;
     long waitedNanos;
 
-    Run(long id, boolean control) {
+    Run(long id, boolean compared, boolean control) {
       this.id = id;
+      this.compared = compared;
       this.control = control;
     }
 
@@ -230,9 +234,10 @@ public final class Engine {
 
   private Run begin(Copy copy, long nowNanos) {
     // What somebody asked to have staged is staged.
-    boolean mayBeControl =
-        allocations.values().stream().noneMatch(allocation -> allocation.copy == copy);
-    Run run = new Run(nextRun++, mayBeControl && controls.draw(copy.vm.program().key()));
+    boolean compared =
+        isStaging()
+            && allocations.values().stream().noneMatch(allocation -> allocation.copy == copy);
+    Run run = new Run(nextRun++, compared, compared && controls.draw(copy.vm.program().key()));
     for (Binding binding : copy.bindings) {
       cursor(run, binding, nowNanos);
     }
@@ -271,7 +276,9 @@ public final class Engine {
           cursor.stop(copy.stoppedNanos);
           models.learnt(copy.vm.program(), type);
         });
-        controls.ended(copy.vm.program().key(), run.control, run.waitedNanos / 1e9);
+        if (run.compared) {
+          controls.ended(copy.vm.program().key(), run.control, run.waitedNanos / 1e9);
+        }
       }
       copy.startSeen = true;
     }

@@ -3,6 +3,7 @@ package dev.prestage.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.predict.Expert;
@@ -138,6 +139,34 @@ class EngineTest {
     host.forgetBytes();
     host.engine.predicting(true);
     assertThat(run(1)).isLessThan(first / 8);
+  }
+
+  @Test
+  void aControlStartIsLeftWithoutStagingUnlessItWasAllocated() {
+    boolean[] drawn = {false};
+    host.engine.compareWith(new ControlStarts(.05, () -> drawn[0] ? 0 : 1));
+    for (int number = 0; number < 11; number++) {
+      run(1);
+      host.forgetBytes();
+    }
+    int staged = run(1);
+    drawn[0] = true;
+    host.forgetBytes();
+    host.staged.clear();
+    int control = run(1);
+    assertThat(host.staged).isEmpty();
+    assertThat(control).isGreaterThan(8 * staged);
+    host.forgetBytes();
+    allocate();
+    run(1);
+    assertThat(host.staged).isNotEmpty();
+    assertThat(host.engine.comparisons())
+        .singleElement()
+        .satisfies(comparison -> {
+          assertThat(comparison.controls()).isEqualTo(1);
+          assertThat(comparison.staged()).isEqualTo(2);
+          assertThat(comparison.savedSeconds()).isPositive();
+        });
   }
 
   @Test
