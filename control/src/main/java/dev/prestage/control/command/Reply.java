@@ -234,7 +234,7 @@ public sealed interface Reply {
 
   /// A notice that was given up.
   ///
-  /// @param event its kind; empty for notices that the hub no longer kept
+  /// @param event its kind; empty for all that so many newer ones came after, in a row
   /// @param reason why the last attempt failed
   record DeadLetter(long id, String event, String reason) {}
 
