@@ -148,6 +148,12 @@ final class CommandExecutor {
       }
       case Command.Allocate(String name) -> allocate(known(name).vm());
       case Command.ShowAllocation(long id) -> allocation(id);
+      case Command.ReleaseAllocation(long id) -> {
+        if (!engine.release(id)) {
+          throw noAllocation(id);
+        }
+        yield new Reply.Done();
+      }
       case Command.ShowLeases(String name, int limit) ->
           views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
@@ -520,13 +526,17 @@ final class CommandExecutor {
   private Reply allocation(long id) throws Refusal {
     Engine.AllocationState state = engine.allocation(id);
     if (state == null) {
-      throw new Refusal(
-          Reason.UNKNOWN,
-          "no allocation "
-              + id
-              + ": it never was, a newer one replaced it, or its VM's program stopped");
+      throw noAllocation(id);
     }
     return Views.of(state);
+  }
+
+  private static Refusal noAllocation(long id) {
+    return new Refusal(
+        Reason.UNKNOWN,
+        "no allocation "
+            + id
+            + ": it never was, it was taken back, a newer one replaced it, or its VM's program stopped");
   }
 
   // ---- models

@@ -611,8 +611,32 @@ public final class Engine {
     allocation.planned = standing.wanted() - standing.resident();
     allocations.values().removeIf(earlier -> earlier.copy == copy);
     allocations.put(allocation.id, allocation);
+    notices.publish(
+        new Notice.Planned(
+            clock.nanos(),
+            copy.vm.name(),
+            copy.vm.program().name(),
+            allocation.id,
+            allocation.planned,
+            standing.wantedAmount() - standing.residentAmount(),
+            standing.probability()));
     plan(allocation);
     return state(allocation);
+  }
+
+  /// Takes an allocation back: what is on its way for it is called off, unless the VM's program
+  /// runs by now; what is here stays for its period.
+  ///
+  /// @return whether there was such an allocation
+  public boolean release(long id) {
+    Allocation allocation = allocations.remove(id);
+    if (allocation == null) {
+      return false;
+    }
+    if (allocation.copy.run == null) {
+      planner.stopped(allocation.copy.bindings);
+    }
+    return true;
   }
 
   /// How far an allocation is, or null if there is none: it never was, or its VM's program stopped.

@@ -200,6 +200,30 @@ class EngineTest {
   }
 
   @Test
+  void whatAnAllocationAsksForIsSaidAndItCanBeTakenBack() {
+    run(1);
+    host.forgetBytes();
+    Engine.AllocationState state = allocate();
+    Notice.Planned planned =
+        host.notices.stream()
+            .filter(Notice.Planned.class::isInstance)
+            .map(Notice.Planned.class::cast)
+            .findFirst()
+            .orElseThrow();
+    assertThat(planned.allocation()).isEqualTo(state.id());
+    assertThat(planned.units()).isEqualTo(state.planned()).isPositive();
+    assertThat(planned.bytes()).isEqualTo((long) planned.units() * Shape.BLOCK_BYTES);
+    assertThat(planned.probability()).isBetween(.25, 1.0);
+    assertThat(host.engine.release(state.id())).isTrue();
+    assertThat(host.engine.release(state.id())).isFalse();
+    assertThat(host.engine.allocation(state.id())).isNull();
+    host.pass(Duration.ofMinutes(1));
+    assertThat(host.engine.inFlightUnits()).isZero();
+    assertThat(host.engine.ledger().totals().cancelled()).isPositive();
+    assertAccount();
+  }
+
+  @Test
   void startDoesNotCallOffWhatWasAllocatedAheadOfIt() {
     run(1);
     host.forgetBytes();

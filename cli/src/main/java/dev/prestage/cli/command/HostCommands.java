@@ -52,6 +52,21 @@ abstract class HostCommands {
 
   @Command(
       mixinStandardHelpOptions = true,
+      description =
+          "Take an allocation back: what is on its way for it is called off, unless the VM's program runs by now.")
+  int release(
+      @Parameters(paramLabel = "ALLOCATION", description = "The number that allocate said.")
+          long allocation,
+      @Mixin ApiOptions api)
+      throws IOException {
+    try (PrestageClient client = api.client()) {
+      client.delete("/v1/allocations/" + allocation);
+    }
+    return 0;
+  }
+
+  @Command(
+      mixinStandardHelpOptions = true,
       description = "Live leases, newest first, and the account of every staged unit.")
   int leases(
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,

@@ -60,6 +60,7 @@ final class Operations {
               .with(
                   new Parameter(
                       "wait", "string", "answer when it is done, or after this time, such as 10s")),
+          Operation.of(Method.DELETE, "/v1/allocations/{id}", "Take an allocation back"),
           Operation.get("/v1/leases", "Live leases, and the account of all", Reply.Leases.class)
               .with(VM, LIMIT),
           Operation.of(Method.DELETE, "/v1/images/{image}", "Give back what a tier has of an image")

@@ -113,6 +113,11 @@ final class Routes {
         });
     route(
         routing,
+        Method.DELETE,
+        "/v1/allocations/{id}",
+        query -> new Command.ReleaseAllocation(allocation(query).allocation()));
+    route(
+        routing,
         Method.GET,
         "/v1/leases",
         query -> new Command.ShowLeases(query.optional("vm"), query.limit(LIMIT)));

@@ -54,6 +54,10 @@ public sealed interface Command {
   /// How far an allocation is.
   record ShowAllocation(long allocation) implements Command {}
 
+  /// Takes an allocation back. What is on its way for it is called off, unless the VM's program
+  /// runs by now. Answered with [Reply.Done].
+  record ReleaseAllocation(long allocation) implements Command {}
+
   /// Live leases, newest first, and the account of all.
   ///
   /// @param vm only this VM's live leases, or all

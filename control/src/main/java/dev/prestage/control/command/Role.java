@@ -31,6 +31,7 @@ public enum Role {
           Command.StartProgram _,
           Command.StopProgram _,
           Command.Allocate _,
+          Command.ReleaseAllocation _,
           Command.TrainModel _ ->
           OPERATE;
       case Command.SetPredicting _,

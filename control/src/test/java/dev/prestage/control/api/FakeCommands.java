@@ -93,7 +93,8 @@ final class FakeCommands implements Commands {
     }
     return switch (command) {
       case Command.RegisterVm _, Command.StartProgram _, Command.StopProgram _ -> VM;
-      case Command.RemoveVm _, Command.SetPredicting _ -> new Reply.Done();
+      case Command.RemoveVm _, Command.SetPredicting _, Command.ReleaseAllocation _ ->
+          new Reply.Done();
       case Command.ShowVms(String vm) ->
           new Reply.Vms(vm == null || vm.equals("vm1") ? List.of(VM) : List.of());
       case Command.Allocate _, Command.ShowAllocation _ ->
