@@ -197,7 +197,7 @@ class ConfigurationTest {
                 URI.create("http://127.0.0.1:8080/"),
                 folder.resolve("b.secret"),
                 Set.of("available", "degraded")));
-    assertThat(NoticeJson.kinds()).contains("staged", "reclaimed").hasSize(6);
+    assertThat(NoticeJson.kinds()).contains("planned", "reclaimed").hasSize(7);
   }
 
   @ParameterizedTest
@@ -210,7 +210,7 @@ class ConfigurationTest {
         "url: 'ftp://topsecret/', secretFile: s|no URL such as",
         "url: 'http://me:topsecret@h/', secretFile: s|holds a user's name",
         "url: 'http://h/topsecret^', secretFile: s|it is no URL",
-        "url: 'http://h/', secretFile: s, kinds: [avail]|'avail' is none of staged, available",
+        "url: 'http://h/', secretFile: s, kinds: [avail]|'avail' is none of planned, staged, available",
         "url: 'http://h/', secretFile: s, kinds: all|'kinds' must be a list",
       })
   void aWebhookThatIsWrongIsRefusedWithoutItsAddress(String webhook, String why) {
