@@ -115,7 +115,7 @@ class GuestMemoryHostTest {
         IntStream.range(0, 100)
             .mapToObj(slot -> slot < 15 ? "100" : "300")
             .collect(Collectors.joining(","));
-    Files.createDirectories(folder.resolve("state/guest-memory"));
+    host("6s").awaitOk().close();
     Files.writeString(folder.resolve("state/guest-memory/qemu-runs"), pastRuns(levels));
     try (RunningHost host = host("6s").awaitOk();
         QemuMachine machine = machine();

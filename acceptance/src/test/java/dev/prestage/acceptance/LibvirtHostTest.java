@@ -525,9 +525,6 @@ class LibvirtHostTest {
         IntStream.range(0, 100)
             .mapToObj(slot -> slot < 15 ? "100" : "200")
             .collect(Collectors.joining(","));
-    Path runs = folder.resolve("state/guest-memory/libvirt-runs");
-    Files.createDirectories(runs.getParent());
-    Files.writeString(runs, "#slot-ns 2000000000\nshop " + levels + "\nshop " + levels + "\n");
     Path xml = folder.resolve("domain.xml");
     Files.writeString(
         xml,
@@ -557,6 +554,10 @@ class LibvirtHostTest {
     String more =
         "libvirt: {uri: \"%s\"}\nguestMemory: {enabled: true, floor: 64MiB, ahead: 6s}\n"
             .formatted(libvirtd.uri());
+    RunningHost.start(folder, more).awaitOk().close();
+    Files.writeString(
+        folder.resolve("state/guest-memory/libvirt-runs"),
+        "#slot-ns 2000000000\nshop " + levels + "\nshop " + levels + "\n");
     try (RunningHost host = RunningHost.start(folder, more).awaitOk()) {
       host.await("it is followed", () -> health(host, "libvirt-memory").equals("ok"));
       libvirtd.did("start", "web");

@@ -436,8 +436,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
       }
       if (answered) {
         report.answered(access);
-        engine.answered(access);
         history.offer(access, binding);
+        if (at <= record.offset()) {
+          // Units of one request are waited for at the same time.
+          engine.answered(access);
+        }
       }
       at = next;
     }

@@ -88,6 +88,13 @@ public final class Engine {
     Copy(Vm vm) {
       this.vm = vm;
     }
+
+    /// What its run waits for says nothing any more of what staging is worth.
+    void isNotCompared() {
+      if (run != null) {
+        run.draw = ControlStarts.Draw.NONE;
+      }
+    }
   }
 
   /// One run of a program: a cursor for each type of resource that its VM is bound to, so that a
@@ -96,19 +103,13 @@ public final class Engine {
     final long id;
     final Map<ResourceType, Forecaster.Cursor> cursors = new EnumMap<>(ResourceType.class);
 
-    /// Whether it could have been staged for or not, as chance decided.
-    final boolean compared;
-
-    /// Whether nothing is staged for it, to compare with.
-    final boolean control;
-
+    ControlStarts.Draw draw;
     Forecaster.@Nullable Cursor last;
     long waitedNanos;
 
-    Run(long id, boolean compared, boolean control) {
+    Run(long id, ControlStarts.Draw draw) {
       this.id = id;
-      this.compared = compared;
-      this.control = control;
+      this.draw = draw;
     }
 
     void forecast(long nowNanos, long horizonNanos, Forecast into) {
@@ -233,16 +234,21 @@ public final class Engine {
   }
 
   private Run begin(Copy copy, long nowNanos) {
-    // What somebody asked to have staged is staged.
-    boolean compared =
-        isStaging()
-            && allocations.values().stream().noneMatch(allocation -> allocation.copy == copy);
-    Run run = new Run(nextRun++, compared, compared && controls.draw(copy.vm.program().key()));
+    Run run = new Run(nextRun++, draw(copy));
     for (Binding binding : copy.bindings) {
       cursor(run, binding, nowNanos);
     }
     copy.run = run;
     return run;
+  }
+
+  /// Only a start that was seen, and for which nobody asked to have anything staged, is compared.
+  private ControlStarts.Draw draw(Copy copy) {
+    boolean compared =
+        isStaging()
+            && copy.startSeen
+            && allocations.values().stream().noneMatch(allocation -> allocation.copy == copy);
+    return compared ? controls.draw(copy.vm.program().key()) : ControlStarts.Draw.NONE;
   }
 
   private Forecaster.Cursor cursor(Run run, Binding binding, long nowNanos) {
@@ -276,9 +282,7 @@ public final class Engine {
           cursor.stop(copy.stoppedNanos);
           models.learnt(copy.vm.program(), type);
         });
-        if (run.compared) {
-          controls.ended(copy.vm.program().key(), run.control, run.waitedNanos / 1e9);
-        }
+        controls.ended(copy.vm.program().key(), run.draw, run.waitedNanos / 1e9);
       }
       copy.startSeen = true;
     }
@@ -387,7 +391,7 @@ public final class Engine {
   private void plan(Copy copy) {
     copy.hungry = false;
     Run run = copy.run;
-    if (!isStaging() || run == null || run.control) {
+    if (!isStaging() || run == null || run.draw == ControlStarts.Draw.CONTROL) {
       return;
     }
     long now = clock.nanos();
@@ -423,6 +427,9 @@ public final class Engine {
   private void tell(LeaseLedger.@Nullable Progress progress) {
     if (progress == null) {
       return;
+    }
+    if (progress.news().cancelled() != 0) {
+      allocateAgain();
     }
     Lease lease = progress.entry().lease();
     Binding binding = bindings.get(lease.binding());
@@ -472,6 +479,17 @@ public final class Engine {
     }
   }
 
+  /// What one copy does not need any more, and was called off, another one's allocation may have
+  /// passed over because it was on its way.
+  private void allocateAgain() {
+    for (Allocation allocation : allocations.values()) {
+      if (!allocation.settled) {
+        allocation.request.again();
+        allocation.hungry = true;
+      }
+    }
+  }
+
   private void presume(Binding binding, Lease lease, long units, long nowNanos) {
     Copy copy = copies.get(binding.vm().id());
     if (units == 0 || copy == null || copy.run == null) {
@@ -496,6 +514,7 @@ public final class Engine {
   /// be lost, so unfinished allocations are planned again then.
   public void disconnected() {
     connected = false;
+    copies.values().forEach(Copy::isNotCompared);
     for (Allocation allocation : allocations.values()) {
       allocation.hungry = !allocation.settled;
       allocation.request.again();
@@ -557,12 +576,7 @@ public final class Engine {
     planner.askBackUnused(now);
     if (planner.retryFailed(now)) {
       proposeAgain();
-      for (Allocation allocation : allocations.values()) {
-        if (!allocation.settled) {
-          allocation.request.again();
-          allocation.hungry = true;
-        }
-      }
+      allocateAgain();
     }
     if (isStaging()) {
       planner.admitWaiting(now);
@@ -603,6 +617,7 @@ public final class Engine {
     if (copy == null) {
       return null;
     }
+    copy.isNotCompared();
     Forecast forecast = new Forecast();
     expectStart(copy, forecast);
     Allocation allocation =
@@ -703,6 +718,7 @@ public final class Engine {
   /// Whether forecasts are made and staged. Without, accesses are still learnt from.
   public void predicting(boolean on) {
     predicting = on;
+    copies.values().forEach(Copy::isNotCompared);
     if (on) {
       copies.values().forEach(copy -> copy.touched = true);
     }

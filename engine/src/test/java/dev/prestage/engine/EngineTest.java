@@ -224,6 +224,21 @@ class EngineTest {
   }
 
   @Test
+  void whatAnotherVmsAllocationWaitedForIsAskedForAgainWhenItIsCalledOff() {
+    run(1);
+    host.forgetBytes();
+    Vm other = new Vm(VM.id() + 1, "vm2", WEB);
+    host.engine.bound(new Binding(DISK.id() + 1, other, DISK.as(), DISK.space()));
+    Engine.AllocationState first = allocate();
+    Engine.AllocationState second = Objects.requireNonNull(host.engine.allocate(other.id()));
+    assertThat(host.engine.release(first.id())).isTrue();
+    host.pass(Duration.ofMinutes(5));
+    Engine.AllocationState after = Objects.requireNonNull(host.engine.allocation(second.id()));
+    assertThat(after.ready()).isEqualTo(after.planned()).isPositive();
+    assertAccount();
+  }
+
+  @Test
   void startDoesNotCallOffWhatWasAllocatedAheadOfIt() {
     run(1);
     host.forgetBytes();

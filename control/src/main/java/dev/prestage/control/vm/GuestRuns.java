@@ -67,7 +67,7 @@ final class GuestRuns<S> implements AutoCloseable {
     void stopped(Hypervisor hypervisor, Guest guest, @Nullable Run<S> run) throws IOException;
 
     /// A guest that was there is not any more.
-    void gone(String id) throws IOException;
+    void gone(String id, @Nullable Run<S> run) throws IOException;
   }
 
   /// A guest's run.
@@ -172,7 +172,8 @@ final class GuestRuns<S> implements AutoCloseable {
 
   /// Looks at all labelled guests once.
   void look(Hypervisor hypervisor) throws IOException {
-    if (clock.nanos() - lookedNanos > Math.max(LEAST_BLIND.toNanos(), 3 * every.toNanos())) {
+    long now = clock.nanos();
+    if (now - lookedNanos > Math.max(LEAST_BLIND.toNanos(), 3 * every.toNanos())) {
       followed.clear();
       stopped.clear();
       before = null;
@@ -183,12 +184,15 @@ final class GuestRuns<S> implements AutoCloseable {
     for (Guest guest : hypervisor.guests()) {
       present.add(guest.id());
       Attachment label = guest.attachment();
-      if (label == null || !PROGRAM.matcher(label.program()).matches()) {
+      Run<S> known = followed.get(guest.id());
+      // One that loses its label, if only for a moment, is followed to its end.
+      String program = known != null ? known.program : label == null ? "" : label.program();
+      if (!PROGRAM.matcher(program).matches()) {
         continue;
       }
       gone.remove(guest.id());
       if (guest.running()) {
-        follow(hypervisor, guest, label.program());
+        follow(hypervisor, guest, program);
       } else {
         Run<S> run = followed.remove(guest.id());
         if (run != null) {
@@ -205,10 +209,11 @@ final class GuestRuns<S> implements AutoCloseable {
       if (run != null) {
         learn(run);
       }
-      action.gone(id);
+      action.gone(id, run);
     }
     before = present;
-    lookedNanos = clock.nanos();
+    // What happened while the guests were asked, one after the other, was not seen.
+    lookedNanos = now;
   }
 
   /// One that is there only while it runs was not there before; others did not run.
@@ -241,7 +246,11 @@ final class GuestRuns<S> implements AutoCloseable {
 
   private void note(Run<S> run, long usedMib) {
     int slot = runs.slot(clock.nanos() - run.startNanos);
-    while (run.levels.size() <= slot && run.levels.size() < MemoryRuns.SLOTS) {
+    while (run.levels.size() < Math.min(slot, MemoryRuns.SLOTS)) {
+      // Where nothing was known it was about what it was before.
+      run.levels.add(run.levels.isEmpty() ? 0L : run.levels.getLast());
+    }
+    if (run.levels.size() == slot && slot < MemoryRuns.SLOTS) {
       run.levels.add(0L);
     }
     if (slot < MemoryRuns.SLOTS) {

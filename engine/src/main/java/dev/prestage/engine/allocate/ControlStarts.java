@@ -88,32 +88,40 @@ public final class ControlStarts {
     this.random = random;
   }
 
+  /// What was drawn for a start.
+  public enum Draw {
+    /// It is staged for, and not compared.
+    NONE,
+    /// It is staged for.
+    STAGED,
+    /// It is left without staging.
+    CONTROL
+  }
+
   /// Decides about a start.
-  ///
-  /// @return whether it is left without staging
-  public boolean draw(Program.Key program) {
+  public Draw draw(Program.Key program) {
     if (share == 0) {
-      return false;
+      return Draw.NONE;
     }
     Groups groups = programs.computeIfAbsent(program, _ -> new Groups());
     groups.starts++;
     if (groups.starts <= FIRST_STARTS) {
-      return false;
+      // Its first runs wait for what nobody has seen yet.
+      return Draw.NONE;
     }
     double rare = groups.control.count < ENOUGH ? share : LATER * share;
     boolean isRare = random.getAsDouble() < rare;
-    return pays(groups) == isRare;
+    return pays(groups) == isRare ? Draw.CONTROL : Draw.STAGED;
   }
 
   /// A run ended.
   ///
-  /// @param control what [#draw] said of it
+  /// @param draw what was drawn for it; nothing is counted for [Draw#NONE]
   /// @param seconds what its program waited in all
-  public void ended(Program.Key program, boolean control, double seconds) {
+  public void ended(Program.Key program, Draw draw, double seconds) {
     Groups groups = programs.get(program);
-    // Its first runs waited for what nobody had seen yet.
-    if (groups != null && groups.starts > FIRST_STARTS) {
-      (control ? groups.control : groups.staged).add(seconds);
+    if (groups != null && draw != Draw.NONE) {
+      (draw == Draw.CONTROL ? groups.control : groups.staged).add(seconds);
     }
   }
 

@@ -16,10 +16,10 @@ final class ControlStartsTest {
   /// Starts that wait about so long, in turn with and without staging as it is drawn.
   private void starts(int count, double stagedSeconds, double controlSeconds) {
     for (int i = 0; i < count; i++) {
-      boolean control = controls.draw(WEB);
-      drawn += control ? 1 : 0;
-      double mean = control ? controlSeconds : stagedSeconds;
-      controls.ended(WEB, control, mean * (.5 + random.nextDouble()));
+      ControlStarts.Draw draw = controls.draw(WEB);
+      drawn += draw == ControlStarts.Draw.CONTROL ? 1 : 0;
+      double mean = draw == ControlStarts.Draw.CONTROL ? controlSeconds : stagedSeconds;
+      controls.ended(WEB, draw, mean * (.5 + random.nextDouble()));
     }
   }
 
@@ -32,16 +32,16 @@ final class ControlStartsTest {
   void theFirstStartsAreAllStaged() {
     ControlStarts all = new ControlStarts(1, () -> 0);
     for (int i = 0; i < ControlStarts.FIRST_STARTS; i++) {
-      assertThat(all.draw(WEB)).isFalse();
+      assertThat(all.draw(WEB)).isEqualTo(ControlStarts.Draw.NONE);
     }
-    assertThat(all.draw(WEB)).isTrue();
+    assertThat(all.draw(WEB)).isEqualTo(ControlStarts.Draw.CONTROL);
   }
 
   @Test
   void aShareOfZeroIsNone() {
     ControlStarts none = new ControlStarts(0, () -> 0);
     for (int i = 0; i < 100; i++) {
-      assertThat(none.draw(WEB)).isFalse();
+      assertThat(none.draw(WEB)).isEqualTo(ControlStarts.Draw.NONE);
     }
     assertThat(none.comparisons()).isEmpty();
   }
@@ -80,8 +80,7 @@ final class ControlStartsTest {
     Program.Key other = new Program.Key("default", "db");
     starts(2000, 2, 2);
     for (int i = 0; i < 40; i++) {
-      assertThat(controls.draw(other) && i < ControlStarts.FIRST_STARTS).isFalse();
-      controls.ended(other, false, 1);
+      controls.ended(other, controls.draw(other), 1);
     }
     assertThat(controls.comparisons().stream().filter(c -> c.program().equals(other)))
         .allMatch(ControlStarts.Comparison::pays);

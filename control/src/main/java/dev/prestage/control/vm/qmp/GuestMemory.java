@@ -63,15 +63,12 @@ final class GuestMemory {
   ///
   /// @throws IOException one line, also where the guest has nothing by which it could
   static void resize(QmpClient client, long bytes) throws IOException {
-    long base =
-        client
-            .execute("query-memory-size-summary", QmpClient.object())
-            .path("base-memory")
-            .asLong();
+    JsonNode size = client.execute("query-memory-size-summary", QmpClient.object());
+    long base = size.path("base-memory").asLong();
     String balloon = balloon(client);
     List<Pluggable> pieces = pluggables(client);
     if (!balloon.isEmpty()) {
-      inflate(client, balloon, bytes, base);
+      inflate(client, balloon, bytes, base + size.path("plugged-memory").asLong());
     } else if (!pieces.isEmpty()) {
       plug(client, pieces, bytes, base);
     } else {
@@ -80,11 +77,11 @@ final class GuestMemory {
     }
   }
 
-  private static void inflate(QmpClient client, String balloon, long bytes, long base)
+  private static void inflate(QmpClient client, String balloon, long bytes, long most)
       throws IOException {
-    if (bytes <= 0 || bytes > base) {
+    if (bytes <= 0 || bytes > most) {
       throw new HypervisorException(
-          "its memory cannot be %d bytes: it was started with %d".formatted(bytes, base));
+          "its memory cannot be %d bytes: it has %d at most".formatted(bytes, most));
     }
     // QEMU takes the size without a word also where nobody in the guest listens.
     if (said(client, balloon).updatedSeconds() == 0) {

@@ -112,7 +112,11 @@ final class QmpClient implements AutoCloseable {
           ? refusal
           : new IOException("QMP ended before it answered " + command, e.getCause());
     } catch (TimeoutException _) {
-      silent = !answer.isDone();
+      silent = true;
+      if (answer.isDone()) {
+        // It came in this moment, and was heard before this was said.
+        silent = false;
+      }
       throw unanswered();
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();
@@ -216,9 +220,9 @@ final class QmpClient implements AutoCloseable {
   }
 
   private void answer(JsonNode message) {
-    silent = false;
     CompletableFuture<JsonNode> answer = pending.remove(message.path("id").asLong(-1));
     if (answer == null) {
+      silent = false;
       return;
     }
     JsonNode error = message.path("error");
@@ -228,6 +232,7 @@ final class QmpClient implements AutoCloseable {
       answer.completeExceptionally(
           new QmpRefusal(error.path("class").asText(), oneLine(error.path("desc").asText())));
     }
+    silent = false;
   }
 
   private static String oneLine(String text) {

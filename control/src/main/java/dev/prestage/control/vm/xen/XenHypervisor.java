@@ -189,6 +189,11 @@ final class XenHypervisor implements Hypervisor {
     }
   }
 
+  @Override
+  public long leastMemory(String guest) throws HypervisorException {
+    return floorBytes(find(guest).domain());
+  }
+
   private long floorBytes(Domain domain) {
     String label = domain.labels().getOrDefault(Domain.LEAST, "");
     return label.matches("\\d{1,9}") ? Long.parseLong(label) * MIB : leastBytes;
@@ -221,7 +226,8 @@ final class XenHypervisor implements Hypervisor {
     }
     Inventory.Row row = Inventory.rows(table).get(number);
     long resident = row == null ? -1 : row.mib() * MIB;
-    long granted = found.bytes("memory/target");
+    // The target is what is asked for: what the guest has now is what its numbers are of.
+    long granted = resident >= 0 ? resident : found.bytes("memory/target");
     long free = found.bytes("data/meminfo_free");
     long total = found.bytes("data/meminfo_total");
     long age = ageNanos(found);

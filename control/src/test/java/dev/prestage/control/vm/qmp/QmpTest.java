@@ -484,7 +484,7 @@ final class QmpTest {
     assertThat(hypervisor.memoryStatistics("a").grantedBytes()).isEqualTo(256 * MIB);
     for (long wrong : new long[] {0, 513 * MIB}) {
       assertThatThrownBy(() -> hypervisor.resizeMemory("a", wrong))
-          .hasMessageContaining("it was started with 536870912");
+          .hasMessageContaining("it has 536870912 at most");
     }
     assertThat(qemu.balloonBytes).isEqualTo(256 * MIB);
   }
