@@ -31,6 +31,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -108,6 +109,14 @@ final class CommandExecutor {
               named("tenant", tenant == null ? DEFAULT_TENANT : tenant),
               named("image", image),
               outcome -> purged(outcome, reply));
+      case Command.RebuildModel(String name, String tenant) -> {
+        Program program = knownProgram(name, tenant);
+        plane.list(program);
+        // It asks history, which may take a while.
+        Thread.ofVirtual()
+            .name("rebuild")
+            .start(() -> attempt(() -> reply.complete(plane.rebuild(program)), reply));
+      }
       default -> reply.complete(answer(command));
     }
   }
@@ -173,6 +182,7 @@ final class CommandExecutor {
       case Command.RegisterVm _,
           Command.RemoveVm _,
           Command.PurgeImage _,
+          Command.RebuildModel _,
           Command.HistoryQuestion _ ->
           throw new IllegalArgumentException("not answered here: " + command);
     };
@@ -560,6 +570,12 @@ final class CommandExecutor {
   }
 
   private Reply importModel(ByteBuffer bytes) throws Refusal {
+    ModelBundle model = take(bytes, models::replace);
+    return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
+  }
+
+  /// Has models from elsewhere serve, if all of them can be read and their names be kept.
+  ModelBundle take(ByteBuffer bytes, BiConsumer<Program, ModelStore.Offer> how) throws Refusal {
     Registry.Mark before = registry.mark();
     ModelStore.Offer offer;
     Program program;
@@ -578,8 +594,7 @@ final class CommandExecutor {
         registry.takeBack(before);
       }
     }
-    models.replace(program, offer);
-    ModelBundle model = offer.models();
-    return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
+    how.accept(program, offer);
+    return offer.models();
   }
 }

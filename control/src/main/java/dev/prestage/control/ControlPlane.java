@@ -13,6 +13,7 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
+import dev.prestage.control.train.HistoryRuns;
 import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
@@ -38,6 +39,7 @@ import dev.prestage.link.Frame.AccessRecord;
 import dev.prestage.link.Link;
 import dev.prestage.link.host.PutAside;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -277,13 +279,27 @@ public final class ControlPlane implements Commands, AutoCloseable {
   }
 
   Reply.Training train(Program program) throws Refusal {
+    list(program);
+    return trainings().request(program);
+  }
+
+  /// Learns again from history what is known about a program. Not on the engine thread, because
+  /// history is asked.
+  Reply.Training rebuild(Program program) throws Refusal {
+    return trainings().requestRebuild(program);
+  }
+
+  private Trainings trainings() throws Refusal {
     Trainings trains = trainings;
     if (trains == null) {
       throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
     }
-    // So that it is listed with how far it is.
+    return trains;
+  }
+
+  /// So that a program is listed with how far its training is.
+  void list(Program program) {
     models.of(program, ResourceType.FILE_BLOCK);
-    return trains.request(program);
   }
 
   Reply.@Nullable Training training(Program program) {
@@ -320,6 +336,17 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
+    public Set<Long> going() throws InterruptedException, Refusal {
+      return onEngine(engine::runs);
+    }
+
+    @Override
+    public void replace(Program program, HistoryRuns.Learnt learnt)
+        throws InterruptedException, Refusal {
+      onEngine(() -> executor.take(ByteBuffer.wrap(learnt.model()), models::rebuilt));
+    }
+
+    @Override
     public void trained(Program program) throws InterruptedException, Refusal {
       onEngine(() -> {
         models.trained(program);
@@ -331,21 +358,33 @@ public final class ControlPlane implements Commands, AutoCloseable {
     public Map<Program, Long> newRequests() throws InterruptedException, Refusal {
       return onEngine(models::newRequests);
     }
+  }
 
-    private <T> T onEngine(Supplier<T> question) throws InterruptedException, Refusal {
-      CompletableFuture<T> answer = new CompletableFuture<>();
-      events.put(() -> {
-        try {
-          answer.complete(question.get());
-        } catch (RuntimeException e) {
-          answer.completeExceptionally(e);
-        }
-      });
+  /// What is asked on the engine thread.
+  @FunctionalInterface
+  private interface Question<T> {
+    T answer() throws Refusal;
+  }
+
+  /// Asks on the engine thread; the caller, who is on another one, waits for the answer.
+  private <T> T onEngine(Question<T> question) throws InterruptedException, Refusal {
+    CompletableFuture<T> answer = new CompletableFuture<>();
+    events.put(() -> {
       try {
-        return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
-      } catch (TimeoutException | ExecutionException e) {
-        throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+        answer.complete(question.answer());
+      } catch (Refusal | RuntimeException e) {
+        answer.completeExceptionally(e);
       }
+    });
+    try {
+      return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof Refusal refusal) {
+        throw refusal;
+      }
+      throw new Refusal(Reason.UNAVAILABLE, String.valueOf(e.getCause()));
+    } catch (TimeoutException e) {
+      throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
     }
   }
 

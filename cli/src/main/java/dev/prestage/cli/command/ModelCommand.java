@@ -67,8 +67,29 @@ public final class ModelCommand {
           @Nullable String tenant,
       @Mixin ApiOptions api)
       throws IOException {
+    return ask(api, path(program, "/training", tenant));
+  }
+
+  @Command(
+      name = "rebuild",
+      description =
+          "Learn again from history alone what is known about a program, in the background;"
+              + " 'model list' shows how far it is. What serves is untouched until all is learnt.")
+  int rebuild(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Option(names = "--tenant", description = "Whose program it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    return ask(api, path(program, "/rebuild", tenant));
+  }
+
+  private static String path(String program, String what, @Nullable String tenant) {
     String query = tenant == null ? "" : "?tenant=" + PrestageClient.encode(tenant);
-    String path = "/v1/models/" + PrestageClient.encode(program) + "/training" + query;
+    return "/v1/models/" + PrestageClient.encode(program) + what + query;
+  }
+
+  private static int ask(ApiOptions api, String path) throws IOException {
     try (PrestageClient client = api.client()) {
       JsonNode training = api.parsed(client.post(path, "").text());
       if (training != null) {

@@ -96,6 +96,12 @@ final class Operations {
           Operation.of(Method.POST, "/v1/models/{program}/training", "Train a program's network")
               .with(TENANT)
               .replying(202, Reply.Training.class),
+          Operation.of(
+                  Method.POST,
+                  "/v1/models/{program}/rebuild",
+                  "Learn again from history what is known about a program")
+              .with(TENANT)
+              .replying(202, Reply.Training.class),
           Operation.get(
                   "/v1/programs/{program}/rank",
                   "How much of what its start is expected to touch is on this host",

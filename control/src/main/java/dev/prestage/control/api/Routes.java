@@ -151,6 +151,12 @@ final class Routes {
     route(
         routing,
         Method.POST,
+        "/v1/models/{program}/rebuild",
+        query ->
+            new Command.RebuildModel(query.noBody().segment("program"), query.optional("tenant")));
+    route(
+        routing,
+        Method.POST,
         "/v1/models",
         query -> new Command.ImportModel(ByteBuffer.wrap(query.body(MAX_MODEL_BYTES))));
     route(routing, Method.GET, "/health", query -> new Command.ShowHealth());

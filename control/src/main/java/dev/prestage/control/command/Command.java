@@ -146,6 +146,9 @@ public sealed interface Command {
   /// Train a program's network from history, in the background.
   record TrainModel(String program, @Nullable String tenant) implements Command {}
 
+  /// Learn again from history alone what is known about a program, in the background.
+  record RebuildModel(String program, @Nullable String tenant) implements Command {}
+
   /// Whether all parts work.
   record ShowHealth() implements Command {}
 

@@ -374,10 +374,11 @@ public sealed interface Reply {
       @Nullable Double networkGainBits,
       @Nullable Training training) {}
 
-  /// How far the training of a program's network is.
+  /// How far the training of a program's network is, or the learning again of what is known about
+  /// it.
   ///
   /// @param state `queued`, `reading`, `training`; then `serving`, `rejected` because the network
-  ///   that serves is better, or `failed`
+  ///   that serves is better, or `failed`; `rebuilding`, then `rebuilt` or `failed`
   /// @param line one line about it
   record Training(String tenant, String program, String state, String line) implements Reply {
     public static final String QUEUED = "queued";
@@ -386,8 +387,10 @@ public sealed interface Reply {
     public static final String SERVING = "serving";
     public static final String REJECTED = "rejected";
     public static final String FAILED = "failed";
+    public static final String REBUILDING = "rebuilding";
+    public static final String REBUILT = "rebuilt";
 
-    private static final Set<String> UNDER_WAY = Set.of(QUEUED, READING, TRAINING);
+    private static final Set<String> UNDER_WAY = Set.of(QUEUED, READING, TRAINING, REBUILDING);
 
     /// Whether it is over, in one way or another.
     public boolean hasEnded() {

@@ -31,7 +31,8 @@ public enum Role {
           Command.StartProgram _,
           Command.StopProgram _,
           Command.Allocate _,
-          Command.TrainModel _ ->
+          Command.TrainModel _,
+          Command.RebuildModel _ ->
           OPERATE;
       case Command.SetPredicting _,
           Command.PurgeImage _,

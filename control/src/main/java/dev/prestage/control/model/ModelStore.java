@@ -235,11 +235,23 @@ public final class ModelStore implements Models, AutoCloseable {
     offer.models().models().forEach((type, model) -> replace(program, type, model.forecaster()));
   }
 
+  /// As [#replace], for models that were learnt again from this host's own history: a network that
+  /// serves goes on to serve, on trial.
+  public void rebuilt(Program program, Offer offer) {
+    Network network = known(Learnt.blocks(program)) == null ? null : network(program);
+    replace(program, offer);
+    if (network != null) {
+      serve(program, network);
+    }
+  }
+
   private void replace(Program program, ResourceType type, HybridForecaster forecaster) {
     Learnt learnt = new Learnt(program, type);
-    forecaster.introduce();
     HybridForecaster before = learners.put(learnt, forecaster);
-    if (before != null) {
+    if (before == null) {
+      forecaster.introduce();
+    } else {
+      forecaster.introduceInPlaceOf(before);
       add(before, replaced);
     }
     served.remove(learnt);

@@ -84,6 +84,12 @@ public final class Trainings implements AutoCloseable {
     /// Has a network serve a program, on trial.
     void serve(Program program, Network network) throws InterruptedException, Refusal;
 
+    /// The numbers of runs that have not ended.
+    Set<Long> going() throws InterruptedException, Refusal;
+
+    /// Puts what was learnt again in place of what serves a program.
+    void replace(Program program, HistoryRuns.Learnt learnt) throws InterruptedException, Refusal;
+
     /// A training has ended, whatever came of it.
     void trained(Program program) throws InterruptedException, Refusal;
 
@@ -136,6 +142,64 @@ public final class Trainings implements AutoCloseable {
     Reply.Training queued = said(program, Reply.Training.QUEUED, "behind the trainings before it");
     thread.execute(() -> train(program));
     return queued;
+  }
+
+  /// Learns again from history alone what is known about a program, behind what was asked for
+  /// before. What serves is untouched until all of it is learnt. The caller waits for a question to
+  /// history.
+  ///
+  /// @throws Refusal if there is no history of it, or its network is being trained
+  public Reply.Training requestRebuild(Program program) throws Refusal {
+    Reply.Training known = states.get(program.key());
+    if (known != null && !known.hasEnded()) {
+      if (known.state().equals(Reply.Training.REBUILDING)) {
+        return known;
+      }
+      throw new Refusal(
+          Refusal.Reason.CONFLICT,
+          "program '" + program.name() + "' is being trained; try again when that has ended");
+    }
+    if (!runs(program, Set.of()).hasAny()) {
+      throw new Refusal(
+          Refusal.Reason.UNKNOWN, "history has no access of program '" + program.name() + "'");
+    }
+    Reply.Training queued =
+        said(program, Reply.Training.REBUILDING, "behind the trainings before it");
+    thread.execute(() -> rebuild(program));
+    return queued;
+  }
+
+  private HistoryRuns runs(Program program, Set<Long> going) {
+    long now = clock.nanos();
+    return new HistoryRuns(
+        host::scan,
+        program.key(),
+        now - window.toNanos(),
+        now,
+        going,
+        line -> said(program, Reply.Training.REBUILDING, line));
+  }
+
+  private void rebuild(Program program) {
+    try {
+      said(program, Reply.Training.REBUILDING, "reading history");
+      Optional<HistoryRuns.Learnt> learnt = runs(program, host.going()).learn();
+      if (learnt.isEmpty()) {
+        said(program, Reply.Training.FAILED, "history has no complete run of it");
+      } else {
+        host.replace(program, learnt.get());
+        said(
+            program,
+            Reply.Training.REBUILT,
+            "from " + learnt.get().accesses() + " accesses of " + learnt.get().runs() + " runs");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      said(program, Reply.Training.FAILED, "it was ended");
+    } catch (Refusal | RuntimeException e) {
+      said(program, Reply.Training.FAILED, String.valueOf(e.getMessage()));
+    }
+    LOG.log(INFO, "rebuild of {0}: {1}", program.name(), states.get(program.key()));
   }
 
   private Reply.Training said(Program program, String state, String line) {

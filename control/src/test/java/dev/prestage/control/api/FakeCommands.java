@@ -125,6 +125,8 @@ final class FakeCommands implements Commands {
                       false,
                       null,
                       new Reply.Training("default", "db", Reply.Training.QUEUED, "soon"))));
+      case Command.RebuildModel(String program, _) ->
+          new Reply.Training("default", program, Reply.Training.REBUILDING, "reading history");
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);

@@ -209,6 +209,11 @@ public final class HybridForecaster implements Forecaster {
     starts.introduce();
   }
 
+  /// As [#introduce], for a model that takes the place of another one of the same program.
+  public void introduceInPlaceOf(HybridForecaster before) {
+    starts.introduceInPlaceOf(before.starts);
+  }
+
   /// Reads what the first version wrote. Of its three parts the launch profile lives on; what
   /// followed what is learnt anew.
   static HybridForecaster readFirst(DataInput in, Spaces spaces, HostKnowledge host)

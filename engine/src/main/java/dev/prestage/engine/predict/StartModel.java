@@ -38,7 +38,7 @@ final class StartModel {
 
   private final HostKnowledge host;
   private final Reliability reliability;
-  private final int program;
+  private int program;
   private Profile profile = new Profile();
   private long[] lastRun = {};
 
@@ -121,6 +121,17 @@ final class StartModel {
       host.touched(units[place], program);
     }
     host.learnFirstStart(units, units.length);
+  }
+
+  /// Tells the host the same of a model that takes the place of another one of the same program:
+  /// its units are that program's still, and it began once.
+  void introduceInPlaceOf(StartModel before) {
+    program = before.program;
+    if (before.runs() == 0) {
+      introduce();
+    } else {
+      readUnits(unit -> host.touched(unit, program));
+    }
   }
 
   /// One copy's run.
