@@ -126,6 +126,26 @@ class ModelHostTest {
     }
     try (RunningHost host = RunningHost.restart(folder, image).awaitOk()) {
       assertThat(forecast(host)).isEqualTo(learnt);
+      host.post("/v1/models/web/rebuild", "");
+      host.await("it is learnt again", () -> training(host).startsWith("rebuilt"));
+      assertThat(versions(host)).containsExactly("2 rebuilt", "1 rebuilt");
+      host.post("/v1/models/web/rollback?version=1", "");
+      assertThat(versions(host)).containsExactly("3 rolled-back", "2 rebuilt", "1 rebuilt");
+      ProcessHandle killed = host.plane("control-plane");
+      killed.destroyForcibly();
+      host.awaitSuccessor(killed, "control-plane");
+      host.awaitOk();
+      assertThat(forecast(host)).isEqualTo(learnt);
+      assertThat(versions(host)).containsExactly("3 rolled-back", "2 rebuilt", "1 rebuilt");
     }
+  }
+
+  private static List<String> versions(RunningHost host) {
+    List<String> versions = new ArrayList<>();
+    get(host, "/v1/models/web/versions")
+        .path("versions")
+        .forEach(
+            each -> versions.add(each.path("number").asText() + " " + each.path("how").asText()));
+    return versions;
   }
 }

@@ -28,6 +28,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -112,11 +113,18 @@ final class CommandExecutor {
       case Command.RebuildModel(String name, String tenant) -> {
         Program program = knownProgram(name, tenant);
         plane.list(program);
-        // It asks history, which may take a while.
-        Thread.ofVirtual()
-            .name("rebuild")
-            .start(() -> attempt(() -> reply.complete(plane.rebuild(program)), reply));
+        aside(() -> plane.rebuild(program), reply);
       }
+      case Command.ShowModelVersions(String name, String tenant) -> {
+        Program program = knownProgram(name, tenant);
+        aside(() -> plane.swaps().show(program), reply);
+      }
+      case Command.RollBackModel(String name, String tenant, Integer version) -> {
+        Program program = knownProgram(name, tenant);
+        aside(() -> plane.swaps().rollBack(program, version), reply);
+      }
+      case Command.ImportModel(ByteBuffer model) ->
+          aside(() -> plane.swaps().importModel(model), reply);
       default -> reply.complete(answer(command));
     }
   }
@@ -133,6 +141,27 @@ final class CommandExecutor {
     } catch (Refusal | RuntimeException e) {
       reply.completeExceptionally(e);
     }
+  }
+
+  /// What asks history or files, and may wait for the engine thread.
+  @FunctionalInterface
+  private interface Slow {
+    Reply answer() throws Refusal, InterruptedException;
+  }
+
+  private static void aside(Slow slow, CompletableFuture<Reply> reply) {
+    Thread.ofVirtual()
+        .name("command")
+        .start(() ->
+            attempt(
+                () -> {
+                  try {
+                    reply.complete(slow.answer());
+                  } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                  }
+                },
+                reply));
   }
 
   private Reply answer(Command command) throws Refusal {
@@ -173,7 +202,6 @@ final class CommandExecutor {
         yield new Reply.Done();
       }
       case Command.ExportModel(String program, String tenant) -> export(program, tenant);
-      case Command.ImportModel(ByteBuffer model) -> importModel(model);
       case Command.ShowModels _ -> models.view(plane::training);
       case Command.TrainModel(String program, String tenant) ->
           plane.train(knownProgram(program, tenant));
@@ -183,6 +211,9 @@ final class CommandExecutor {
           Command.RemoveVm _,
           Command.PurgeImage _,
           Command.RebuildModel _,
+          Command.ShowModelVersions _,
+          Command.RollBackModel _,
+          Command.ImportModel _,
           Command.HistoryQuestion _ ->
           throw new IllegalArgumentException("not answered here: " + command);
     };
@@ -501,7 +532,7 @@ final class CommandExecutor {
     return registered;
   }
 
-  private static String named(String what, @Nullable String value) throws Refusal {
+  static String named(String what, @Nullable String value) throws Refusal {
     if (value == null || !NAME.matcher(value).matches()) {
       throw new Refusal(
           Reason.INVALID,
@@ -569,7 +600,13 @@ final class CommandExecutor {
     }
   }
 
-  private Reply importModel(ByteBuffer bytes) throws Refusal {
+  /// What serves a program now, or nothing.
+  Optional<ModelStore.Exported> outgoing(Program.Key program) {
+    Program known = registry.known(program.tenant(), program.name());
+    return known == null ? Optional.empty() : models.outgoing(known);
+  }
+
+  Reply importModel(ByteBuffer bytes) throws Refusal {
     ModelBundle model = take(bytes, models::replace);
     return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
   }

@@ -11,6 +11,8 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
+import dev.prestage.control.model.ModelVersions;
+import dev.prestage.control.model.Provenance;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.control.train.HistoryRuns;
@@ -39,7 +41,6 @@ import dev.prestage.link.Frame.AccessRecord;
 import dev.prestage.link.Link;
 import dev.prestage.link.host.PutAside;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -122,6 +123,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final LinkClient link;
   private final ClosedDisks closedDisks;
   private final CommandExecutor executor;
+  private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
@@ -237,9 +239,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (!registry.trouble().isEmpty()) {
       health.trouble("registrations", registry.trouble());
     }
-    this.models =
-        new ModelStore(
-            options.state().resolve("models"), registry, options.serving(), health::trouble);
+    Path modelFolder = options.state().resolve("models");
+    this.models = new ModelStore(modelFolder, registry, options.serving(), health::trouble);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
     this.closedDisks = new ClosedDisks(options.endRunAfter());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
@@ -259,6 +260,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             },
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
+    this.swaps = new ModelSwaps(this, executor, models, new ModelVersions(modelFolder), clock);
     for (Registered registered : registry.vms()) {
       engine.added(registered.vm());
       registered.bindings().forEach(engine::resumed);
@@ -328,11 +330,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
-    public void serve(Program program, Network network) throws InterruptedException, Refusal {
-      onEngine(() -> {
-        models.serve(program, network);
-        return program;
-      });
+    public void serve(Program program, Network network, Provenance provenance)
+        throws InterruptedException, Refusal {
+      swaps.swap(
+          program.key(),
+          provenance,
+          () -> {
+            models.serve(program, network);
+            return program;
+          });
     }
 
     @Override
@@ -343,7 +349,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
     @Override
     public void replace(Program program, HistoryRuns.Learnt learnt)
         throws InterruptedException, Refusal {
-      onEngine(() -> executor.take(ByteBuffer.wrap(learnt.model()), models::rebuilt));
+      Provenance provenance =
+          new Provenance(
+              Provenance.REBUILT,
+              clock.nanos(),
+              learnt.fromNanos(),
+              learnt.toNanos(),
+              null,
+              learnt.line());
+      swaps.swap(program.key(), provenance, () -> executor.take(learnt.model(), models::rebuilt));
     }
 
     @Override
@@ -362,12 +376,12 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// What is asked on the engine thread.
   @FunctionalInterface
-  private interface Question<T> {
+  interface Question<T> {
     T answer() throws Refusal;
   }
 
   /// Asks on the engine thread; the caller, who is on another one, waits for the answer.
-  private <T> T onEngine(Question<T> question) throws InterruptedException, Refusal {
+  <T> T onEngine(Question<T> question) throws InterruptedException, Refusal {
     CompletableFuture<T> answer = new CompletableFuture<>();
     events.put(() -> {
       try {
@@ -884,6 +898,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   List<Reply.Counter> otherCounters() {
     return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
+  }
+
+  ModelSwaps swaps() {
+    return swaps;
   }
 
   Health health() {

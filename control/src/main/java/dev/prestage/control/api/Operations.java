@@ -96,6 +96,16 @@ final class Operations {
           Operation.of(Method.POST, "/v1/models/{program}/training", "Train a program's network")
               .with(TENANT)
               .replying(202, Reply.Training.class),
+          Operation.get(
+                  "/v1/models/{program}/versions",
+                  "The model that serves, and the earlier ones that are kept",
+                  Reply.ModelVersions.class)
+              .with(TENANT),
+          Operation.of(
+                  Method.POST, "/v1/models/{program}/rollback", "Have an earlier model serve again")
+              .with(
+                  TENANT, new Parameter("version", "integer", "its number; otherwise the last one"))
+              .replying(200, Reply.ModelVersions.class),
           Operation.of(
                   Method.POST,
                   "/v1/models/{program}/rebuild",

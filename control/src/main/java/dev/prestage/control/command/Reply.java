@@ -398,6 +398,35 @@ public sealed interface Reply {
     }
   }
 
+  /// The model that serves a program, and the earlier ones that are kept.
+  record ModelVersions(String tenant, String program, List<ModelVersion> versions)
+      implements Reply {}
+
+  /// One of them.
+  ///
+  /// @param serving whether it serves now; it is the first
+  /// @param how `learnt`, `imported`, `rebuilt`, `trained`, `rolled-back`, `fetched` or `unknown`
+  /// @param since when it began to serve, or null if that is not known
+  /// @param dataFrom the begin of the data that it was made of, or null
+  /// @param dataTo their end, or null
+  /// @param seed of what was random in its training, or null
+  /// @param runs that it was learnt from when another one took its place; null while it serves
+  /// @param bytes of its file
+  /// @param line one line about it
+  /// @param trouble empty, or why it cannot be used
+  record ModelVersion(
+      int number,
+      boolean serving,
+      String how,
+      @Nullable String since,
+      @Nullable String dataFrom,
+      @Nullable String dataTo,
+      @Nullable Long seed,
+      @Nullable Long runs,
+      long bytes,
+      String line,
+      String trouble) {}
+
   /// What was imported.
   record Imported(String tenant, String program, int runs, int resources) implements Reply {}
 

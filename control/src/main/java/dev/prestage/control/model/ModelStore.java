@@ -27,6 +27,8 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,6 +37,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The forecasters of this host, each with its file `<tenant>/<program>.model`; that of another
@@ -220,6 +223,26 @@ public final class ModelStore implements Models, AutoCloseable {
       throw new ModelException("no run of " + program.name() + " was learnt yet");
     }
     return new ModelBundle(learnt).encode(spaces);
+  }
+
+  /// What was learnt about a program, as bytes, and how many runs.
+  public record Exported(ByteBuffer model, int runs) {}
+
+  /// As [#export]; empty if nothing was learnt.
+  public Optional<Exported> outgoing(Program program) {
+    try {
+      byte[] model = export(program);
+      int runs =
+          Stream.of(ResourceType.values())
+              .map(type -> learners.get(new Learnt(program, type)))
+              .filter(Objects::nonNull)
+              .mapToInt(HybridForecaster::runs)
+              .max()
+              .orElse(0);
+      return Optional.of(new Exported(ByteBuffer.wrap(model), runs));
+    } catch (ModelException _) {
+      return Optional.empty();
+    }
   }
 
   /// One that is loaded or has a file; asking for another type begins nothing.

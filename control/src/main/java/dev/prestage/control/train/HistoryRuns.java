@@ -14,6 +14,7 @@ import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -50,7 +51,7 @@ public final class HistoryRuns {
   private final long toNanos;
   private final Set<Long> going;
   private final Consumer<String> progress;
-  private final Numbers numbers = new Numbers();
+  private final ModelBundle.Numbers numbers = new ModelBundle.Numbers();
   private final Map<RunKey, Extent> extents = new HashMap<>();
   private final Map<String, Set<ResourceType>> typesByVm = new HashMap<>();
   private final Map<RunKey, Going> runs = new HashMap<>();
@@ -72,7 +73,12 @@ public final class HistoryRuns {
   /// @param runs that were learnt as a whole
   /// @param fromNanos the time of the first access
   /// @param toNanos the time of the last one
-  public record Learnt(byte[] model, int runs, long accesses, long fromNanos, long toNanos) {}
+  public record Learnt(ByteBuffer model, int runs, long accesses, long fromNanos, long toNanos) {
+    /// One line about it.
+    public String line() {
+      return "from " + accesses + " accesses of " + runs + " runs";
+    }
+  }
 
   private record RunKey(long run, String vm) {}
 
@@ -92,27 +98,6 @@ public final class HistoryRuns {
 
     Going(long left) {
       this.left = left;
-    }
-  }
-
-  /// A numbering of spaces for this learning alone, because the host's belongs to its engine.
-  private static final class Numbers implements Spaces {
-    private final Map<Name, Integer> numbers = new HashMap<>();
-    private final List<Name> names = new ArrayList<>();
-
-    @Override
-    public int number(Name name) {
-      return numbers.computeIfAbsent(
-          name,
-          each -> {
-            names.add(each);
-            return names.size() - 1;
-          });
-    }
-
-    @Override
-    public Name name(int number) {
-      return names.get(number);
     }
   }
 
@@ -160,7 +145,7 @@ public final class HistoryRuns {
     }
     return Optional.of(
         new Learnt(
-            encoded(),
+            ByteBuffer.wrap(encoded()),
             learnt,
             accesses,
             extents.values().stream().mapToLong(run -> run.firstNanos).min().orElse(0),

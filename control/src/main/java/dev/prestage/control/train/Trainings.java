@@ -5,6 +5,7 @@ import static java.lang.System.Logger.Level.WARNING;
 
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.model.Provenance;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.predict.neural.Corpus;
 import dev.prestage.engine.predict.neural.Network;
@@ -82,7 +83,10 @@ public final class Trainings implements AutoCloseable {
     Optional<Network> serving(Program program) throws InterruptedException, Refusal;
 
     /// Has a network serve a program, on trial.
-    void serve(Program program, Network network) throws InterruptedException, Refusal;
+    ///
+    /// @param provenance what it was trained on and compared with
+    void serve(Program program, Network network, Provenance provenance)
+        throws InterruptedException, Refusal;
 
     /// The numbers of runs that have not ended.
     Set<Long> going() throws InterruptedException, Refusal;
@@ -188,10 +192,7 @@ public final class Trainings implements AutoCloseable {
         said(program, Reply.Training.FAILED, "history has no complete run of it");
       } else {
         host.replace(program, learnt.get());
-        said(
-            program,
-            Reply.Training.REBUILT,
-            "from " + learnt.get().accesses() + " accesses of " + learnt.get().runs() + " runs");
+        said(program, Reply.Training.REBUILT, learnt.get().line());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -228,14 +229,15 @@ public final class Trainings implements AutoCloseable {
   private void train(Program program) {
     try {
       said(program, Reply.Training.READING, "from history");
-      Corpus corpus = corpus(program);
+      Read read = read(program);
+      Corpus corpus = read.corpus();
       said(program, Reply.Training.TRAINING, "on " + corpus.requests() + " requests");
       Network fresh =
           trainer
               .get()
               .orElseThrow()
               .train(corpus, EPOCHS, line -> said(program, Reply.Training.TRAINING, line));
-      compare(program, corpus, fresh);
+      compare(program, read, fresh);
       host.trained(program);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -246,7 +248,10 @@ public final class Trainings implements AutoCloseable {
     LOG.log(INFO, "training of {0}: {1}", program.name(), states.get(program.key()));
   }
 
-  private Corpus corpus(Program program) throws Refusal, InterruptedException {
+  /// What was read of history, and the time that it is of.
+  private record Read(Corpus corpus, long fromNanos, long toNanos) {}
+
+  private Read read(Program program) throws Refusal, InterruptedException {
     List<HistoryCorpus.Part> parts = new ArrayList<>();
     long end = Long.MAX_VALUE;
     long now = clock.nanos();
@@ -263,7 +268,7 @@ public final class Trainings implements AutoCloseable {
       end = begin;
       back = back.multipliedBy(2);
     }
-    return numbered(parts);
+    return new Read(numbered(parts), Math.min(end, now), now);
   }
 
   private Corpus numbered(List<HistoryCorpus.Part> parts) throws Refusal, InterruptedException {
@@ -277,9 +282,9 @@ public final class Trainings implements AutoCloseable {
     return new Corpus(streams);
   }
 
-  private void compare(Program program, Corpus corpus, Network fresh)
+  private void compare(Program program, Read read, Network fresh)
       throws Refusal, InterruptedException {
-    List<long[]> newest = newest(corpus);
+    List<long[]> newest = newest(read.corpus());
     double challenger = bits(fresh, newest);
     Optional<Network> champion = host.serving(program);
     double serving = champion.map(one -> bits(one, newest)).orElse(Double.POSITIVE_INFINITY);
@@ -288,12 +293,20 @@ public final class Trainings implements AutoCloseable {
       said(program, Reply.Training.REJECTED, newer + "; the serving network has " + bits(serving));
       return;
     }
-    host.serve(program, fresh);
-    said(
-        program,
-        Reply.Training.SERVING,
+    String line =
         newer
-            + (champion.isEmpty() ? "; it is the first" : "; the one before had " + bits(serving)));
+            + (champion.isEmpty() ? "; it is the first" : "; the one before had " + bits(serving));
+    host.serve(
+        program,
+        fresh,
+        new Provenance(
+            Provenance.TRAINED,
+            clock.nanos(),
+            read.fromNanos(),
+            read.toNanos(),
+            (long) TrainerProcess.SEED,
+            line));
+    said(program, Reply.Training.SERVING, line);
   }
 
   private static String bits(double bits) {

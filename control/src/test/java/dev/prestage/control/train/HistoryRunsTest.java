@@ -18,7 +18,6 @@ import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -33,26 +32,9 @@ class HistoryRunsTest {
 
   private final List<AccessHistory.Row> rows = new ArrayList<>();
   private final List<String> lines = new ArrayList<>();
-  private final Numbers host = new Numbers();
+  private final ModelBundle.Numbers host = new ModelBundle.Numbers();
   private final Map<ResourceType, HybridForecaster> live = new EnumMap<>(ResourceType.class);
   private long now = 1_000;
-
-  private static final class Numbers implements Spaces {
-    private final List<Name> names = new ArrayList<>();
-
-    @Override
-    public int number(Name name) {
-      if (!names.contains(name)) {
-        names.add(name);
-      }
-      return names.indexOf(name);
-    }
-
-    @Override
-    public Name name(int number) {
-      return names.get(number);
-    }
-  }
 
   /// A run as the engine has it, which also goes into the history.
   private final class LiveRun {
@@ -137,7 +119,7 @@ class HistoryRunsTest {
   }
 
   private ModelBundle decoded(HistoryRuns.Learnt learnt) throws ModelException {
-    return ModelBundle.decode(ByteBuffer.wrap(learnt.model()), host, (_, _) -> new HostKnowledge());
+    return ModelBundle.decode(learnt.model(), host, (_, _) -> new HostKnowledge());
   }
 
   @Test
@@ -154,7 +136,7 @@ class HistoryRunsTest {
     assertThat(learnt.accesses()).isEqualTo(rows.size());
     assertThat(learnt.toNanos()).isEqualTo(rows.getLast().timeNanos());
     HybridForecaster before = requireNonNull(live.get(ResourceType.FILE_BLOCK));
-    assertThat(Arrays.mismatch(learnt.model(), file(before))).isEqualTo(-1);
+    assertThat(Arrays.mismatch(learnt.model().array(), file(before))).isEqualTo(-1);
     HybridForecaster again = decoded(learnt).models().get(ResourceType.FILE_BLOCK).forecaster();
     assertThat(again.lastRun()).isEqualTo(before.lastRun());
     assertThat(lines).isNotEmpty();
