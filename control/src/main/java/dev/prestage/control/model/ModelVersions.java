@@ -175,6 +175,8 @@ public final class ModelVersions {
     }
   }
 
+  /// One that served before.
+  ///
   /// @param model as [ModelBundle] has it
   public record Earlier(int number, ByteBuffer model) {}
 
