@@ -140,6 +140,63 @@ class ModelHostTest {
     }
   }
 
+  /// A host with the same image, the models that lie beside it, and nothing of its own.
+  private Path second(Path models, byte[] image) throws IOException {
+    Path second = Files.createDirectories(folder.resolve("second"));
+    Files.createDirectories(second.resolve("images"));
+    Files.write(second.resolve("images").resolve(RunningHost.IMAGE), image);
+    Files.writeString(
+        second.resolve("prestage.yaml"),
+        "state: state\norigins:\n  - {name: nas, directory: images, models: "
+            + models
+            + ", faults: {latency: 2ms}}\nhistory: {enabled: false}\n");
+    return second;
+  }
+
+  private static long outcome(RunningHost host, String outcome) {
+    return get(host, "/v1/leases").path("account").path("outcomes").path(outcome).asLong();
+  }
+
+  @Test
+  void secondHostForecastsItsFirstStartFromTheModelBesideTheImage() throws IOException {
+    byte[] image;
+    byte[] model;
+    List<String> learnt;
+    try (RunningHost host =
+        RunningHost.start(folder, "latency: 0ms", RunningHost.WITH_HISTORY).awaitOk()) {
+      image = host.image;
+      host.register("vm-1", "web");
+      run(host, 100, 10);
+      run(host, 100, 10);
+      try (PrestageClient client = host.client()) {
+        model = client.getBytes("/v1/models/web");
+      }
+    }
+    try (RunningHost host = RunningHost.restart(folder, image).awaitOk()) {
+      learnt = forecast(host);
+      assertThat(learnt).hasSize(26);
+    }
+    Path models = Files.createDirectories(folder.resolve("models"));
+    Files.write(models.resolve("web.model"), model);
+    try (RunningHost host = RunningHost.restart(second(models, image), image).awaitOk()) {
+      host.register("vm-1", "web");
+      assertThat(forecast(host)).isEqualTo(learnt);
+      host.post("/v1/vms/vm-1/start", "");
+      host.await(
+          "all is staged before the guest asks",
+          () ->
+              get(host, "/v1/tiers").path("tiers").path(0).path("usedBytes").asLong()
+                  >= 26L * RunningHost.EXTENT);
+      try (NbdClient disk = host.disk("vm-1")) {
+        for (int i = 0; i < 24; i++) {
+          host.readExtent(disk, 100 + 3 * i);
+        }
+      }
+      host.await("they were useful", () -> outcome(host, "useful") == 24);
+      assertThat(versions(host)).containsExactly("1 fetched");
+    }
+  }
+
   private static List<String> versions(RunningHost host) {
     List<String> versions = new ArrayList<>();
     get(host, "/v1/models/web/versions")

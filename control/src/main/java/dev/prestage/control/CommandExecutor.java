@@ -42,7 +42,7 @@ import org.jspecify.annotations.Nullable;
 /// Carries out commands on the engine thread. What is only shown comes from [Views].
 final class CommandExecutor {
   private static final System.Logger LOG = System.getLogger(CommandExecutor.class.getName());
-  private static final String DEFAULT_TENANT = "default";
+  static final String DEFAULT_TENANT = "default";
 
   /// Names become export names, file names and labels.
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
@@ -604,6 +604,12 @@ final class CommandExecutor {
   Optional<ModelStore.Exported> outgoing(Program.Key program) {
     Program known = registry.known(program.tenant(), program.name());
     return known == null ? Optional.empty() : models.outgoing(known);
+  }
+
+  /// Whether anything was learnt about a program.
+  boolean knows(Program.Key program) {
+    Program known = registry.known(program.tenant(), program.name());
+    return known != null && models.runs(known) > 0;
   }
 
   Reply importModel(ByteBuffer bytes) throws Refusal {

@@ -240,7 +240,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
       health.trouble("registrations", registry.trouble());
     }
     Path modelFolder = options.state().resolve("models");
-    this.models = new ModelStore(modelFolder, registry, options.serving(), health::trouble);
+    this.models =
+        new ModelStore(modelFolder, registry, options.serving(), health::trouble, this::learnt);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
     this.closedDisks = new ClosedDisks(options.endRunAfter());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
@@ -277,7 +278,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param every how often; zero: only on request
   public void trainWith(
       Supplier<Optional<TrainerProcess>> trainer, Duration window, Duration every) {
-    trainings = new Trainings(new TrainingHost(), trainer, window, every, clock);
+    Trainings trains = new Trainings(new TrainingHost(), trainer, window, every, clock);
+    otherCounters.add(trains::counters);
+    trainings = trains;
   }
 
   Reply.Training train(Program program) throws Refusal {
@@ -297,6 +300,13 @@ public final class ControlPlane implements Commands, AutoCloseable {
       throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
     }
     return trains;
+  }
+
+  private void learnt(Program program, double loss) {
+    Trainings trains = trainings;
+    if (trains != null && !closing) {
+      trains.ended(program, loss);
+    }
   }
 
   /// So that a program is listed with how far its training is.
@@ -347,16 +357,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
-    public void replace(Program program, HistoryRuns.Learnt learnt)
+    public void replace(Program program, HistoryRuns.Learnt learnt, String line)
         throws InterruptedException, Refusal {
       Provenance provenance =
           new Provenance(
-              Provenance.REBUILT,
-              clock.nanos(),
-              learnt.fromNanos(),
-              learnt.toNanos(),
-              null,
-              learnt.line());
+              Provenance.REBUILT, clock.nanos(), learnt.fromNanos(), learnt.toNanos(), null, line);
       swaps.swap(program.key(), provenance, () -> executor.take(learnt.model(), models::rebuilt));
     }
 
@@ -821,7 +826,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
         throw new Refusal(Reason.UNAVAILABLE, "the engine is busy; try again");
       }
       CompletableFuture.anyOf(reply, stopped).get(millis, TimeUnit.MILLISECONDS);
-      return reply.join();
+      Reply answer = reply.join();
+      if (answer instanceof Reply.VmView vm && command instanceof Command.RegisterVm) {
+        swaps.registered(new Program.Key(vm.tenant(), vm.program()));
+      }
+      return answer;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new Refusal(Reason.UNAVAILABLE, STOPPING);
@@ -890,6 +899,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// What is answered to whoever asks where images lie.
   public void nameOrigins(List<Reply.OriginView> named) {
     origins = List.copyOf(named);
+  }
+
+  /// Where models of programs lie beside the images of origins.
+  public void fetchModelsFrom(List<Path> folders) {
+    swaps.fetchFrom(folders);
   }
 
   List<Reply.OriginView> origins() {

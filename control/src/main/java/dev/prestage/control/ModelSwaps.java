@@ -13,7 +13,11 @@ import dev.prestage.engine.predict.ModelException;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.time.Clock;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -27,11 +31,18 @@ import org.jspecify.annotations.Nullable;
 final class ModelSwaps {
   private static final System.Logger LOG = System.getLogger(ModelSwaps.class.getName());
 
+  /// An origin across the world answers within a second.
+  private static final Duration LONGEST_FETCH = Duration.ofSeconds(2);
+
+  /// As much as the API takes.
+  private static final int MOST_BYTES = 16 << 20;
+
   private final ControlPlane plane;
   private final CommandExecutor executor;
   private final ModelStore models;
   private final ModelVersions versions;
   private final Clock clock;
+  private volatile List<Path> beside = List.of();
 
   ModelSwaps(
       ControlPlane plane,
@@ -44,6 +55,11 @@ final class ModelSwaps {
     this.models = models;
     this.versions = versions;
     this.clock = clock;
+  }
+
+  /// @param folders where models lie beside the images of origins, as `<program>.model`
+  void fetchFrom(List<Path> folders) {
+    beside = List.copyOf(folders);
   }
 
   /// Has another model serve a program.
@@ -101,6 +117,72 @@ final class ModelSwaps {
     Provenance imported =
         Provenance.of(Provenance.IMPORTED, clock.nanos(), bytes.remaining() + " bytes");
     return swap(program, imported, () -> executor.importModel(bytes));
+  }
+
+  /// A program was registered: if nothing is known about it here, and a model of it lies beside the
+  /// images of an origin, that one serves until own runs change it. The caller waits for it a
+  /// little; an origin that takes longer is not waited for.
+  void registered(Program.Key program) {
+    if (beside.isEmpty()) {
+      return;
+    }
+    Thread fetching = Thread.ofVirtual().name("fetch-model").start(() -> fetch(program));
+    try {
+      boolean _ = fetching.join(LONGEST_FETCH);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void fetch(Program.Key program) {
+    try {
+      if (plane.onEngine(() -> executor.knows(program))) {
+        return;
+      }
+      for (Path folder : beside) {
+        Path file = folder.resolve(program.name() + ".model");
+        if (Files.exists(file) && fetched(program, file)) {
+          return;
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (Refusal e) {
+      trouble(program, "at its origin is not fetched: " + e.getMessage());
+    }
+  }
+
+  private boolean fetched(Program.Key program, Path file) throws InterruptedException {
+    try {
+      ByteBuffer model = read(file);
+      if (!program(model).equals(program)) {
+        throw new Refusal(Reason.INVALID, "it is of another tenant's program, or another program");
+      }
+      Provenance provenance = Provenance.of(Provenance.FETCHED, clock.nanos(), "from " + file);
+      swap(
+          program,
+          provenance,
+          () -> {
+            if (executor.knows(program)) {
+              throw new Refusal(Reason.CONFLICT, "a run of its own was learnt meanwhile");
+            }
+            return executor.take(model, models::replace);
+          });
+      return true;
+    } catch (IOException | Refusal e) {
+      trouble(program, "in " + file + " is ignored: " + e.getMessage());
+      return false;
+    }
+  }
+
+  private static ByteBuffer read(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] bytes = in.readNBytes(MOST_BYTES + 1);
+      if (bytes.length > MOST_BYTES) {
+        throw new IOException("it is larger than " + (MOST_BYTES >> 20) + " MiB");
+      }
+      return ByteBuffer.wrap(bytes);
+    }
   }
 
   /// Whose model it is.

@@ -1146,6 +1146,47 @@ class ControlPlaneTest {
     assertThat(ask(again, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
   }
 
+  @Test
+  void aHostThatKnowsNothingBeginsWithTheModelBesideTheImage() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    byte[] model = modelOf(plane, "web");
+    plane.close();
+
+    Path beside = Files.createDirectory(folder.resolve("beside"));
+    byte[] damaged = model.clone();
+    damaged[model.length / 2] ^= 1;
+    Files.write(beside.resolve("web.model"), model);
+    Files.write(beside.resolve("db.model"), model);
+    Files.write(beside.resolve("mail.model"), damaged);
+    ControlPlane other = controlPlane(folder.resolve("other"), PATIENCE);
+    other.fetchModelsFrom(List.of(folder.resolve("none"), beside));
+    awaitLinked(other);
+    ask(other, register("x", "db", "alpine"));
+    ask(other, register("y", "mail", "alpine"));
+    ask(other, register("z", "cache", "alpine"));
+    ask(other, register("vm9", "web", "debian"));
+    Reply.Allocation asked = (Reply.Allocation) ask(other, new Command.Allocate("vm9"));
+    assertThat(asked.planned()).isEqualTo(80);
+    assertThat(versions(other).getFirst().how()).isEqualTo("fetched");
+    assertThat(health(other).parts().get("model:db")).contains("ignored", "another program");
+    assertThat(health(other).parts().get("model:mail")).contains("ignored", "it was damaged");
+    assertRefused(other, new Command.ExportModel("db", null), Reason.UNKNOWN, "no run of db");
+
+    // Runs of its own change it, and it is not fetched again.
+    learn(other, data, "vm9");
+    ask(other, register("vm8", "web", "debian"));
+    assertThat(versions(other)).hasSize(1);
+    assertThat(
+            ((Reply.Models) ask(other, new Command.ShowModels()))
+                .models().stream().filter(each -> each.program().equals("web")).toList())
+        .extracting(Reply.ModelView::runs)
+        .containsExactly(2);
+  }
+
   private static int runs(ControlPlane plane) {
     return ((Reply.Models) ask(plane, new Command.ShowModels())).models().getFirst().runs();
   }

@@ -57,6 +57,7 @@ public final class HistoryRuns {
   private final Map<RunKey, Going> runs = new HashMap<>();
   private final Map<ResourceType, HybridForecaster> forecasters = new EnumMap<>(ResourceType.class);
   private final Map<Bound, Integer> bindings = new HashMap<>();
+  private final List<Double> losses = new ArrayList<>();
   private long accesses;
   private long read;
   private int learnt;
@@ -73,7 +74,15 @@ public final class HistoryRuns {
   /// @param runs that were learnt as a whole
   /// @param fromNanos the time of the first access
   /// @param toNanos the time of the last one
-  public record Learnt(ByteBuffer model, int runs, long accesses, long fromNanos, long toNanos) {
+  /// @param losses how wrong the forecast of each run's start was, made of the runs before, in the
+  ///   order of their ends; of disks, and of runs with such a forecast
+  public record Learnt(
+      ByteBuffer model,
+      int runs,
+      long accesses,
+      long fromNanos,
+      long toNanos,
+      List<Double> losses) {
     /// One line about it.
     public String line() {
       return "from " + accesses + " accesses of " + runs + " runs";
@@ -149,7 +158,8 @@ public final class HistoryRuns {
             learnt,
             accesses,
             extents.values().stream().mapToLong(run -> run.firstNanos).min().orElse(0),
-            extents.values().stream().mapToLong(run -> run.lastNanos).max().orElse(0)));
+            extents.values().stream().mapToLong(run -> run.lastNanos).max().orElse(0),
+            List.copyOf(losses)));
   }
 
   private byte[] encoded() {
@@ -246,6 +256,12 @@ public final class HistoryRuns {
     run.cursors.values().forEach(cursor -> cursor.stop(nanos));
     runs.remove(key);
     learnt++;
+    HybridForecaster disks = forecasters.get(ResourceType.FILE_BLOCK);
+    if (run.cursors.containsKey(ResourceType.FILE_BLOCK)
+        && disks != null
+        && !Double.isNaN(disks.lastLoss())) {
+      losses.add(disks.lastLoss());
+    }
   }
 
   private Access access(AccessHistory.Row row) {

@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -28,6 +29,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -56,6 +58,12 @@ public final class Trainings implements AutoCloseable {
   /// Bits a request by which a network must be better than the serving one: less is chance.
   private static final double LEAST_LEAD = 0.01;
 
+  /// A run's last accesses are reported, written and committed within two seconds or so.
+  private static final Duration SETTLING = Duration.ofSeconds(5);
+
+  /// By so much a challenger's loss must be less: with two runs less is chance.
+  private static final double LEAST_GAIN = .05;
+
   private static final Duration PATIENCE_AT_END = Duration.ofSeconds(5);
 
   private static final int NEWEST = 10;
@@ -66,7 +74,15 @@ public final class Trainings implements AutoCloseable {
   private final Supplier<Optional<TrainerProcess>> trainer;
   private final Duration window;
   private final Clock clock;
+  private final Duration settling;
   private final Map<Program.Key, Reply.Training> states = new ConcurrentHashMap<>();
+
+  /// The engine thread's.
+  private final Map<Program.Key, DriftWatch> drifts = new HashMap<>();
+
+  private final AtomicLong drifted = new AtomicLong();
+  private final AtomicLong won = new AtomicLong();
+  private final AtomicLong lost = new AtomicLong();
   private final ScheduledExecutorService thread =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().name("training").daemon().factory());
@@ -92,7 +108,10 @@ public final class Trainings implements AutoCloseable {
     Set<Long> going() throws InterruptedException, Refusal;
 
     /// Puts what was learnt again in place of what serves a program.
-    void replace(Program program, HistoryRuns.Learnt learnt) throws InterruptedException, Refusal;
+    ///
+    /// @param line why
+    void replace(Program program, HistoryRuns.Learnt learnt, String line)
+        throws InterruptedException, Refusal;
 
     /// A training has ended, whatever came of it.
     void trained(Program program) throws InterruptedException, Refusal;
@@ -111,7 +130,19 @@ public final class Trainings implements AutoCloseable {
       Duration window,
       Duration every,
       Clock clock) {
+    this(host, trainer, window, every, clock, SETTLING);
+  }
+
+  /// @param settling how long after a run's end history has all of it
+  Trainings(
+      Host host,
+      Supplier<Optional<TrainerProcess>> trainer,
+      Duration window,
+      Duration every,
+      Clock clock,
+      Duration settling) {
     this.host = host;
+    this.settling = settling;
     this.trainer = trainer;
     this.window = window;
     this.clock = clock;
@@ -173,12 +204,95 @@ public final class Trainings implements AutoCloseable {
     return queued;
   }
 
+  /// A run of a program's disks ended and was learnt. Called on the engine thread.
+  ///
+  /// @param loss how wrong the forecast of its start was, or NaN if there was none
+  public void ended(Program program, double loss) {
+    DriftWatch.Event event =
+        drifts.computeIfAbsent(program.key(), _ -> new DriftWatch()).ended(loss, clock.nanos());
+    DriftWatch.Drift began = event.began();
+    if (began != null) {
+      drifted.incrementAndGet();
+      LOG.log(INFO, "{0} drifts: {1}", program.name(), began.line());
+      thread.execute(() -> {
+        if (trainer.get().isPresent()) {
+          train(program);
+        }
+      });
+    }
+    DriftWatch.Decision decision = event.decision();
+    if (decision != null) {
+      // History has the run's last accesses a little later.
+      var _ =
+          thread.schedule(
+              () -> challenge(program, decision), settling.toMillis(), TimeUnit.MILLISECONDS);
+    }
+  }
+
+  /// Compares what serves a program that drifted with what is learnt of its runs since then alone,
+  /// in the runs of the trial: each of them was foreseen by either before either had learnt it.
+  private void challenge(Program program, DriftWatch.Decision decision) {
+    DriftWatch.Drift drift = decision.drift();
+    try {
+      said(program, Reply.Training.REBUILDING, drift.line());
+      Optional<HistoryRuns.Learnt> learnt =
+          runs(program, drift.sinceNanos() + 1, host.going()).learn();
+      List<Double> losses = learnt.map(HistoryRuns.Learnt::losses).orElse(List.of());
+      if (learnt.isEmpty() || losses.size() < DriftWatch.TRIAL) {
+        said(program, Reply.Training.FAILED, "history has too few runs since it drifted");
+        return;
+      }
+      List<Double> trial = losses.subList(losses.size() - DriftWatch.TRIAL, losses.size());
+      decide(program, decision, learnt.get(), DriftWatch.mean(trial));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      said(program, Reply.Training.FAILED, "it was ended");
+    } catch (Refusal | RuntimeException e) {
+      said(program, Reply.Training.FAILED, String.valueOf(e.getMessage()));
+    } finally {
+      LOG.log(INFO, "drift of {0}: {1}", program.name(), states.get(program.key()));
+    }
+  }
+
+  private void decide(
+      Program program, DriftWatch.Decision decision, HistoryRuns.Learnt learnt, double loss)
+      throws InterruptedException, Refusal {
+    String line =
+        String.format(
+            Locale.ROOT,
+            "%s; in the next %d runs %.2f when learnt since then alone, %.2f as it served",
+            decision.drift().line(),
+            DriftWatch.TRIAL,
+            loss,
+            decision.champion());
+    if (loss > decision.champion() - LEAST_GAIN) {
+      lost.incrementAndGet();
+      said(program, Reply.Training.REJECTED, line);
+    } else {
+      host.replace(program, learnt, line);
+      won.incrementAndGet();
+      said(program, Reply.Training.REBUILT, line);
+    }
+  }
+
+  /// How often programs drifted, and what came of it.
+  public List<Reply.Counter> counters() {
+    return List.of(
+        new Reply.Counter("model_drifts", Map.of(), true, drifted.get()),
+        new Reply.Counter("model_challengers", Map.of("outcome", "won"), true, won.get()),
+        new Reply.Counter("model_challengers", Map.of("outcome", "lost"), true, lost.get()));
+  }
+
   private HistoryRuns runs(Program program, Set<Long> going) {
+    return runs(program, Long.MIN_VALUE, going);
+  }
+
+  private HistoryRuns runs(Program program, long since, Set<Long> going) {
     long now = clock.nanos();
     return new HistoryRuns(
         host::scan,
         program.key(),
-        now - window.toNanos(),
+        Math.max(since, now - window.toNanos()),
         now,
         going,
         line -> said(program, Reply.Training.REBUILDING, line));
@@ -191,7 +305,7 @@ public final class Trainings implements AutoCloseable {
       if (learnt.isEmpty()) {
         said(program, Reply.Training.FAILED, "history has no complete run of it");
       } else {
-        host.replace(program, learnt.get());
+        host.replace(program, learnt.get(), learnt.get().line());
         said(program, Reply.Training.REBUILT, learnt.get().line());
       }
     } catch (InterruptedException e) {

@@ -99,6 +99,12 @@ public final class HybridForecaster implements Forecaster {
     return starts.lastRun();
   }
 
+  /// How wrong the forecast of the last complete run's start was, as it was made when that run
+  /// began: from 0, all of what it touched and nothing else, to 1. NaN if there was none.
+  public double lastLoss() {
+    return starts.lastLoss();
+  }
+
   /// What complete runs touched, as far as the launch profile remembers them.
   public long[] touched() {
     LongStream.Builder units = LongStream.builder();

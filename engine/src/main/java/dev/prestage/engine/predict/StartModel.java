@@ -41,6 +41,7 @@ final class StartModel {
   private int program;
   private Profile profile = new Profile();
   private long[] lastRun = {};
+  private double lastLoss = Double.NaN;
 
   /// @param reliability hears of each opinion whether it came true
   StartModel(HostKnowledge host, Reliability reliability) {
@@ -60,6 +61,12 @@ final class StartModel {
   /// What the last run touched, in order of first touch.
   long[] lastRun() {
     return lastRun.clone();
+  }
+
+  /// The loss of the forecast of the last run's start, see [Guide#startLoss]; NaN if there was
+  /// none.
+  double lastLoss() {
+    return lastLoss;
   }
 
   long memoryBytes() {
@@ -431,6 +438,7 @@ final class StartModel {
     /// The run ends, and is learnt.
     void stop() {
       near.resolve(Long.MAX_VALUE, ever);
+      lastLoss = own == null || isTooLarge ? Double.NaN : own.startLoss(ever, size);
       if (own != null) {
         own.learn(reliability);
       }
