@@ -5,15 +5,15 @@ import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/// Whether one program's starts are foreseen worse than they used to be: the mean loss of its last
-/// three runs against that of the runs before, each said before the run was learnt
+/// Whether one program's starts are foreseen worse than they used to be: the losses of its last
+/// three runs against those of the runs before, each said before the run was learnt
 /// ([dev.prestage.engine.predict.HybridForecaster#lastLoss]).
 ///
-/// A program drifts when each of the three is worse than the mean before, and their mean by .15 at
-/// least and by three standard deviations of the runs before. A program that was never foreseen
-/// well does not drift. Then two more runs are awaited, which no challenger has been made of; they
-/// decide. After that all begins anew, so that one change is one drift (hysteresis): the next needs
-/// eight more runs.
+/// A program drifts when each of the three is worse than the mean before by .15 at least and by
+/// three standard deviations of the runs before: one odd run, which the runs behind it suffer from
+/// a little, is no drift. A program that was never foreseen well does not drift. Then two more runs
+/// are awaited, which no challenger has been made of; they decide. After that all begins anew, so
+/// that one change is one drift (hysteresis): the next needs eight more runs.
 ///
 /// Not thread-safe.
 final class DriftWatch {
@@ -102,9 +102,8 @@ final class DriftWatch {
     double squares =
         before.stream().mapToDouble(run -> (run.loss() - mean) * (run.loss() - mean)).sum();
     double rise = Math.max(LEAST_RISE, DEVIATIONS * Math.sqrt(squares / usual));
-    boolean allWorse = recent.stream().allMatch(run -> run.loss() > mean);
-    double now = meanLoss(recent);
-    return allWorse && now - mean >= rise ? new Drift(mean, now, before.getLast().nanos()) : null;
+    boolean allWorse = recent.stream().allMatch(run -> run.loss() - mean >= rise);
+    return allWorse ? new Drift(mean, meanLoss(recent), before.getLast().nanos()) : null;
   }
 
   private static double meanLoss(List<Ended> of) {
