@@ -9,11 +9,12 @@ import org.jspecify.annotations.Nullable;
 /// three runs against those of the runs before, each said before the run was learnt
 /// ([dev.prestage.engine.predict.HybridForecaster#lastLoss]).
 ///
-/// A program drifts when each of the three is worse than the mean before by .15 at least and by
-/// three standard deviations of the runs before: one odd run, which the runs behind it suffer from
-/// a little, is no drift. A program that was never foreseen well does not drift. Then two more runs
-/// are awaited, which no challenger has been made of; they decide. After that all begins anew, so
-/// that one change is one drift (hysteresis): the next needs eight more runs.
+/// A program drifts when each of the three is worse than the median before by .15 at least and by
+/// three standard deviations of the runs before, estimated from their median distance from it: one
+/// odd run, which the runs behind it suffer from a little, neither is a drift nor hides one. A
+/// program that was never foreseen well does not drift. Then two more runs are awaited, which no
+/// challenger has been made of; they decide. After that all begins anew, so that one change is one
+/// drift (hysteresis): the next needs eight more runs.
 ///
 /// Not thread-safe.
 final class DriftWatch {
@@ -30,6 +31,9 @@ final class DriftWatch {
   private static final double LEAST_RISE = .15;
   private static final double DEVIATIONS = 3;
 
+  /// What the median distance from the median is to a standard deviation, of normal losses.
+  private static final double DEVIATION_OF_MEDIAN = 1.4826;
+
   private final List<Ended> runs = new ArrayList<>();
   private @Nullable Drift drift;
 
@@ -37,7 +41,7 @@ final class DriftWatch {
 
   /// Runs are foreseen worse.
   ///
-  /// @param before the mean loss of the runs before
+  /// @param before the median loss of the runs before
   /// @param now that of the last ones
   /// @param sinceNanos when the last run before ended
   record Drift(double before, double now, long sinceNanos) {
@@ -98,16 +102,19 @@ final class DriftWatch {
     }
     List<Ended> before = runs.subList(0, usual);
     List<Ended> recent = runs.subList(usual, runs.size());
-    double mean = meanLoss(before);
-    double squares =
-        before.stream().mapToDouble(run -> (run.loss() - mean) * (run.loss() - mean)).sum();
-    double rise = Math.max(LEAST_RISE, DEVIATIONS * Math.sqrt(squares / usual));
-    boolean allWorse = recent.stream().allMatch(run -> run.loss() - mean >= rise);
-    return allWorse ? new Drift(mean, meanLoss(recent), before.getLast().nanos()) : null;
+    double usually = median(before.stream().map(Ended::loss).toList());
+    double spread = median(before.stream().map(run -> Math.abs(run.loss() - usually)).toList());
+    double rise = Math.max(LEAST_RISE, DEVIATIONS * DEVIATION_OF_MEDIAN * spread);
+    boolean allWorse = recent.stream().allMatch(run -> run.loss() - usually >= rise);
+    return allWorse ? new Drift(usually, meanLoss(recent), before.getLast().nanos()) : null;
   }
 
   private static double meanLoss(List<Ended> of) {
     return mean(of.stream().map(Ended::loss).toList());
+  }
+
+  private static double median(List<Double> of) {
+    return of.stream().sorted().toList().get(of.size() / 2);
   }
 
   static double mean(List<Double> losses) {
