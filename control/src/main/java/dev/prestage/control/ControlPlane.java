@@ -11,8 +11,11 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
+import dev.prestage.control.model.ModelVersions;
+import dev.prestage.control.model.Provenance;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
+import dev.prestage.control.train.HistoryRuns;
 import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
@@ -122,6 +125,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final LinkClient link;
   private final ClosedDisks closedDisks;
   private final CommandExecutor executor;
+  private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
@@ -239,9 +243,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (!registry.trouble().isEmpty()) {
       health.trouble("registrations", registry.trouble());
     }
+    Path modelFolder = options.state().resolve("models");
     this.models =
-        new ModelStore(
-            options.state().resolve("models"), registry, options.serving(), health::trouble);
+        new ModelStore(modelFolder, registry, options.serving(), health::trouble, this::learnt);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
     this.closedDisks = new ClosedDisks(options.endRunAfter());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
@@ -261,6 +265,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             },
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
+    this.swaps = new ModelSwaps(this, executor, models, new ModelVersions(modelFolder), clock);
     for (Registered registered : registry.vms()) {
       engine.added(registered.vm());
       registered.bindings().forEach(engine::resumed);
@@ -278,17 +283,40 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param every how often; zero: only on request
   public void trainWith(
       Supplier<Optional<TrainerProcess>> trainer, Duration window, Duration every) {
-    trainings = new Trainings(new TrainingHost(), trainer, window, every, clock);
+    Trainings trains = new Trainings(new TrainingHost(), trainer, window, every, clock);
+    otherCounters.add(trains::counters);
+    trainings = trains;
   }
 
   Reply.Training train(Program program) throws Refusal {
+    list(program);
+    return trainings().request(program);
+  }
+
+  /// Learns again from history what is known about a program. Not on the engine thread, because
+  /// history is asked.
+  Reply.Training rebuild(Program program) throws Refusal {
+    return trainings().requestRebuild(program);
+  }
+
+  private Trainings trainings() throws Refusal {
     Trainings trains = trainings;
     if (trains == null) {
       throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
     }
-    // So that it is listed with how far it is.
+    return trains;
+  }
+
+  private void learnt(Program program, double loss) {
+    Trainings trains = trainings;
+    if (trains != null && !closing) {
+      trains.ended(program, loss);
+    }
+  }
+
+  /// So that a program is listed with how far its training is.
+  void list(Program program) {
     models.of(program, ResourceType.FILE_BLOCK);
-    return trains.request(program);
   }
 
   Reply.@Nullable Training training(Program program) {
@@ -317,11 +345,29 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
-    public void serve(Program program, Network network) throws InterruptedException, Refusal {
-      onEngine(() -> {
-        models.serve(program, network);
-        return program;
-      });
+    public void serve(Program program, Network network, Provenance provenance)
+        throws InterruptedException, Refusal {
+      swaps.swap(
+          program.key(),
+          provenance,
+          () -> {
+            models.serve(program, network);
+            return program;
+          });
+    }
+
+    @Override
+    public Set<Long> going() throws InterruptedException, Refusal {
+      return onEngine(engine::runs);
+    }
+
+    @Override
+    public void replace(Program program, HistoryRuns.Learnt learnt, String line)
+        throws InterruptedException, Refusal {
+      Provenance provenance =
+          new Provenance(
+              Provenance.REBUILT, clock.nanos(), learnt.fromNanos(), learnt.toNanos(), null, line);
+      swaps.swap(program.key(), provenance, () -> executor.take(learnt.model(), models::rebuilt));
     }
 
     @Override
@@ -336,21 +382,33 @@ public final class ControlPlane implements Commands, AutoCloseable {
     public Map<Program, Long> newRequests() throws InterruptedException, Refusal {
       return onEngine(models::newRequests);
     }
+  }
 
-    private <T> T onEngine(Supplier<T> question) throws InterruptedException, Refusal {
-      CompletableFuture<T> answer = new CompletableFuture<>();
-      events.put(() -> {
-        try {
-          answer.complete(question.get());
-        } catch (RuntimeException e) {
-          answer.completeExceptionally(e);
-        }
-      });
+  /// What is asked on the engine thread.
+  @FunctionalInterface
+  interface Question<T> {
+    T answer() throws Refusal;
+  }
+
+  /// Asks on the engine thread; the caller, who is on another one, waits for the answer.
+  <T> T onEngine(Question<T> question) throws InterruptedException, Refusal {
+    CompletableFuture<T> answer = new CompletableFuture<>();
+    events.put(() -> {
       try {
-        return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
-      } catch (TimeoutException | ExecutionException e) {
-        throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+        answer.complete(question.answer());
+      } catch (Refusal | RuntimeException e) {
+        answer.completeExceptionally(e);
       }
+    });
+    try {
+      return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof Refusal refusal) {
+        throw refusal;
+      }
+      throw new Refusal(Reason.UNAVAILABLE, String.valueOf(e.getCause()));
+    } catch (TimeoutException e) {
+      throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
     }
   }
 
@@ -777,7 +835,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
         throw new Refusal(Reason.UNAVAILABLE, "the engine is busy; try again");
       }
       CompletableFuture.anyOf(reply, stopped).get(millis, TimeUnit.MILLISECONDS);
-      return reply.join();
+      Reply answer = reply.join();
+      if (answer instanceof Reply.VmView vm && command instanceof Command.RegisterVm) {
+        swaps.registered(new Program.Key(vm.tenant(), vm.program()));
+      }
+      return answer;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new Refusal(Reason.UNAVAILABLE, STOPPING);
@@ -848,12 +910,21 @@ public final class ControlPlane implements Commands, AutoCloseable {
     origins = List.copyOf(named);
   }
 
+  /// Where models of programs lie beside the images of origins.
+  public void fetchModelsFrom(List<Path> folders) {
+    swaps.fetchFrom(folders);
+  }
+
   List<Reply.OriginView> origins() {
     return origins;
   }
 
   List<Reply.Counter> otherCounters() {
     return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
+  }
+
+  ModelSwaps swaps() {
+    return swaps;
   }
 
   Health health() {

@@ -294,6 +294,17 @@ public final class Engine {
     return copy != null && copy.run != null && copy.startSeen;
   }
 
+  /// The numbers of all runs that have not ended.
+  public Set<Long> runs() {
+    Set<Long> runs = new HashSet<>();
+    for (Copy copy : copies.values()) {
+      if (copy.run != null) {
+        runs.add(copy.run.id);
+      }
+    }
+    return runs;
+  }
+
   /// Ends all runs, so that they are learnt.
   public void stopAll() {
     List.copyOf(copies.keySet()).forEach(this::stopped);

@@ -97,8 +97,14 @@ public record Configuration(
   ///
   /// @param anyFormat whether files that are no raw images are served as the bytes they are
   /// @param bytesPerSecond what the link to it moves; 0 to measure
+  /// @param models where models of programs lie beside its images, or null
   public record Origin(
-      String name, Path directory, Faults faults, boolean anyFormat, long bytesPerSecond) {}
+      String name,
+      Path directory,
+      Faults faults,
+      boolean anyFormat,
+      long bytesPerSecond,
+      @Nullable Path models) {}
 
   /// The host-local place for what was fetched.
   ///
@@ -211,7 +217,7 @@ public record Configuration(
     Path sockets = root.value("sockets", state.resolve("sockets"), text -> path(folder, text));
     List<Origin> origins = origins(root, folder);
     if (origins.isEmpty()) {
-      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0));
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0, null));
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
@@ -443,9 +449,15 @@ public record Configuration(
     faults.close();
     boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
     long bandwidth = section.value("bandwidth", 0L, Quantities::bytesPerSecond);
+    String models = section.value("models", "", Configuration::withoutTilde);
     section.close();
     return new Origin(
-        name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat, bandwidth);
+        name,
+        folder.resolve(directory).toAbsolutePath(),
+        decorated,
+        anyFormat,
+        bandwidth,
+        models.isEmpty() ? null : folder.resolve(models).toAbsolutePath());
   }
 
   private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {

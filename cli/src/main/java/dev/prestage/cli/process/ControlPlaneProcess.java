@@ -38,6 +38,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -92,6 +93,11 @@ public final class ControlPlaneProcess {
     plane.nameOrigins(
         configuration.origins().stream()
             .map(origin -> new Reply.OriginView(origin.name(), origin.directory().toString()))
+            .toList());
+    plane.fetchModelsFrom(
+        configuration.origins().stream()
+            .map(Configuration.Origin::models)
+            .filter(Objects::nonNull)
             .toList());
     List<AutoCloseable> watching = new ArrayList<>();
     MemoryGrants.Settings memory = configuration.guestMemory();

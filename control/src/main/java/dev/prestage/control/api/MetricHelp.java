@@ -37,6 +37,8 @@ final class MetricHelp {
           Map.entry("memory_missing", "Pages of a VM that never were there."),
           Map.entry("memory_staged", "Pages that were filled before they were touched."),
           Map.entry("memory_zero_faults", "Touches of pages that the VM had given back."),
+          Map.entry("model_challengers", "Models that were learnt anew of programs that drifted."),
+          Map.entry("model_drifts", "How often a program was foreseen worse than before."),
           Map.entry("notices_listeners", "Clients that follow the events."),
           Map.entry("notices_listeners_cut_off", "Clients that fell too far behind the events."),
           Map.entry("notices_published", "Events."),

@@ -106,6 +106,22 @@ final class Operations {
               .with(TENANT)
               .replying(202, Reply.Training.class),
           Operation.get(
+                  "/v1/models/{program}/versions",
+                  "The model that serves, and the earlier ones that are kept",
+                  Reply.ModelVersions.class)
+              .with(TENANT),
+          Operation.of(
+                  Method.POST, "/v1/models/{program}/rollback", "Have an earlier model serve again")
+              .with(
+                  TENANT, new Parameter("version", "integer", "its number; otherwise the last one"))
+              .replying(200, Reply.ModelVersions.class),
+          Operation.of(
+                  Method.POST,
+                  "/v1/models/{program}/rebuild",
+                  "Learn again from history what is known about a program")
+              .with(TENANT)
+              .replying(202, Reply.Training.class),
+          Operation.get(
                   "/v1/programs/{program}/rank",
                   "How much of what its start is expected to touch is on this host",
                   Reply.Rank.class)

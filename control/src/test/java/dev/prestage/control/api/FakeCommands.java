@@ -77,6 +77,17 @@ final class FakeCommands implements Commands {
     return asked.getLast();
   }
 
+  private static Reply.ModelVersions versions(String program) {
+    return new Reply.ModelVersions(
+        "default",
+        program,
+        List.of(
+            new Reply.ModelVersion(
+                2, true, "imported", "2026-01-01T00:00:00Z", null, null, null, null, 0, "", ""),
+            new Reply.ModelVersion(
+                1, false, "learnt", null, null, null, 1L, 4L, 4096, "first", "")));
+  }
+
   @Override
   public Reply execute(Command command) throws Refusal {
     asked.add(command);
@@ -126,6 +137,10 @@ final class FakeCommands implements Commands {
                       false,
                       null,
                       new Reply.Training("default", "db", Reply.Training.QUEUED, "soon"))));
+      case Command.ShowModelVersions(String program, _) -> versions(program);
+      case Command.RollBackModel(String program, _, _) -> versions(program);
+      case Command.RebuildModel(String program, _) ->
+          new Reply.Training("default", program, Reply.Training.REBUILDING, "reading history");
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
