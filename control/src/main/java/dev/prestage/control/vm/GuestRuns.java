@@ -183,10 +183,9 @@ final class GuestRuns<S> implements AutoCloseable {
     gone.addAll(stopped);
     for (Guest guest : hypervisor.guests()) {
       present.add(guest.id());
-      Attachment label = guest.attachment();
       Run<S> known = followed.get(guest.id());
       // One that loses its label, if only for a moment, is followed to its end.
-      String program = known != null ? known.program : label == null ? "" : label.program();
+      String program = known == null ? guest.program() : known.program;
       if (!PROGRAM.matcher(program).matches()) {
         continue;
       }

@@ -139,12 +139,14 @@ public final class LibvirtHypervisor implements Hypervisor {
   }
 
   private Guest guest(MemorySegment domain) throws HypervisorException {
+    DomainXml definition = domains.definition(domain);
     return new Guest(
         domains.id(domain),
         domains.name(domain),
         domains.isActive(domain),
         domains.isPersistent(domain),
-        domains.definition(domain).attachment());
+        definition.attachment(),
+        definition.program());
   }
 
   // ---- lifecycle
