@@ -58,11 +58,13 @@ import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -391,24 +393,41 @@ public final class ControlPlane implements Commands, AutoCloseable {
   }
 
   /// Asks on the engine thread; the caller, who is on another one, waits for the answer.
+  ///
+  /// @throws Refusal the engine's, or one that says that it does not answer: then it was not asked,
+  ///   and will not be
   <T> T onEngine(Question<T> question) throws InterruptedException, Refusal {
     CompletableFuture<T> answer = new CompletableFuture<>();
+    AtomicBoolean decided = new AtomicBoolean();
     events.put(() -> {
-      try {
-        answer.complete(question.answer());
-      } catch (Refusal | RuntimeException e) {
-        answer.completeExceptionally(e);
+      if (decided.compareAndSet(false, true)) {
+        try {
+          answer.complete(question.answer());
+        } catch (Refusal | RuntimeException e) {
+          answer.completeExceptionally(e);
+        }
       }
     });
     try {
-      return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (ExecutionException e) {
+      try {
+        return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        if (decided.compareAndSet(false, true)) {
+          throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+        }
+      } catch (InterruptedException e) {
+        if (decided.compareAndSet(false, true)) {
+          throw e;
+        }
+        Thread.currentThread().interrupt();
+      }
+      // It is being done in this moment.
+      return answer.join();
+    } catch (ExecutionException | CompletionException e) {
       if (e.getCause() instanceof Refusal refusal) {
         throw refusal;
       }
       throw new Refusal(Reason.UNAVAILABLE, String.valueOf(e.getCause()));
-    } catch (TimeoutException e) {
-      throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
     }
   }
 

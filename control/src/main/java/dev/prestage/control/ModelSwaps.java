@@ -21,6 +21,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /// Has one model take another one's place: the one that serves is kept first, then the engine
@@ -37,6 +39,7 @@ final class ModelSwaps {
   /// As much as the API takes.
   private static final int MOST_BYTES = 16 << 20;
 
+  private final Semaphore fetching = new Semaphore(1);
   private final ControlPlane plane;
   private final CommandExecutor executor;
   private final ModelStore models;
@@ -126,9 +129,29 @@ final class ModelSwaps {
     if (beside.isEmpty()) {
       return;
     }
-    Thread fetching = Thread.ofVirtual().name("fetch-model").start(() -> fetch(program));
+    // One at a time: an origin that hangs holds up one thread, and nobody waits long for it.
     try {
-      boolean _ = fetching.join(LONGEST_FETCH);
+      if (!fetching.tryAcquire(LONGEST_FETCH.toMillis(), TimeUnit.MILLISECONDS)) {
+        trouble(program, "is not fetched: an origin hangs, or others are being fetched");
+        return;
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return;
+    }
+    Thread thread =
+        Thread.ofPlatform()
+            .daemon()
+            .name("fetch-model")
+            .start(() -> {
+              try {
+                fetch(program);
+              } finally {
+                fetching.release();
+              }
+            });
+    try {
+      boolean _ = thread.join(LONGEST_FETCH);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -26,6 +26,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /// The runs of a program as history has them, told again to forecasters that know nothing: what
 /// they learn is what this host learnt while the runs were made.
@@ -60,6 +61,7 @@ public final class HistoryRuns {
   private final List<Double> losses = new ArrayList<>();
   private long accesses;
   private long read;
+  private @Nullable ResourceType only;
   private int learnt;
 
   /// Where rows come from.
@@ -162,10 +164,16 @@ public final class HistoryRuns {
             List.copyOf(losses)));
   }
 
+  /// Has only what is learnt of one type be kept.
+  HistoryRuns of(ResourceType type) {
+    only = type;
+    return this;
+  }
+
   private byte[] encoded() {
     SortedMap<ResourceType, ModelFile> models = new TreeMap<>();
     forecasters.forEach((type, forecaster) -> {
-      if (forecaster.runs() > 0) {
+      if (forecaster.runs() > 0 && (only == null || type == only)) {
         models.put(type, new ModelFile(program.tenant(), program.name(), forecaster));
       }
     });

@@ -236,7 +236,10 @@ public final class Trainings implements AutoCloseable {
     try {
       said(program, Reply.Training.REBUILDING, drift.line());
       Optional<HistoryRuns.Learnt> learnt =
-          runs(program, drift.sinceNanos() + 1, host.going()).learn();
+          runs(program, drift.sinceNanos() + 1, host.going())
+              // Only disks are watched for a drift: what was learnt of others stays.
+              .of(ResourceType.FILE_BLOCK)
+              .learn();
       List<Double> losses = learnt.map(HistoryRuns.Learnt::losses).orElse(List.of());
       if (learnt.isEmpty() || losses.size() < DriftWatch.TRIAL) {
         said(program, Reply.Training.FAILED, "history has too few runs since it drifted");
