@@ -28,10 +28,10 @@ import org.jspecify.annotations.Nullable;
 final class GuestRuns<S> implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(GuestRuns.class.getName());
 
-  /// Guests that were not looked at in three turns may have stopped and started since: their runs
-  /// are watched from then on as if they were seen the first time. A guest takes longer to start
-  /// than this at least.
-  private static final Duration LEAST_BLIND = Duration.ofSeconds(15);
+  /// Guests that were not looked at for so long, or in three turns, may have stopped and started
+  /// since: their runs are watched from then on as if they were seen the first time. A look at the
+  /// guests of a host that answers slowly takes a good part of it.
+  private static final Duration LEAST_BLIND = Duration.ofMinutes(1);
 
   private static final long MIB = 1 << 20;
 
