@@ -562,7 +562,8 @@ class LibvirtHostTest {
       host.await("it is followed", () -> health(host, "libvirt-memory").equals("ok"));
       libvirtd.did("start", "web");
       host.await("what is not used is taken back", () -> actualMib() < 180);
-      host.await("what was used then is there", () -> actualMib() >= 219);
+      // 220 MiB, but for less than what a change is worth.
+      host.await("what was used then is there", () -> actualMib() >= 216);
       assertThat(host.state()).isEqualTo("ok");
     }
   }
