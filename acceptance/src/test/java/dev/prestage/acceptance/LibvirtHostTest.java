@@ -17,6 +17,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -513,6 +515,66 @@ class LibvirtHostTest {
           .isInstanceOf(HypervisorException.class)
           .hasMessageStartingWith("libvirt: ");
     }
+  }
+
+  /// What past runs used is written as Prestage keeps it: 100 MiB for half a minute, then 200 MiB.
+  @Test
+  void theMemoryOfALabelledDomainFollowsItsForecast() throws Exception {
+    Path guest = QemuMachine.guest();
+    String levels =
+        IntStream.range(0, 100)
+            .mapToObj(slot -> slot < 15 ? "100" : "200")
+            .collect(Collectors.joining(","));
+    Path xml = folder.resolve("domain.xml");
+    Files.writeString(
+        xml,
+        """
+        <domain type='qemu'>
+          <name>web</name>
+          <metadata>
+            <prestage:program xmlns:prestage='https://prestage.dev/libvirt/program' name='shop'/>
+          </metadata>
+          <memory unit='MiB'>256</memory>
+          <vcpu>1</vcpu>
+          <os>
+            <type arch='x86_64' machine='pc'>hvm</type>
+            <kernel>%s</kernel>
+            <initrd>%s</initrd>
+            <cmdline>console=ttyS0 panic=1 quiet mitigations=off no_timer_check</cmdline>
+          </os>
+          <features><acpi/></features>
+          <devices>
+            <serial type='pty'/>
+            <memballoon model='virtio'><stats period='2'/></memballoon>
+          </devices>
+        </domain>
+        """
+            .formatted(guest.resolve("vmlinuz"), guest.resolve("initrd.gz")));
+    libvirtd.did("define", xml.toString());
+    String more =
+        "libvirt: {uri: \"%s\"}\nguestMemory: {enabled: true, floor: 64MiB, ahead: 6s}\n"
+            .formatted(libvirtd.uri());
+    RunningHost.start(folder, more).awaitOk().close();
+    Files.writeString(
+        folder.resolve("state/guest-memory/libvirt-runs"),
+        "#slot-ns 2000000000\nshop " + levels + "\nshop " + levels + "\n");
+    try (RunningHost host = RunningHost.start(folder, more).awaitOk()) {
+      host.await("it is followed", () -> health(host, "libvirt-memory").equals("ok"));
+      libvirtd.did("start", "web");
+      host.await("what is not used is taken back", () -> actualMib() < 180);
+      // 220 MiB, but for less than what a change is worth.
+      host.await("what was used then is there", () -> actualMib() >= 216);
+      assertThat(host.state()).isEqualTo("ok");
+    }
+  }
+
+  private static String health(RunningHost host, String part) {
+    return get(host, "/health").path("parts").path(part).asText();
+  }
+
+  private static long actualMib() {
+    Matcher actual = Pattern.compile("actual ([0-9]+)").matcher(libvirtd.text("dommemstat", "web"));
+    return actual.find() ? Long.parseLong(actual.group(1)) / 1024 : 0;
   }
 
   private static String withoutMetadata(String xml) {

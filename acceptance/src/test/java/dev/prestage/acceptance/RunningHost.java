@@ -71,6 +71,8 @@ final class RunningHost implements AutoCloseable {
             + (bandwidth.isEmpty() ? "" : ", bandwidth: " + bandwidth)
             + "}\n"
             + (more.contains("history:") ? "" : "history: {enabled: false}\n")
+            // Tests are of starts that are staged for.
+            + (more.contains("predict:") ? "" : "predict: {controls: 0}\n")
             + more);
     return restart(folder, image);
   }

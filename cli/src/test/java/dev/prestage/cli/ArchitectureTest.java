@@ -171,6 +171,14 @@ class ArchitectureTest {
   static final ArchRule nothingKnowsVsphereButTheCommandsAndTheWiring =
       onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.vsphere");
 
+  @ArchTest
+  static final ArchRule nothingKnowsQemuButTheCommandsAndTheWiring =
+      onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.qmp");
+
+  @ArchTest
+  static final ArchRule nothingKnowsXenButTheCommandsAndTheWiring =
+      onlyTheCommandsAndTheWiringKnow("dev.prestage.control.vm.xen");
+
   private static ArchRule onlyTheCommandsAndTheWiringKnow(String hypervisor) {
     return noClasses()
         .that(

@@ -28,9 +28,11 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -40,7 +42,7 @@ import org.jspecify.annotations.Nullable;
 /// Carries out commands on the engine thread. What is only shown comes from [Views].
 final class CommandExecutor {
   private static final System.Logger LOG = System.getLogger(CommandExecutor.class.getName());
-  private static final String DEFAULT_TENANT = "default";
+  static final String DEFAULT_TENANT = "default";
 
   /// Names become export names, file names and labels.
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
@@ -108,6 +110,21 @@ final class CommandExecutor {
               named("tenant", tenant == null ? DEFAULT_TENANT : tenant),
               named("image", image),
               outcome -> purged(outcome, reply));
+      case Command.RebuildModel(String name, String tenant) -> {
+        Program program = knownProgram(name, tenant);
+        plane.list(program);
+        aside(() -> plane.rebuild(program), reply);
+      }
+      case Command.ShowModelVersions(String name, String tenant) -> {
+        Program program = knownProgram(name, tenant);
+        aside(() -> plane.swaps().show(program), reply);
+      }
+      case Command.RollBackModel(String name, String tenant, Integer version) -> {
+        Program program = knownProgram(name, tenant);
+        aside(() -> plane.swaps().rollBack(program, version), reply);
+      }
+      case Command.ImportModel(ByteBuffer model) ->
+          aside(() -> plane.swaps().importModel(model), reply);
       default -> reply.complete(answer(command));
     }
   }
@@ -124,6 +141,27 @@ final class CommandExecutor {
     } catch (Refusal | RuntimeException e) {
       reply.completeExceptionally(e);
     }
+  }
+
+  /// What asks history or files, and may wait for the engine thread.
+  @FunctionalInterface
+  private interface Slow {
+    Reply answer() throws Refusal, InterruptedException;
+  }
+
+  private static void aside(Slow slow, CompletableFuture<Reply> reply) {
+    Thread.ofVirtual()
+        .name("command")
+        .start(() ->
+            attempt(
+                () -> {
+                  try {
+                    reply.complete(slow.answer());
+                  } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                  }
+                },
+                reply));
   }
 
   private Reply answer(Command command) throws Refusal {
@@ -148,6 +186,12 @@ final class CommandExecutor {
       }
       case Command.Allocate(String name) -> allocate(known(name).vm());
       case Command.ShowAllocation(long id) -> allocation(id);
+      case Command.ReleaseAllocation(long id) -> {
+        if (!engine.release(id)) {
+          throw noAllocation(id);
+        }
+        yield new Reply.Done();
+      }
       case Command.ShowLeases(String name, int limit) ->
           views.leases(name == null ? null : known(name).vm(), limit);
       case Command.ShowForecast(String name, int limit) -> views.forecast(known(name), limit);
@@ -164,7 +208,6 @@ final class CommandExecutor {
         yield new Reply.Done();
       }
       case Command.ExportModel(String program, String tenant) -> export(program, tenant);
-      case Command.ImportModel(ByteBuffer model) -> importModel(model);
       case Command.ShowModels _ -> models.view(plane::training);
       case Command.TrainModel(String program, String tenant) ->
           plane.train(knownProgram(program, tenant));
@@ -173,6 +216,10 @@ final class CommandExecutor {
       case Command.RegisterVm _,
           Command.RemoveVm _,
           Command.PurgeImage _,
+          Command.RebuildModel _,
+          Command.ShowModelVersions _,
+          Command.RollBackModel _,
+          Command.ImportModel _,
           Command.HistoryQuestion _ ->
           throw new IllegalArgumentException("not answered here: " + command);
     };
@@ -491,7 +538,7 @@ final class CommandExecutor {
     return registered;
   }
 
-  private static String named(String what, @Nullable String value) throws Refusal {
+  static String named(String what, @Nullable String value) throws Refusal {
     if (value == null || !NAME.matcher(value).matches()) {
       throw new Refusal(
           Reason.INVALID,
@@ -520,13 +567,17 @@ final class CommandExecutor {
   private Reply allocation(long id) throws Refusal {
     Engine.AllocationState state = engine.allocation(id);
     if (state == null) {
-      throw new Refusal(
-          Reason.UNKNOWN,
-          "no allocation "
-              + id
-              + ": it never was, a newer one replaced it, or its VM's program stopped");
+      throw noAllocation(id);
     }
     return Views.of(state);
+  }
+
+  private static Refusal noAllocation(long id) {
+    return new Refusal(
+        Reason.UNKNOWN,
+        "no allocation "
+            + id
+            + ": it never was, it was taken back, a newer one replaced it, or its VM's program stopped");
   }
 
   // ---- models
@@ -559,7 +610,25 @@ final class CommandExecutor {
     }
   }
 
-  private Reply importModel(ByteBuffer bytes) throws Refusal {
+  /// What serves a program now, or nothing.
+  Optional<ModelStore.Exported> outgoing(Program.Key program) {
+    Program known = registry.known(program.tenant(), program.name());
+    return known == null ? Optional.empty() : models.outgoing(known);
+  }
+
+  /// Whether anything was learnt about a program.
+  boolean knows(Program.Key program) {
+    Program known = registry.known(program.tenant(), program.name());
+    return known != null && models.runs(known) > 0;
+  }
+
+  Reply importModel(ByteBuffer bytes) throws Refusal {
+    ModelBundle model = take(bytes, models::replace);
+    return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
+  }
+
+  /// Has models from elsewhere serve, if all of them can be read and their names be kept.
+  ModelBundle take(ByteBuffer bytes, BiConsumer<Program, ModelStore.Offer> how) throws Refusal {
     Registry.Mark before = registry.mark();
     ModelStore.Offer offer;
     Program program;
@@ -578,8 +647,7 @@ final class CommandExecutor {
         registry.takeBack(before);
       }
     }
-    models.replace(program, offer);
-    ModelBundle model = offer.models();
-    return new Reply.Imported(model.tenant(), model.program(), model.runs(), model.resources());
+    how.accept(program, offer);
+    return offer.models();
   }
 }

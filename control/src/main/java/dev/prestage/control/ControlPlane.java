@@ -11,12 +11,16 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelStore;
+import dev.prestage.control.model.ModelVersions;
+import dev.prestage.control.model.Provenance;
 import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
+import dev.prestage.control.train.HistoryRuns;
 import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
@@ -49,15 +53,18 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -120,6 +127,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final LinkClient link;
   private final ClosedDisks closedDisks;
   private final CommandExecutor executor;
+  private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
   private final AtomicLong shedAccesses = new AtomicLong();
@@ -157,6 +165,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param nbdSocket the data plane's NBD socket, for the URIs that VM managers get
   /// @param nbdTcp the data plane's NBD address on TCP as `host:port`, or empty
   /// @param predicting whether to predict and stage, until somebody switches it
+  /// @param controls the share of starts that are left without staging, to measure what it is worth
   /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
   ///   a peer to compare with
   public record Options(
@@ -168,6 +177,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       Limits limits,
       Duration endRunAfter,
       boolean predicting,
+      double controls,
       Function<HybridForecaster, Forecaster> serving) {}
 
   /// Where answered accesses go, and come back from. Neither blocks nor fails the engine thread.
@@ -235,9 +245,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
     if (!registry.trouble().isEmpty()) {
       health.trouble("registrations", registry.trouble());
     }
+    Path modelFolder = options.state().resolve("models");
     this.models =
-        new ModelStore(
-            options.state().resolve("models"), registry, options.serving(), health::trouble);
+        new ModelStore(modelFolder, registry, options.serving(), health::trouble, this::learnt);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
     this.closedDisks = new ClosedDisks(options.endRunAfter());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
@@ -257,11 +267,13 @@ public final class ControlPlane implements Commands, AutoCloseable {
             },
             firstLease);
     this.executor = new CommandExecutor(this, registry, engine, models, clock);
+    this.swaps = new ModelSwaps(this, executor, models, new ModelVersions(modelFolder), clock);
     for (Registered registered : registry.vms()) {
       engine.added(registered.vm());
       registered.bindings().forEach(engine::resumed);
     }
     engine.predicting(registry.predicting().orElse(options.predicting()));
+    engine.compareWith(new ControlStarts(options.controls(), new Random()::nextDouble));
   }
 
   // ---- training
@@ -273,17 +285,40 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param every how often; zero: only on request
   public void trainWith(
       Supplier<Optional<TrainerProcess>> trainer, Duration window, Duration every) {
-    trainings = new Trainings(new TrainingHost(), trainer, window, every, clock);
+    Trainings trains = new Trainings(new TrainingHost(), trainer, window, every, clock);
+    otherCounters.add(trains::counters);
+    trainings = trains;
   }
 
   Reply.Training train(Program program) throws Refusal {
+    list(program);
+    return trainings().request(program);
+  }
+
+  /// Learns again from history what is known about a program. Not on the engine thread, because
+  /// history is asked.
+  Reply.Training rebuild(Program program) throws Refusal {
+    return trainings().requestRebuild(program);
+  }
+
+  private Trainings trainings() throws Refusal {
     Trainings trains = trainings;
     if (trains == null) {
       throw new Refusal(Reason.UNAVAILABLE, "this control plane does not train");
     }
-    // So that it is listed with how far it is.
+    return trains;
+  }
+
+  private void learnt(Program program, double loss) {
+    Trainings trains = trainings;
+    if (trains != null && !closing) {
+      trains.ended(program, loss);
+    }
+  }
+
+  /// So that a program is listed with how far its training is.
+  void list(Program program) {
     models.of(program, ResourceType.FILE_BLOCK);
-    return trains.request(program);
   }
 
   Reply.@Nullable Training training(Program program) {
@@ -312,11 +347,29 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
 
     @Override
-    public void serve(Program program, Network network) throws InterruptedException, Refusal {
-      onEngine(() -> {
-        models.serve(program, network);
-        return program;
-      });
+    public void serve(Program program, Network network, Provenance provenance)
+        throws InterruptedException, Refusal {
+      swaps.swap(
+          program.key(),
+          provenance,
+          () -> {
+            models.serve(program, network);
+            return program;
+          });
+    }
+
+    @Override
+    public Set<Long> going() throws InterruptedException, Refusal {
+      return onEngine(engine::runs);
+    }
+
+    @Override
+    public void replace(Program program, HistoryRuns.Learnt learnt, String line)
+        throws InterruptedException, Refusal {
+      Provenance provenance =
+          new Provenance(
+              Provenance.REBUILT, clock.nanos(), learnt.fromNanos(), learnt.toNanos(), null, line);
+      swaps.swap(program.key(), provenance, () -> executor.take(learnt.model(), models::rebuilt));
     }
 
     @Override
@@ -331,21 +384,50 @@ public final class ControlPlane implements Commands, AutoCloseable {
     public Map<Program, Long> newRequests() throws InterruptedException, Refusal {
       return onEngine(models::newRequests);
     }
+  }
 
-    private <T> T onEngine(Supplier<T> question) throws InterruptedException, Refusal {
-      CompletableFuture<T> answer = new CompletableFuture<>();
-      events.put(() -> {
+  /// What is asked on the engine thread.
+  @FunctionalInterface
+  interface Question<T> {
+    T answer() throws Refusal;
+  }
+
+  /// Asks on the engine thread; the caller, who is on another one, waits for the answer.
+  ///
+  /// @throws Refusal the engine's, or one that says that it does not answer: then it was not asked,
+  ///   and will not be
+  <T> T onEngine(Question<T> question) throws InterruptedException, Refusal {
+    CompletableFuture<T> answer = new CompletableFuture<>();
+    AtomicBoolean decided = new AtomicBoolean();
+    events.put(() -> {
+      if (decided.compareAndSet(false, true)) {
         try {
-          answer.complete(question.get());
-        } catch (RuntimeException e) {
+          answer.complete(question.answer());
+        } catch (Refusal | RuntimeException e) {
           answer.completeExceptionally(e);
         }
-      });
+      }
+    });
+    try {
       try {
         return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
-      } catch (TimeoutException | ExecutionException e) {
-        throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+      } catch (TimeoutException e) {
+        if (decided.compareAndSet(false, true)) {
+          throw new Refusal(Reason.UNAVAILABLE, "the engine does not answer: " + e);
+        }
+      } catch (InterruptedException e) {
+        if (decided.compareAndSet(false, true)) {
+          throw e;
+        }
+        Thread.currentThread().interrupt();
       }
+      // It is being done in this moment.
+      return answer.join();
+    } catch (ExecutionException | CompletionException e) {
+      if (e.getCause() instanceof Refusal refusal) {
+        throw refusal;
+      }
+      throw new Refusal(Reason.UNAVAILABLE, String.valueOf(e.getCause()));
     }
   }
 
@@ -432,6 +514,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
       if (answered) {
         report.answered(access);
         history.offer(access, binding);
+        if (at <= record.offset()) {
+          // Units of one request are waited for at the same time.
+          engine.answered(access);
+        }
       }
       at = next;
     }
@@ -768,7 +854,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
         throw new Refusal(Reason.UNAVAILABLE, "the engine is busy; try again");
       }
       CompletableFuture.anyOf(reply, stopped).get(millis, TimeUnit.MILLISECONDS);
-      return reply.join();
+      Reply answer = reply.join();
+      if (answer instanceof Reply.VmView vm && command instanceof Command.RegisterVm) {
+        swaps.registered(new Program.Key(vm.tenant(), vm.program()));
+      }
+      return answer;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new Refusal(Reason.UNAVAILABLE, STOPPING);
@@ -839,12 +929,21 @@ public final class ControlPlane implements Commands, AutoCloseable {
     origins = List.copyOf(named);
   }
 
+  /// Where models of programs lie beside the images of origins.
+  public void fetchModelsFrom(List<Path> folders) {
+    swaps.fetchFrom(folders);
+  }
+
   List<Reply.OriginView> origins() {
     return origins;
   }
 
   List<Reply.Counter> otherCounters() {
     return otherCounters.stream().flatMap(source -> source.get().stream()).toList();
+  }
+
+  ModelSwaps swaps() {
+    return swaps;
   }
 
   Health health() {

@@ -4,6 +4,7 @@ import dev.prestage.control.command.Reply;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
@@ -121,7 +122,9 @@ final class Report {
   /// All rows, by tenant, program and type.
   ///
   /// @param live the units of each live lease that have not ended, by binding
-  Reply.Report reply(String since, Map<Integer, Long> live) {
+  /// @param comparisons with starts without staging
+  Reply.Report reply(
+      String since, Map<Integer, Long> live, List<ControlStarts.Comparison> comparisons) {
     rows.values().forEach(row -> row.live = 0);
     live.forEach((binding, units) -> {
       Row row = row(binding);
@@ -135,7 +138,32 @@ final class Report {
         Comparator.comparing(Reply.ReportRow::tenant)
             .thenComparing(Reply.ReportRow::program)
             .thenComparing(Reply.ReportRow::type));
-    return new Reply.Report(since, views);
+    return new Reply.Report(
+        since,
+        views,
+        comparisons.stream()
+            .map(Report::view)
+            .sorted(
+                Comparator.comparing(Reply.ControlRow::tenant)
+                    .thenComparing(Reply.ControlRow::program))
+            .toList());
+  }
+
+  private static Reply.ControlRow view(ControlStarts.Comparison comparison) {
+    return new Reply.ControlRow(
+        comparison.program().tenant(),
+        comparison.program().name(),
+        comparison.controls(),
+        comparison.controlSeconds(),
+        comparison.staged(),
+        comparison.stagedSeconds(),
+        known(comparison.savedSeconds()),
+        known(comparison.marginSeconds()),
+        comparison.pays());
+  }
+
+  private static @Nullable Double known(double seconds) {
+    return Double.isFinite(seconds) ? seconds : null;
   }
 
   private static Reply.ReportRow view(Row row) {

@@ -193,7 +193,7 @@ final class Views {
       long open = Long.bitCount(entry.lease().mask() & ~entry.state().ended());
       live.merge(entry.lease().binding(), open, Long::sum);
     }
-    return plane.report().reply(time(plane.startedNanos()), live);
+    return plane.report().reply(time(plane.startedNanos()), live, engine.comparisons());
   }
 
   Reply tiers() {
@@ -220,7 +220,7 @@ final class Views {
     return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), parts);
   }
 
-  private static String time(long nanos) {
+  static String time(long nanos) {
     return Instant.ofEpochSecond(nanos / 1_000_000_000, nanos % 1_000_000_000).toString();
   }
 }

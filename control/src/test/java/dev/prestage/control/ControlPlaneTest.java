@@ -133,6 +133,7 @@ class ControlPlaneTest {
                 Limits.DEFAULT,
                 Duration.ofSeconds(1),
                 true,
+                0,
                 learnt -> learnt),
             clock,
             history,
@@ -1144,6 +1145,127 @@ class ControlPlaneTest {
     ControlPlane again = controlPlane(folder.resolve("other"), PATIENCE);
     awaitLinked(again);
     assertThat(ask(again, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
+  }
+
+  @Test
+  void aHostThatKnowsNothingBeginsWithTheModelBesideTheImage() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    byte[] model = modelOf(plane, "web");
+    plane.close();
+
+    Path beside = Files.createDirectory(folder.resolve("beside"));
+    byte[] damaged = model.clone();
+    damaged[model.length / 2] ^= 1;
+    Files.write(beside.resolve("web.model"), model);
+    Files.write(beside.resolve("db.model"), model);
+    Files.write(beside.resolve("mail.model"), damaged);
+    ControlPlane other = controlPlane(folder.resolve("other"), PATIENCE);
+    other.fetchModelsFrom(List.of(folder.resolve("none"), beside));
+    awaitLinked(other);
+    ask(other, register("x", "db", "alpine"));
+    ask(other, register("y", "mail", "alpine"));
+    ask(other, register("z", "cache", "alpine"));
+    ask(other, register("vm9", "web", "debian"));
+    Reply.Allocation asked = (Reply.Allocation) ask(other, new Command.Allocate("vm9"));
+    assertThat(asked.planned()).isEqualTo(80);
+    assertThat(versions(other).getFirst().how()).isEqualTo("fetched");
+    assertThat(health(other).parts().get("model:db")).contains("ignored", "another program");
+    assertThat(health(other).parts().get("model:mail")).contains("ignored", "it was damaged");
+    assertRefused(other, new Command.ExportModel("db", null), Reason.UNKNOWN, "no run of db");
+
+    // Runs of its own change it, and it is not fetched again.
+    learn(other, data, "vm9");
+    ask(other, register("vm8", "web", "debian"));
+    assertThat(versions(other)).hasSize(1);
+    assertThat(
+            ((Reply.Models) ask(other, new Command.ShowModels()))
+                .models().stream().filter(each -> each.program().equals("web")).toList())
+        .extracting(Reply.ModelView::runs)
+        .containsExactly(2);
+  }
+
+  private static int runs(ControlPlane plane) {
+    return ((Reply.Models) ask(plane, new Command.ShowModels())).models().getFirst().runs();
+  }
+
+  private static List<Reply.ModelVersion> versions(ControlPlane plane) {
+    return ((Reply.ModelVersions) ask(plane, new Command.ShowModelVersions("web", null)))
+        .versions();
+  }
+
+  @Test
+  void modelThatWasReplacedServesAgain() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    assertThat(versions(plane)).hasSize(1);
+    assertRefused(
+        plane, new Command.RollBackModel("web", null, null), Reason.INVALID, "no earlier model");
+    learn(plane, data, "vm1");
+    Reply.Model first = (Reply.Model) ask(plane, new Command.ExportModel("web", null));
+    learn(plane, data, "vm1");
+    ask(plane, new Command.ImportModel(first.bytes()));
+    assertThat(runs(plane)).isEqualTo(1);
+    assertThat(versions(plane))
+        .extracting(Reply.ModelVersion::number, Reply.ModelVersion::how, Reply.ModelVersion::runs)
+        .containsExactly(tuple(2, "imported", null), tuple(1, "learnt", 2L));
+    plane.close();
+
+    ControlPlane again = controlPlane();
+    awaitLinked(again);
+    ask(again, new Command.RollBackModel("web", null, null));
+    assertThat(runs(again)).isEqualTo(2);
+    assertThat(versions(again))
+        .extracting(Reply.ModelVersion::number, Reply.ModelVersion::how, Reply.ModelVersion::runs)
+        .containsExactly(
+            tuple(3, "rolled-back", null), tuple(2, "imported", 1L), tuple(1, "learnt", 2L));
+    ask(again, new Command.RollBackModel("web", null, 2));
+    assertThat(runs(again)).isEqualTo(1);
+    again.close();
+
+    ControlPlane third = controlPlane();
+    awaitLinked(third);
+    Reply.Allocation asked = (Reply.Allocation) ask(third, new Command.Allocate("vm1"));
+    assertThat(asked.planned()).isEqualTo(80);
+    assertThat(runs(third)).isEqualTo(1);
+  }
+
+  @Test
+  void whatCannotBeUsedOrKeptLeavesTheModelThatServes() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    learn(plane, data, "vm1");
+    Reply.Model first = (Reply.Model) ask(plane, new Command.ExportModel("web", null));
+    learn(plane, data, "vm1");
+    ask(plane, new Command.ImportModel(first.bytes()));
+    List<Reply.ModelVersion> before = versions(plane);
+    Path kept = state.resolve("models").resolve("default").resolve("web.versions");
+    byte[] bytes = Files.readAllBytes(kept.resolve("1.version"));
+    bytes[bytes.length / 2] ^= 1;
+    Files.write(kept.resolve("1.version"), bytes);
+    assertRefused(
+        plane, new Command.RollBackModel("web", null, 1), Reason.INVALID, "it was damaged");
+    assertRefused(
+        plane, new Command.RollBackModel("web", null, 7), Reason.INVALID, "version 7 of web");
+    assertRefused(
+        plane, new Command.RollBackModel("none", null, 1), Reason.UNKNOWN, "ever registered");
+    assertThat(versions(plane).getFirst()).isEqualTo(before.getFirst());
+
+    // Nothing can be written where it would be kept.
+    Files.move(kept, kept.resolveSibling("aside"));
+    Files.writeString(kept, "in the way");
+    assertRefused(
+        plane, new Command.ImportModel(first.bytes()), Reason.UNAVAILABLE, "goes on to serve");
+    assertThat(runs(plane)).isEqualTo(1);
+    learn(plane, data, "vm1");
+    assertThat(runs(plane)).isEqualTo(2);
   }
 
   @Test

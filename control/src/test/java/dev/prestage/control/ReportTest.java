@@ -18,6 +18,7 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -53,7 +54,7 @@ class ReportTest {
   }
 
   private Reply.ReportRow only(Map<Integer, Long> live) {
-    Reply.Report all = report.reply("then", live);
+    Reply.Report all = report.reply("then", live, List.of());
     assertThat(all.rows()).hasSize(1);
     return all.rows().getFirst();
   }

@@ -6,6 +6,7 @@ import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.access.Feedback;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.Decisions;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.LeaseState;
@@ -70,6 +71,7 @@ public final class Engine {
   private final Set<Long> unconfirmed = new HashSet<>();
   private long nextAllocation = 1;
   private long nextRun;
+  private ControlStarts controls = new ControlStarts(0, () -> 1);
   private boolean predicting = true;
   private boolean connected;
 
@@ -86,6 +88,13 @@ public final class Engine {
     Copy(Vm vm) {
       this.vm = vm;
     }
+
+    /// What its run waits for says nothing any more of what staging is worth.
+    void isNotCompared() {
+      if (run != null) {
+        run.draw = ControlStarts.Draw.NONE;
+      }
+    }
   }
 
   /// One run of a program: a cursor for each type of resource that its VM is bound to, so that a
@@ -93,10 +102,14 @@ public final class Engine {
   private static final class Run {
     final long id;
     final Map<ResourceType, Forecaster.Cursor> cursors = new EnumMap<>(ResourceType.class);
-    Forecaster.@Nullable Cursor last;
 
-    Run(long id) {
+    ControlStarts.Draw draw;
+    Forecaster.@Nullable Cursor last;
+    long waitedNanos;
+
+    Run(long id, ControlStarts.Draw draw) {
       this.id = id;
+      this.draw = draw;
     }
 
     void forecast(long nowNanos, long horizonNanos, Forecast into) {
@@ -221,12 +234,21 @@ public final class Engine {
   }
 
   private Run begin(Copy copy, long nowNanos) {
-    Run run = new Run(nextRun++);
+    Run run = new Run(nextRun++, draw(copy));
     for (Binding binding : copy.bindings) {
       cursor(run, binding, nowNanos);
     }
     copy.run = run;
     return run;
+  }
+
+  /// Only a start that was seen, and for which nobody asked to have anything staged, is compared.
+  private ControlStarts.Draw draw(Copy copy) {
+    boolean compared =
+        isStaging()
+            && copy.startSeen
+            && allocations.values().stream().noneMatch(allocation -> allocation.copy == copy);
+    return compared ? controls.draw(copy.vm.program().key()) : ControlStarts.Draw.NONE;
   }
 
   private Forecaster.Cursor cursor(Run run, Binding binding, long nowNanos) {
@@ -260,6 +282,7 @@ public final class Engine {
           cursor.stop(copy.stoppedNanos);
           models.learnt(copy.vm.program(), type);
         });
+        controls.ended(copy.vm.program().key(), run.draw, run.waitedNanos / 1e9);
       }
       copy.startSeen = true;
     }
@@ -269,6 +292,17 @@ public final class Engine {
   public boolean isRunning(int vm) {
     Copy copy = copies.get(vm);
     return copy != null && copy.run != null && copy.startSeen;
+  }
+
+  /// The numbers of all runs that have not ended.
+  public Set<Long> runs() {
+    Set<Long> runs = new HashSet<>();
+    for (Copy copy : copies.values()) {
+      if (copy.run != null) {
+        runs.add(copy.run.id);
+      }
+    }
+    return runs;
   }
 
   /// Ends all runs, so that they are learnt.
@@ -324,6 +358,25 @@ public final class Engine {
     }
   }
 
+  /// What a VM waited for came.
+  public void answered(Access access) {
+    Binding binding = bindings.get(access.binding());
+    Copy copy = binding == null ? null : copies.get(binding.vm().id());
+    if (copy != null && copy.run != null && copy.run.id == access.run() && access.waited()) {
+      copy.run.waitedNanos += Math.max(0, access.latencyNanos());
+    }
+  }
+
+  /// Leaves some starts without staging from now on, to measure what it is worth.
+  public void compareWith(ControlStarts starts) {
+    controls = starts;
+  }
+
+  /// What staging was worth by the starts that were left without it.
+  public List<ControlStarts.Comparison> comparisons() {
+    return controls.comparisons();
+  }
+
   /// Plans for the VMs that touched something since the last call, and for those that in-flight
   /// units held up.
   public void planTouched() {
@@ -349,7 +402,7 @@ public final class Engine {
   private void plan(Copy copy) {
     copy.hungry = false;
     Run run = copy.run;
-    if (!isStaging() || run == null) {
+    if (!isStaging() || run == null || run.draw == ControlStarts.Draw.CONTROL) {
       return;
     }
     long now = clock.nanos();
@@ -385,6 +438,9 @@ public final class Engine {
   private void tell(LeaseLedger.@Nullable Progress progress) {
     if (progress == null) {
       return;
+    }
+    if (progress.news().cancelled() != 0) {
+      allocateAgain();
     }
     Lease lease = progress.entry().lease();
     Binding binding = bindings.get(lease.binding());
@@ -434,6 +490,17 @@ public final class Engine {
     }
   }
 
+  /// What one copy does not need any more, and was called off, another one's allocation may have
+  /// passed over because it was on its way.
+  private void allocateAgain() {
+    for (Allocation allocation : allocations.values()) {
+      if (!allocation.settled) {
+        allocation.request.again();
+        allocation.hungry = true;
+      }
+    }
+  }
+
   private void presume(Binding binding, Lease lease, long units, long nowNanos) {
     Copy copy = copies.get(binding.vm().id());
     if (units == 0 || copy == null || copy.run == null) {
@@ -458,6 +525,7 @@ public final class Engine {
   /// be lost, so unfinished allocations are planned again then.
   public void disconnected() {
     connected = false;
+    copies.values().forEach(Copy::isNotCompared);
     for (Allocation allocation : allocations.values()) {
       allocation.hungry = !allocation.settled;
       allocation.request.again();
@@ -519,12 +587,7 @@ public final class Engine {
     planner.askBackUnused(now);
     if (planner.retryFailed(now)) {
       proposeAgain();
-      for (Allocation allocation : allocations.values()) {
-        if (!allocation.settled) {
-          allocation.request.again();
-          allocation.hungry = true;
-        }
-      }
+      allocateAgain();
     }
     if (isStaging()) {
       planner.admitWaiting(now);
@@ -565,6 +628,7 @@ public final class Engine {
     if (copy == null) {
       return null;
     }
+    copy.isNotCompared();
     Forecast forecast = new Forecast();
     expectStart(copy, forecast);
     Allocation allocation =
@@ -573,8 +637,32 @@ public final class Engine {
     allocation.planned = standing.wanted() - standing.resident();
     allocations.values().removeIf(earlier -> earlier.copy == copy);
     allocations.put(allocation.id, allocation);
+    notices.publish(
+        new Notice.Planned(
+            clock.nanos(),
+            copy.vm.name(),
+            copy.vm.program().name(),
+            allocation.id,
+            allocation.planned,
+            standing.wantedAmount() - standing.residentAmount(),
+            standing.probability()));
     plan(allocation);
     return state(allocation);
+  }
+
+  /// Takes an allocation back: what is on its way for it is called off, unless the VM's program
+  /// runs by now; what is here stays for its period.
+  ///
+  /// @return whether there was such an allocation
+  public boolean release(long id) {
+    Allocation allocation = allocations.remove(id);
+    if (allocation == null) {
+      return false;
+    }
+    if (allocation.copy.run == null) {
+      planner.stopped(allocation.copy.bindings);
+    }
+    return true;
   }
 
   /// How far an allocation is, or null if there is none: it never was, or its VM's program stopped.
@@ -641,6 +729,7 @@ public final class Engine {
   /// Whether forecasts are made and staged. Without, accesses are still learnt from.
   public void predicting(boolean on) {
     predicting = on;
+    copies.values().forEach(Copy::isNotCompared);
     if (on) {
       copies.values().forEach(copy -> copy.touched = true);
     }

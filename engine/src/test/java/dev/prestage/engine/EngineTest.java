@@ -3,6 +3,7 @@ package dev.prestage.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.prestage.engine.access.Outcome;
+import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.predict.Expert;
@@ -141,6 +142,34 @@ class EngineTest {
   }
 
   @Test
+  void aControlStartIsLeftWithoutStagingUnlessItWasAllocated() {
+    boolean[] drawn = {false};
+    host.engine.compareWith(new ControlStarts(.05, () -> drawn[0] ? 0 : 1));
+    for (int number = 0; number < 11; number++) {
+      run(1);
+      host.forgetBytes();
+    }
+    int staged = run(1);
+    drawn[0] = true;
+    host.forgetBytes();
+    host.staged.clear();
+    int control = run(1);
+    assertThat(host.staged).isEmpty();
+    assertThat(control).isGreaterThan(8 * staged);
+    host.forgetBytes();
+    allocate();
+    run(1);
+    assertThat(host.staged).isNotEmpty();
+    assertThat(host.engine.comparisons())
+        .singleElement()
+        .satisfies(comparison -> {
+          assertThat(comparison.controls()).isEqualTo(1);
+          assertThat(comparison.staged()).isEqualTo(2);
+          assertThat(comparison.savedSeconds()).isPositive();
+        });
+  }
+
+  @Test
   void stoppedVmHasWhatIsInFlightCalledOff() {
     run(1);
     host.forgetBytes();
@@ -168,6 +197,45 @@ class EngineTest {
           assertThat(notice.units()).isEqualTo(asked.planned());
         });
     assertThat(run(1)).isZero();
+  }
+
+  @Test
+  void whatAnAllocationAsksForIsSaidAndItCanBeTakenBack() {
+    run(1);
+    host.forgetBytes();
+    Engine.AllocationState state = allocate();
+    Notice.Planned planned =
+        host.notices.stream()
+            .filter(Notice.Planned.class::isInstance)
+            .map(Notice.Planned.class::cast)
+            .findFirst()
+            .orElseThrow();
+    assertThat(planned.allocation()).isEqualTo(state.id());
+    assertThat(planned.units()).isEqualTo(state.planned()).isPositive();
+    assertThat(planned.bytes()).isEqualTo((long) planned.units() * Shape.BLOCK_BYTES);
+    assertThat(planned.probability()).isBetween(.25, 1.0);
+    assertThat(host.engine.release(state.id())).isTrue();
+    assertThat(host.engine.release(state.id())).isFalse();
+    assertThat(host.engine.allocation(state.id())).isNull();
+    host.pass(Duration.ofMinutes(1));
+    assertThat(host.engine.inFlightUnits()).isZero();
+    assertThat(host.engine.ledger().totals().cancelled()).isPositive();
+    assertAccount();
+  }
+
+  @Test
+  void whatAnotherVmsAllocationWaitedForIsAskedForAgainWhenItIsCalledOff() {
+    run(1);
+    host.forgetBytes();
+    Vm other = new Vm(VM.id() + 1, "vm2", WEB);
+    host.engine.bound(new Binding(DISK.id() + 1, other, DISK.as(), DISK.space()));
+    Engine.AllocationState first = allocate();
+    Engine.AllocationState second = Objects.requireNonNull(host.engine.allocate(other.id()));
+    assertThat(host.engine.release(first.id())).isTrue();
+    host.pass(Duration.ofMinutes(5));
+    Engine.AllocationState after = Objects.requireNonNull(host.engine.allocation(second.id()));
+    assertThat(after.ready()).isEqualTo(after.planned()).isPositive();
+    assertAccount();
   }
 
   @Test

@@ -152,17 +152,9 @@ final class SimulatedHost implements Stager, Models {
       pass(think);
       long resource = Resource.of(disk.space().id(), unit);
       boolean absent = !resident.contains(resource);
-      engine.accessed(
-          new Access(
-              disk.id(),
-              engine.runOf(disk.id(), AccessType.READ, clock.nanos()),
-              resource,
-              clock.nanos(),
-              AccessType.READ,
-              Shape.BLOCK_BYTES,
-              Cause.DEMAND,
-              absent,
-              absent ? Access.PENDING : 1000));
+      long asked = clock.nanos();
+      long run = engine.runOf(disk.id(), AccessType.READ, asked);
+      engine.accessed(read(disk, run, resource, asked, absent, absent ? Access.PENDING : 1000));
       engine.planTouched();
       demand(resource);
       if (absent) {
@@ -171,9 +163,24 @@ final class SimulatedHost implements Stager, Models {
         if (arrival != null) {
           passTo(arrival);
         }
+        engine.answered(read(disk, run, resource, asked, true, clock.nanos() - asked));
       }
     }
     return waits;
+  }
+
+  private static Access read(
+      Binding disk, long run, long resource, long timeNanos, boolean waited, long latencyNanos) {
+    return new Access(
+        disk.id(),
+        run,
+        resource,
+        timeNanos,
+        AccessType.READ,
+        Shape.BLOCK_BYTES,
+        Cause.DEMAND,
+        waited,
+        latencyNanos);
   }
 
   /// A guest gives a level up, and its host does not keep it.

@@ -278,6 +278,9 @@ public final class HostDay {
         } else {
           Engine.AllocationState state = engine.allocate(guest.number());
           require(state == null || engine.allocation(state.id()) != null, "an allocation is lost");
+          if (state != null && random.nextInt(8) == 0) {
+            require(engine.release(state.id()), "an allocation cannot be taken back");
+          }
         }
       }
       check();
@@ -367,6 +370,10 @@ public final class HostDay {
         queued++;
         require(waits.depth() <= limits.waitingRanges(), "too deep a queue: " + waits);
       }
+      case Notice.Planned planned ->
+          require(
+              planned.units() >= 0 && planned.bytes() >= 0 && planned.probability() <= 1,
+              "no plan: " + planned);
       case Notice.Staged staged -> require(staged.units() > 0, "nothing staged: " + staged);
       case Notice.Reclaimed back -> require(back.units() > 0, "nothing came back: " + back);
       case Notice.Available _, Notice.Degraded _ -> {

@@ -4,7 +4,10 @@ import dev.prestage.benchmarks.Check;
 import dev.prestage.benchmarks.simulator.AutoThreshold;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /// The part that decides what is allocated ahead: whether its account and its limits hold on any
@@ -21,18 +24,22 @@ public final class ManagerGate {
       throws IOException, InterruptedException {
     // First: the days would teach the compiler another planner.
     DecisionCost.run(checks);
-    int broken = 0;
-    long granted = 0;
-    for (long seed = 1; seed <= seeds; seed++) {
-      try {
-        granted += new HostDay(seed).run().granted();
-      } catch (IllegalStateException e) {
-        broken++;
-        System.err.println(e.getMessage());
-      }
-    }
-    checks.accept(Check.atMost("days of " + seeds + " on which something did not hold", broken, 0));
-    checks.accept(new Check("units leased on all of them", granted, "to be seen", true));
+    AtomicInteger broken = new AtomicInteger();
+    AtomicLong granted = new AtomicLong();
+    // Days know nothing of one another.
+    LongStream.rangeClosed(1, seeds)
+        .parallel()
+        .forEach(seed -> {
+          try {
+            granted.addAndGet(new HostDay(seed).run().granted());
+          } catch (IllegalStateException e) {
+            broken.incrementAndGet();
+            System.err.println(e.getMessage());
+          }
+        });
+    checks.accept(
+        Check.atMost("days of " + seeds + " on which something did not hold", broken.get(), 0));
+    checks.accept(new Check("units leased on all of them", granted.get(), "to be seen", true));
     AutoThreshold.run(folder, checks);
   }
 }

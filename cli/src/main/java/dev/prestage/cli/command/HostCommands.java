@@ -52,6 +52,21 @@ abstract class HostCommands {
 
   @Command(
       mixinStandardHelpOptions = true,
+      description =
+          "Take an allocation back: what is on its way for it is called off, unless the VM's program runs by now.")
+  int release(
+      @Parameters(paramLabel = "ALLOCATION", description = "The number that allocate said.")
+          long allocation,
+      @Mixin ApiOptions api)
+      throws IOException {
+    try (PrestageClient client = api.client()) {
+      client.delete("/v1/allocations/" + allocation);
+    }
+    return 0;
+  }
+
+  @Command(
+      mixinStandardHelpOptions = true,
       description = "Live leases, newest first, and the account of every staged unit.")
   int leases(
       @Option(names = "--vm", description = "Only this VM's.") @Nullable String vm,
@@ -191,22 +206,53 @@ abstract class HostCommands {
                 "WAITED S");
         answer.path("rows").forEach(row -> table.row(reportRow(row)));
         table.print(System.out);
+        printControls(answer.path("controls"));
         System.out.println("since " + answer.path("since").asText());
       }
     }
     return 0;
   }
 
-  private static Object[] reportRow(JsonNode row) {
-    JsonNode ended = row.path("outcomes");
+  private static void printControls(JsonNode controls) {
+    if (controls.isEmpty()) {
+      return;
+    }
+    System.out.println();
+    Table table =
+        new Table("PROGRAM", "STAGED", "WAITED S", "CONTROLS", "WAITED S", "SAVED S", "PAYS");
+    for (JsonNode row : controls) {
+      JsonNode margin = row.path("marginSeconds");
+      String saved = seconds(row.path("savedSeconds"));
+      table.row(
+          name(row),
+          row.path("staged").asLong(),
+          seconds(row.path("stagedSeconds")),
+          row.path("controls").asLong(),
+          seconds(row.path("controlSeconds")),
+          margin.isNumber() ? saved + " ± " + seconds(margin) : saved,
+          row.path("pays").asBoolean() ? "yes" : "no: not staged for");
+    }
+    table.print(System.out);
+  }
+
+  private static String seconds(JsonNode seconds) {
+    return seconds.isNumber() ? String.format(Locale.ROOT, "%.3f", seconds.asDouble()) : "-";
+  }
+
+  private static String name(JsonNode row) {
     String tenant = row.path("tenant").asText();
     String program = row.path("program").asText();
+    return tenant.equals("default") ? program : tenant + "/" + program;
+  }
+
+  private static Object[] reportRow(JsonNode row) {
+    JsonNode ended = row.path("outcomes");
     long other =
         ended.path("redundant").asLong()
             + ended.path("failed").asLong()
             + ended.path("cancelled").asLong();
     return new Object[] {
-      tenant.equals("default") ? program : tenant + "/" + program,
+      name(row),
       row.path("type").asText(),
       row.path("granted").asLong(),
       row.path("live").asLong(),

@@ -67,8 +67,93 @@ public final class ModelCommand {
           @Nullable String tenant,
       @Mixin ApiOptions api)
       throws IOException {
+    return ask(api, path(program, "/training", tenant));
+  }
+
+  @Command(
+      name = "rebuild",
+      description =
+          "Learn again from history alone what is known about a program, in the background;"
+              + " 'model list' shows how far it is. What serves is untouched until all is learnt.")
+  int rebuild(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Option(names = "--tenant", description = "Whose program it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    return ask(api, path(program, "/rebuild", tenant));
+  }
+
+  @Command(
+      name = "versions",
+      description = "The model that serves a program, and the earlier ones that are kept.")
+  int versions(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Option(names = "--tenant", description = "Whose program it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    try (PrestageClient client = api.client()) {
+      printVersions(api.parsed(client.get(path(program, "/versions", tenant)).text()));
+    }
+    return 0;
+  }
+
+  @Command(
+      name = "rollback",
+      description =
+          "Have an earlier model serve a program again; the one that serves now is kept as a version.")
+  int rollBack(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Parameters(
+              paramLabel = "VERSION",
+              arity = "0..1",
+              description = "Its number in 'model versions'. Default: the one that served last.")
+          @Nullable Integer version,
+      @Option(names = "--tenant", description = "Whose program it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    String path = path(program, "/rollback", tenant);
+    String which = version == null ? "" : (tenant == null ? "?" : "&") + "version=" + version;
+    try (PrestageClient client = api.client()) {
+      printVersions(api.parsed(client.post(path + which, "").text()));
+    }
+    return 0;
+  }
+
+  private static void printVersions(@Nullable JsonNode answer) {
+    if (answer == null) {
+      return;
+    }
+    Table table =
+        new Table("version", "serves", "how", "since", "data from", "to", "seed", "runs", "about");
+    for (JsonNode version : answer.path("versions")) {
+      String trouble = version.path("trouble").asText();
+      table.row(
+          version.path("number").asText(),
+          version.path("serving").asBoolean() ? "yes" : "-",
+          version.path("how").asText(),
+          orDash(version.path("since")),
+          orDash(version.path("dataFrom")),
+          orDash(version.path("dataTo")),
+          orDash(version.path("seed")),
+          orDash(version.path("runs")),
+          trouble.isEmpty() ? version.path("line").asText() : trouble);
+    }
+    table.print(System.out);
+  }
+
+  private static String orDash(JsonNode value) {
+    return value.isNull() ? "-" : value.asText();
+  }
+
+  private static String path(String program, String what, @Nullable String tenant) {
     String query = tenant == null ? "" : "?tenant=" + PrestageClient.encode(tenant);
-    String path = "/v1/models/" + PrestageClient.encode(program) + "/training" + query;
+    return "/v1/models/" + PrestageClient.encode(program) + what + query;
+  }
+
+  private static int ask(ApiOptions api, String path) throws IOException {
     try (PrestageClient client = api.client()) {
       JsonNode training = api.parsed(client.post(path, "").text());
       if (training != null) {

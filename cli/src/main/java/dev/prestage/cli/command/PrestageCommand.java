@@ -54,6 +54,7 @@ public final class PrestageCommand extends HostCommands {
     parts.put("image", ImageCommand.class);
     parts.put("simulate", SimulateCommand.class);
     parts.put("bench", BenchCommand.class);
+    parts.put("doctor", DoctorCommand.class);
     parts.put("start-up", StartUpCommand.class);
     Map<String, Object> ofHost = new TreeMap<>();
     ofHost.put("allocate", AllocateCommand.class);

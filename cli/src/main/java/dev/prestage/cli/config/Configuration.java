@@ -4,6 +4,7 @@ import dev.prestage.control.api.ApiToken;
 import dev.prestage.control.command.Role;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.engine.allocate.Limits;
@@ -44,6 +45,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiTokens the tokens for TCP
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
+/// @param controls the share of starts that are left without staging
 /// @param forecaster who predicts
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param historyEnabled whether accesses are kept
@@ -51,8 +53,10 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param historyKeepUsage how old what each hour of them adds up to gets
 /// @param historyCapacityBytes how much they may take; the oldest go first
 /// @param libvirt the URI of the libvirt whose domains are followed, or empty
+/// @param qemuSockets the folder of the QMP sockets of machines that are followed, or null
 /// @param vsphere the vCenter whose virtual machines are followed
 /// @param guestMemory how guests' memory is sized; null: it is left as it is
+/// @param xen the Xen host whose domains are followed
 /// @param webhooks the addresses that get notices
 public record Configuration(
     Path state,
@@ -65,6 +69,7 @@ public record Configuration(
     String apiTcp,
     List<ApiToken> apiTokens,
     boolean predicting,
+    double controls,
     ForecasterKind forecaster,
     Duration trainEvery,
     Thresholds thresholds,
@@ -76,8 +81,10 @@ public record Configuration(
     Duration historyKeepUsage,
     long historyCapacityBytes,
     String libvirt,
+    @Nullable Path qemuSockets,
     Vsphere vsphere,
     MemoryGrants.@Nullable Settings guestMemory,
+    XenConnector.Options xen,
     List<Webhook> webhooks) {
 
   /// A vCenter whose virtual machines are followed.
@@ -90,8 +97,14 @@ public record Configuration(
   ///
   /// @param anyFormat whether files that are no raw images are served as the bytes they are
   /// @param bytesPerSecond what the link to it moves; 0 to measure
+  /// @param models where models of programs lie beside its images, or null
   public record Origin(
-      String name, Path directory, Faults faults, boolean anyFormat, long bytesPerSecond) {}
+      String name,
+      Path directory,
+      Faults faults,
+      boolean anyFormat,
+      long bytesPerSecond,
+      @Nullable Path models) {}
 
   /// The host-local place for what was fetched.
   ///
@@ -204,7 +217,7 @@ public record Configuration(
     Path sockets = root.value("sockets", state.resolve("sockets"), text -> path(folder, text));
     List<Origin> origins = origins(root, folder);
     if (origins.isEmpty()) {
-      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0));
+      origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0, null));
     }
     Tier tier = tier(root.section("tier"), state, folder);
     Section nbd = root.section("nbd");
@@ -234,6 +247,7 @@ public record Configuration(
     api.close();
     Section predict = root.section("predict");
     boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
+    double controls = predict.value("controls", .05, Configuration::share);
     ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
     Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Configuration::pause);
     Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
@@ -258,8 +272,16 @@ public record Configuration(
     Section libvirt = root.section("libvirt");
     String libvirtUri = libvirt.value("uri", "", Configuration::uri);
     libvirt.close();
+    Section qemu = root.section("qemu");
+    String qmp = qemu.value("sockets", "", Configuration::withoutTilde);
+    Path qemuSockets = qmp.isEmpty() ? null : folder.resolve(qmp).toAbsolutePath();
+    if (qemuSockets != null && qemuSockets.equals(sockets.toAbsolutePath())) {
+      throw qemu.refused("sockets", "is the folder of Prestage's own sockets; name another");
+    }
+    qemu.close();
     Vsphere vsphere = vsphere(root.section("vsphere"), folder);
     MemoryGrants.Settings guestMemory = guestMemory(root.section("guestMemory"));
+    XenConnector.Options xen = xen(root.section("xen"));
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
     notices.close();
@@ -275,6 +297,7 @@ public record Configuration(
         apiTcp,
         List.copyOf(tokens),
         predicting,
+        controls,
         kind,
         trainEvery,
         thresholds,
@@ -286,8 +309,10 @@ public record Configuration(
         keepUsage,
         capacity,
         libvirtUri,
+        qemuSockets,
         vsphere,
         guestMemory,
+        xen,
         List.copyOf(webhooks));
   }
 
@@ -315,6 +340,16 @@ public record Configuration(
       default ->
           throw new IllegalArgumentException("'" + text + "' is none of read, operate, admin");
     };
+  }
+
+  private static XenConnector.Options xen(Section section) throws ConfigurationException {
+    XenConnector.Options none = XenConnector.Options.NONE;
+    boolean enabled = section.value("enabled", false, Configuration::yesOrNo);
+    List<String> through = section.values("through", text -> text);
+    long least = section.value("leastMemory", none.leastMemoryBytes(), Quantities::bytes);
+    Duration deadline = section.value("deadline", none.deadline(), Configuration::deadline);
+    section.close();
+    return new XenConnector.Options(enabled, through, least, deadline);
   }
 
   private static Vsphere vsphere(Section section, Path folder) throws ConfigurationException {
@@ -414,9 +449,15 @@ public record Configuration(
     faults.close();
     boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
     long bandwidth = section.value("bandwidth", 0L, Quantities::bytesPerSecond);
+    String models = section.value("models", "", Configuration::withoutTilde);
     section.close();
     return new Origin(
-        name, folder.resolve(directory).toAbsolutePath(), decorated, anyFormat, bandwidth);
+        name,
+        folder.resolve(directory).toAbsolutePath(),
+        decorated,
+        anyFormat,
+        bandwidth,
+        models.isEmpty() ? null : folder.resolve(models).toAbsolutePath());
   }
 
   private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {

@@ -16,7 +16,9 @@ import dev.prestage.control.vm.GuestWatch;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.Reservations;
 import dev.prestage.control.vm.libvirt.LibvirtConnector;
+import dev.prestage.control.vm.qmp.QmpConnector;
 import dev.prestage.control.vm.vsphere.VsphereConnector;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhooks;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
@@ -36,6 +38,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -77,6 +80,7 @@ public final class ControlPlaneProcess {
                 configuration.limits(),
                 configuration.endRunAfter(),
                 configuration.predicting(),
+                configuration.controls(),
                 serving(configuration.forecaster())),
             clock,
             history == null ? new NoHistory() : new Kept(history, keeper),
@@ -90,12 +94,35 @@ public final class ControlPlaneProcess {
         configuration.origins().stream()
             .map(origin -> new Reply.OriginView(origin.name(), origin.directory().toString()))
             .toList());
+    plane.fetchModelsFrom(
+        configuration.origins().stream()
+            .map(Configuration.Origin::models)
+            .filter(Objects::nonNull)
+            .toList());
     List<AutoCloseable> watching = new ArrayList<>();
+    MemoryGrants.Settings memory = configuration.guestMemory();
     if (!configuration.libvirt().isEmpty()) {
       watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
-      MemoryGrants.Settings memory = configuration.guestMemory();
       if (memory != null) {
         GuestWatch.Connector own = new LibvirtConnector(configuration.libvirt());
+        watching.add(size(plane, own, configuration.state(), clock, memory));
+      }
+    }
+    Path qmp = configuration.qemuSockets();
+    if (qmp != null) {
+      QmpConnector connector = new QmpConnector(qmp);
+      watching.add(follow(plane, connector));
+      plane.alsoReport("qemu-machines", connector::state);
+      plane.alsoCount(connector::counters);
+      if (memory != null) {
+        // The same one: a QMP socket serves one client.
+        watching.add(size(plane, connector, configuration.state(), clock, memory));
+      }
+    }
+    if (configuration.xen().enabled()) {
+      watching.add(follow(plane, new XenConnector(configuration.xen())));
+      if (memory != null) {
+        GuestWatch.Connector own = new XenConnector(configuration.xen());
         watching.add(size(plane, own, configuration.state(), clock, memory));
       }
     }

@@ -7,6 +7,7 @@ import dev.prestage.control.api.ApiToken;
 import dev.prestage.control.command.Role;
 import dev.prestage.control.notice.NoticeJson;
 import dev.prestage.control.vm.MemoryGrants;
+import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.resource.Program;
@@ -16,6 +17,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -46,6 +48,30 @@ class ConfigurationTest {
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
     assertThat(configuration.libvirt()).isEmpty();
+  }
+
+  @Test
+  void theSocketsOfQemuAreInAFolderOfTheirOwn() throws Exception {
+    assertThat(read("qemu: {sockets: qmp}\n").qemuSockets()).isEqualTo(folder.resolve("qmp"));
+    assertThat(Configuration.read(null).qemuSockets()).isNull();
+    assertThatThrownBy(() -> read("sockets: s\nqemu: {sockets: s}\n"))
+        .hasMessageContaining("qemu.sockets' is the folder of Prestage's own sockets");
+    assertThatThrownBy(() -> read("qemu: {socket: s}\n")).hasMessageContaining("socket");
+    assertThatThrownBy(() -> read("qemu: {sockets: ~/s}\n")).hasMessageContaining("'~'");
+  }
+
+  @Test
+  void aXenHostIsReachedThroughACommand() throws Exception {
+    XenConnector.Options xen =
+        read("xen: {enabled: true, through: [ssh, root@dom0], leastMemory: 512MiB, deadline: 5s}\n")
+            .xen();
+    assertThat(xen)
+        .isEqualTo(
+            new XenConnector.Options(
+                true, List.of("ssh", "root@dom0"), 512L << 20, Duration.ofSeconds(5)));
+    assertThat(Configuration.read(null).xen()).isEqualTo(XenConnector.Options.NONE);
+    assertThatThrownBy(() -> read("xen: {through: ssh}\n"))
+        .hasMessageContaining("'through' must be a list");
   }
 
   @Test
@@ -122,7 +148,7 @@ class ConfigurationTest {
     assertThatThrownBy(() -> read("guestMemory: {ahead: 2s}\n"))
         .hasMessageContaining("is shorter than 3s");
     assertThatThrownBy(() -> read("guestMemory: {headroom: 101}\n"))
-        .hasMessageContaining("guestMemory.headroom");
+        .hasMessageContaining("'headroom': '101' is not between 0 and 100");
   }
 
   @Test
@@ -171,7 +197,7 @@ class ConfigurationTest {
                 URI.create("http://127.0.0.1:8080/"),
                 folder.resolve("b.secret"),
                 Set.of("available", "degraded")));
-    assertThat(NoticeJson.kinds()).contains("staged", "reclaimed").hasSize(6);
+    assertThat(NoticeJson.kinds()).contains("planned", "reclaimed").hasSize(7);
   }
 
   @ParameterizedTest
@@ -184,7 +210,7 @@ class ConfigurationTest {
         "url: 'ftp://topsecret/', secretFile: s|no URL such as",
         "url: 'http://me:topsecret@h/', secretFile: s|holds a user's name",
         "url: 'http://h/topsecret^', secretFile: s|it is no URL",
-        "url: 'http://h/', secretFile: s, kinds: [avail]|'avail' is none of staged, available",
+        "url: 'http://h/', secretFile: s, kinds: [avail]|'avail' is none of planned, staged, available",
         "url: 'http://h/', secretFile: s, kinds: all|'kinds' must be a list",
       })
   void aWebhookThatIsWrongIsRefusedWithoutItsAddress(String webhook, String why) {

@@ -15,13 +15,20 @@ final class Operations {
       new Parameter("tenant", "string", "whose it is; default without");
   private static final Parameter VM = new Parameter("vm", "string", "of this VM only");
 
-  /// Which accesses: all history routes have them.
+  private static final Parameter PROGRAM =
+      new Parameter("program", "string", "of this program only");
+  private static final Parameter SINCE =
+      new Parameter("since", "string", "from this time on: ISO-8601, or a length such as 2h ago");
+  private static final Parameter UNTIL =
+      new Parameter("until", "string", "before this time; now without");
+
+  /// Which accesses: the questions about history have them.
   private static final Parameter[] WINDOW = {
-    new Parameter("program", "string", "of this program only"),
+    PROGRAM,
     VM,
     new Parameter("type", "string", "of this type of resource only, such as file-block"),
-    new Parameter("since", "string", "from this time on: ISO-8601, or a length such as 2h ago"),
-    new Parameter("until", "string", "before this time; now without")
+    SINCE,
+    UNTIL
   };
 
   static final List<Operation> ALL =
@@ -60,6 +67,7 @@ final class Operations {
               .with(
                   new Parameter(
                       "wait", "string", "answer when it is done, or after this time, such as 10s")),
+          Operation.of(Method.DELETE, "/v1/allocations/{id}", "Take an allocation back"),
           Operation.get("/v1/leases", "Live leases, and the account of all", Reply.Leases.class)
               .with(VM, LIMIT),
           Operation.of(Method.DELETE, "/v1/images/{image}", "Give back what a tier has of an image")
@@ -69,7 +77,8 @@ final class Operations {
           Operation.get("/v1/webhooks", "How webhooks stand", Reply.Webhooks.class),
           Operation.get("/v1/tiers", "The host's tiers", Reply.Tiers.class),
           Operation.get("/v1/host", "Where disks are served and images lie", Reply.Host.class),
-          history("/v1/history", "Accesses", Reply.History.class).with(LIMIT),
+          Operation.get("/v1/history", "Accesses", Reply.History.class)
+              .with(PROGRAM, VM, SINCE, UNTIL, LIMIT),
           history("/v1/history/top", "What is touched most", Reply.Top.class)
               .with(
                   new Parameter("by", "string", "resource, program, vm or type"),
@@ -94,6 +103,22 @@ final class Operations {
               .takingBytes(Routes.BYTES)
               .replying(200, Reply.Imported.class),
           Operation.of(Method.POST, "/v1/models/{program}/training", "Train a program's network")
+              .with(TENANT)
+              .replying(202, Reply.Training.class),
+          Operation.get(
+                  "/v1/models/{program}/versions",
+                  "The model that serves, and the earlier ones that are kept",
+                  Reply.ModelVersions.class)
+              .with(TENANT),
+          Operation.of(
+                  Method.POST, "/v1/models/{program}/rollback", "Have an earlier model serve again")
+              .with(
+                  TENANT, new Parameter("version", "integer", "its number; otherwise the last one"))
+              .replying(200, Reply.ModelVersions.class),
+          Operation.of(
+                  Method.POST,
+                  "/v1/models/{program}/rebuild",
+                  "Learn again from history what is known about a program")
               .with(TENANT)
               .replying(202, Reply.Training.class),
           Operation.get(

@@ -113,6 +113,11 @@ final class Routes {
         });
     route(
         routing,
+        Method.DELETE,
+        "/v1/allocations/{id}",
+        query -> new Command.ReleaseAllocation(allocation(query).allocation()));
+    route(
+        routing,
         Method.GET,
         "/v1/leases",
         query -> new Command.ShowLeases(query.optional("vm"), query.limit(LIMIT)));
@@ -148,6 +153,26 @@ final class Routes {
         "/v1/models/{program}/training",
         query ->
             new Command.TrainModel(query.noBody().segment("program"), query.optional("tenant")));
+    route(
+        routing,
+        Method.GET,
+        "/v1/models/{program}/versions",
+        query -> new Command.ShowModelVersions(query.segment("program"), query.optional("tenant")));
+    route(
+        routing,
+        Method.POST,
+        "/v1/models/{program}/rollback",
+        query ->
+            new Command.RollBackModel(
+                query.noBody().segment("program"),
+                query.optional("tenant"),
+                query.optional("version") == null ? null : query.number("version", 1)));
+    route(
+        routing,
+        Method.POST,
+        "/v1/models/{program}/rebuild",
+        query ->
+            new Command.RebuildModel(query.noBody().segment("program"), query.optional("tenant")));
     route(
         routing,
         Method.POST,
@@ -317,6 +342,7 @@ final class Routes {
           Reply.Tiers _,
           Reply.Host _,
           Reply.Webhooks _,
+          Reply.ModelVersions _,
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,
@@ -427,20 +453,25 @@ final class Routes {
     }
 
     int limit(int otherwise) throws Problem.Thrown {
-      String text = optional("limit");
+      return number("limit", otherwise);
+    }
+
+    int number(String name, int otherwise) throws Problem.Thrown {
+      String text = optional(name);
       if (text == null) {
         return otherwise;
       }
       try {
-        int limit = Integer.parseInt(text);
-        if (limit >= 1 && limit <= MAX_LIMIT) {
-          return limit;
+        int number = Integer.parseInt(text);
+        if (number >= 1 && number <= MAX_LIMIT) {
+          return number;
         }
       } catch (NumberFormatException _) {
         // said below
       }
       throw new Problem.Thrown(
-          Problem.invalid("'limit' is '" + text + "'; send a number from 1 to " + MAX_LIMIT));
+          Problem.invalid(
+              "'" + name + "' is '" + text + "'; send a number from 1 to " + MAX_LIMIT));
     }
 
     Json.Fields json() throws Problem.Thrown, IOException {

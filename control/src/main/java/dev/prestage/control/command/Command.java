@@ -54,6 +54,10 @@ public sealed interface Command {
   /// How far an allocation is.
   record ShowAllocation(long allocation) implements Command {}
 
+  /// Takes an allocation back. What is on its way for it is called off, unless the VM's program
+  /// runs by now. Answered with [Reply.Done].
+  record ReleaseAllocation(long allocation) implements Command {}
+
   /// Live leases, newest first, and the account of all.
   ///
   /// @param vm only this VM's live leases, or all
@@ -145,6 +149,18 @@ public sealed interface Command {
 
   /// Train a program's network from history, in the background.
   record TrainModel(String program, @Nullable String tenant) implements Command {}
+
+  /// Which models of a program there are: the one that serves, and earlier ones.
+  record ShowModelVersions(String program, @Nullable String tenant) implements Command {}
+
+  /// Have an earlier model serve a program again.
+  ///
+  /// @param version its number, or null for the one that served last
+  record RollBackModel(String program, @Nullable String tenant, @Nullable Integer version)
+      implements Command {}
+
+  /// Learn again from history alone what is known about a program, in the background.
+  record RebuildModel(String program, @Nullable String tenant) implements Command {}
 
   /// Whether all parts work.
   record ShowHealth() implements Command {}

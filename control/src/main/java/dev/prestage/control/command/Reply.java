@@ -141,7 +141,29 @@ public sealed interface Reply {
   /// What staging did for each program and type of resource since the control plane started.
   ///
   /// @param since ISO-8601
-  record Report(String since, List<ReportRow> rows) implements Reply {}
+  /// @param controls for each program of which a start was left without staging
+  record Report(String since, List<ReportRow> rows, List<ControlRow> controls) implements Reply {}
+
+  /// What staging is worth to a program: what its starts waited with and without it.
+  ///
+  /// @param controls starts that were left without
+  /// @param controlSeconds what these waited on average
+  /// @param staged starts with
+  /// @param stagedSeconds what these waited on average
+  /// @param savedSeconds a start, or null while nobody can say
+  /// @param marginSeconds in 95 of 100 cases the truth is that close, or null while nobody can say
+  /// @param pays whether the program is staged for; else only now and then, to see whether it pays
+  ///   again
+  record ControlRow(
+      String tenant,
+      String program,
+      long controls,
+      double controlSeconds,
+      long staged,
+      double stagedSeconds,
+      @Nullable Double savedSeconds,
+      @Nullable Double marginSeconds,
+      boolean pays) {}
 
   /// One program and type.
   ///
@@ -212,7 +234,7 @@ public sealed interface Reply {
 
   /// A notice that was given up.
   ///
-  /// @param event its kind; empty for notices that the hub no longer kept
+  /// @param event its kind; empty for all that so many newer ones came after, in a row
   /// @param reason why the last attempt failed
   record DeadLetter(long id, String event, String reason) {}
 
@@ -374,10 +396,11 @@ public sealed interface Reply {
       @Nullable Double networkGainBits,
       @Nullable Training training) {}
 
-  /// How far the training of a program's network is.
+  /// How far the training of a program's network is, or the learning again of what is known about
+  /// it.
   ///
   /// @param state `queued`, `reading`, `training`; then `serving`, `rejected` because the network
-  ///   that serves is better, or `failed`
+  ///   that serves is better, or `failed`; `rebuilding`, then `rebuilt` or `failed`
   /// @param line one line about it
   record Training(String tenant, String program, String state, String line) implements Reply {
     public static final String QUEUED = "queued";
@@ -386,14 +409,45 @@ public sealed interface Reply {
     public static final String SERVING = "serving";
     public static final String REJECTED = "rejected";
     public static final String FAILED = "failed";
+    public static final String REBUILDING = "rebuilding";
+    public static final String REBUILT = "rebuilt";
 
-    private static final Set<String> UNDER_WAY = Set.of(QUEUED, READING, TRAINING);
+    private static final Set<String> UNDER_WAY = Set.of(QUEUED, READING, TRAINING, REBUILDING);
 
     /// Whether it is over, in one way or another.
     public boolean hasEnded() {
       return !UNDER_WAY.contains(state);
     }
   }
+
+  /// The model that serves a program, and the earlier ones that are kept.
+  record ModelVersions(String tenant, String program, List<ModelVersion> versions)
+      implements Reply {}
+
+  /// One of them.
+  ///
+  /// @param serving whether it serves now; it is the first
+  /// @param how `learnt`, `imported`, `rebuilt`, `trained`, `rolled-back`, `fetched` or `unknown`
+  /// @param since when it began to serve, or null if that is not known
+  /// @param dataFrom the begin of the data that it was made of, or null
+  /// @param dataTo their end, or null
+  /// @param seed of what was random in its training, or null
+  /// @param runs that it was learnt from when another one took its place; null while it serves
+  /// @param bytes of its file
+  /// @param line one line about it
+  /// @param trouble empty, or why it cannot be used
+  record ModelVersion(
+      int number,
+      boolean serving,
+      String how,
+      @Nullable String since,
+      @Nullable String dataFrom,
+      @Nullable String dataTo,
+      @Nullable Long seed,
+      @Nullable Long runs,
+      long bytes,
+      String line,
+      String trouble) {}
 
   /// What was imported.
   record Imported(String tenant, String program, int runs, int resources) implements Reply {}

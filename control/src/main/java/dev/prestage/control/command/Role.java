@@ -4,7 +4,8 @@ package dev.prestage.control.command;
 public enum Role {
   /// Sees everything that can be seen.
   READ,
-  /// Registers and removes VMs, starts and stops their programs, asks for allocations and training.
+  /// Registers and removes VMs, starts and stops their programs, asks for allocations, has what
+  /// this host learnt trained, learnt again and rolled back.
   OPERATE,
   /// Changes what holds for all: the switch, images in the tier, models.
   ADMIN;
@@ -23,6 +24,7 @@ public enum Role {
           Command.ShowHost _,
           Command.HistoryQuestion _,
           Command.ShowModels _,
+          Command.ShowModelVersions _,
           Command.ShowHealth _,
           Command.ShowCounters _ ->
           READ;
@@ -31,7 +33,10 @@ public enum Role {
           Command.StartProgram _,
           Command.StopProgram _,
           Command.Allocate _,
-          Command.TrainModel _ ->
+          Command.ReleaseAllocation _,
+          Command.TrainModel _,
+          Command.RebuildModel _,
+          Command.RollBackModel _ ->
           OPERATE;
       case Command.SetPredicting _,
           Command.PurgeImage _,

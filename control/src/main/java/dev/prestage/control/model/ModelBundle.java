@@ -8,11 +8,15 @@ import dev.prestage.engine.resource.Spaces;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BiFunction;
+import java.util.zip.CRC32C;
 
 /// All that was learnt about a program, of each type of resources, as bytes that may travel.
 ///
@@ -131,6 +135,41 @@ public record ModelBundle(SortedMap<ResourceType, ModelFile> models) {
       }
     }
     return bundle;
+  }
+
+  /// Of bytes that are kept: CRC-32C.
+  static int checksum(byte[] bytes) {
+    var crc = new CRC32C();
+    crc.update(bytes);
+    return (int) crc.getValue();
+  }
+
+  /// Whose models bytes hold, all of which can be used; nothing is told to anybody.
+  ///
+  /// @throws ModelException with the reason if they hold none that can be used
+  public static ModelBundle check(ByteBuffer bytes) throws ModelException {
+    return decode(bytes, new Numbers(), (_, _) -> new HostKnowledge());
+  }
+
+  /// A numbering of spaces that belongs to no host.
+  public static final class Numbers implements Spaces {
+    private final Map<Name, Integer> numbers = new HashMap<>();
+    private final List<Name> names = new ArrayList<>();
+
+    @Override
+    public int number(Name name) {
+      return numbers.computeIfAbsent(
+          name,
+          each -> {
+            names.add(each);
+            return names.size() - 1;
+          });
+    }
+
+    @Override
+    public Name name(int number) {
+      return names.get(number);
+    }
   }
 
   private static ModelFile part(

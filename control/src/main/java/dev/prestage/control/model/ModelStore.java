@@ -27,6 +27,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,6 +36,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.function.ObjDoubleConsumer;
 import org.jspecify.annotations.Nullable;
 
 /// The forecasters of this host, each with its file `<tenant>/<program>.model`; that of another
@@ -50,6 +52,7 @@ public final class ModelStore implements Models, AutoCloseable {
   private final Spaces spaces;
   private final Function<HybridForecaster, Forecaster> serving;
   private final BiConsumer<String, String> troubles;
+  private final ObjDoubleConsumer<Program> losses;
   private final Map<Learnt, HybridForecaster> learners = new HashMap<>();
 
   /// The scores of forecasters that a model from elsewhere replaced.
@@ -82,6 +85,19 @@ public final class ModelStore implements Models, AutoCloseable {
       Spaces spaces,
       Function<HybridForecaster, Forecaster> serving,
       BiConsumer<String, String> troubles) {
+    this(folder, spaces, serving, troubles, (_, _) -> {});
+  }
+
+  /// As before, for somebody who hears of each run of a program's disks that was learnt.
+  ///
+  /// @param losses hears how wrong the forecast of the run's start was; NaN if there was none
+  public ModelStore(
+      Path folder,
+      Spaces spaces,
+      Function<HybridForecaster, Forecaster> serving,
+      BiConsumer<String, String> troubles,
+      ObjDoubleConsumer<Program> losses) {
+    this.losses = losses;
     this.troubles = troubles;
     this.folder = folder;
     this.spaces = spaces;
@@ -138,11 +154,24 @@ public final class ModelStore implements Models, AutoCloseable {
     if (learner.runs() > 0) {
       write(learnt, learner);
     }
+    if (type == ResourceType.FILE_BLOCK) {
+      losses.accept(program, learner.lastLoss());
+    }
   }
 
   /// Whether anything was learnt of a program's accesses of a type.
   public boolean has(Program program, ResourceType type) {
     return known(new Learnt(program, type)) != null;
+  }
+
+  /// The most runs of a program that were learnt of a type.
+  public int runs(Program program) {
+    int most = 0;
+    for (ResourceType type : ResourceType.values()) {
+      HybridForecaster learner = known(new Learnt(program, type));
+      most = Math.max(most, learner == null ? 0 : learner.runs());
+    }
+    return most;
   }
 
   /// What was learnt about each program that this process has heard of.
@@ -222,6 +251,19 @@ public final class ModelStore implements Models, AutoCloseable {
     return new ModelBundle(learnt).encode(spaces);
   }
 
+  /// What was learnt about a program, as bytes, and how many runs.
+  public record Exported(ByteBuffer model, int runs) {}
+
+  /// As [#export]; empty if nothing was learnt.
+  public Optional<Exported> outgoing(Program program) {
+    try {
+      byte[] model = export(program);
+      return Optional.of(new Exported(ByteBuffer.wrap(model), runs(program)));
+    } catch (ModelException _) {
+      return Optional.empty();
+    }
+  }
+
   /// One that is loaded or has a file; asking for another type begins nothing.
   private @Nullable HybridForecaster known(Learnt learnt) {
     HybridForecaster loaded = learners.get(learnt);
@@ -235,11 +277,23 @@ public final class ModelStore implements Models, AutoCloseable {
     offer.models().models().forEach((type, model) -> replace(program, type, model.forecaster()));
   }
 
+  /// As [#replace], for models that were learnt again from this host's own history: a network that
+  /// serves goes on to serve, on trial.
+  public void rebuilt(Program program, Offer offer) {
+    Network network = known(Learnt.blocks(program)) == null ? null : network(program);
+    replace(program, offer);
+    if (network != null) {
+      serve(program, network);
+    }
+  }
+
   private void replace(Program program, ResourceType type, HybridForecaster forecaster) {
     Learnt learnt = new Learnt(program, type);
-    forecaster.introduce();
     HybridForecaster before = learners.put(learnt, forecaster);
-    if (before != null) {
+    if (before == null) {
+      forecaster.introduce();
+    } else {
+      forecaster.introduceInPlaceOf(before);
       add(before, replaced);
     }
     served.remove(learnt);

@@ -29,6 +29,11 @@ import java.util.function.Consumer;
 /// @param work where it keeps its files while it works, and PyTorch's libraries
 public record TrainerProcess(Path folder, Path work) {
   private static final String MAIN = "dev.prestage.trainer.Trainer";
+
+  /// What is random in a training is the same each time: the order of segments and first weights.
+  static final int SEED = 1;
+
+  private static final int HIDDEN_UNITS = 64;
   private static final String OWN_LINE = "trainer: ";
   private static final String LEFTOVER = "training-";
 
@@ -137,7 +142,9 @@ public record TrainerProcess(Path folder, Path work) {
             MAIN,
             input.toString(),
             output.toString(),
-            Integer.toString(epochs)));
+            Integer.toString(epochs),
+            Integer.toString(HIDDEN_UNITS),
+            Integer.toString(SEED)));
     return command;
   }
 

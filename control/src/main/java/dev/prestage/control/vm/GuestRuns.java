@@ -28,10 +28,10 @@ import org.jspecify.annotations.Nullable;
 final class GuestRuns<S> implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(GuestRuns.class.getName());
 
-  /// Guests that were not looked at in three turns may have stopped and started since: their runs
-  /// are watched from then on as if they were seen the first time. A guest takes longer to start
-  /// than this at least.
-  private static final Duration LEAST_BLIND = Duration.ofSeconds(15);
+  /// Guests that were not looked at for so long, or in three turns, may have stopped and started
+  /// since: their runs are watched from then on as if they were seen the first time. A look at the
+  /// guests of a host that answers slowly takes a good part of it.
+  private static final Duration LEAST_BLIND = Duration.ofMinutes(1);
 
   private static final long MIB = 1 << 20;
 
@@ -42,9 +42,14 @@ final class GuestRuns<S> implements AutoCloseable {
   private final MemoryRuns runs;
   private final Clock clock;
   private final Duration every;
+  private final Supplier<S> fresh;
   private final Action<S> action;
   private final Map<String, Run<S>> followed = new HashMap<>();
   private final Set<String> stopped = new HashSet<>();
+
+  /// All guests that the last look found, labelled or not; null before the first one.
+  private @Nullable Set<String> before;
+
   private final Thread thread;
   private long lookedNanos;
   private volatile String state = "not connected yet";
@@ -62,7 +67,7 @@ final class GuestRuns<S> implements AutoCloseable {
     void stopped(Hypervisor hypervisor, Guest guest, @Nullable Run<S> run) throws IOException;
 
     /// A guest that was there is not any more.
-    void gone(String id) throws IOException;
+    void gone(String id, @Nullable Run<S> run) throws IOException;
   }
 
   /// A guest's run.
@@ -73,6 +78,12 @@ final class GuestRuns<S> implements AutoCloseable {
     final boolean startSeen;
     final long startNanos;
     final S beside;
+
+    /// Whether what the guest says of its use is of the memory that it has now.
+    boolean known;
+
+    private long grantedBytes;
+    private long changedNanos;
     private final List<Long> levels = new ArrayList<>();
 
     private Run(String program, boolean startSeen, long startNanos, S beside) {
@@ -80,10 +91,24 @@ final class GuestRuns<S> implements AutoCloseable {
       this.startSeen = startSeen;
       this.startNanos = startNanos;
       this.beside = beside;
+      this.changedNanos = startNanos;
+    }
+
+    /// The guest is asked to have more or less: what it said before says nothing of then.
+    void changed(long nowNanos) {
+      changedNanos = nowNanos;
+    }
+
+    private void look(MemoryStatistics memory, long nowNanos) {
+      if (memory.grantedBytes() != grantedBytes) {
+        if (grantedBytes > 0) {
+          changedNanos = nowNanos;
+        }
+        grantedBytes = memory.grantedBytes();
+      }
+      known = memory.unusedBytes() >= 0 && nowNanos - memory.ageNanos() >= changedNanos;
     }
   }
-
-  private final Supplier<S> fresh;
 
   /// @param thread its name
   /// @param fresh what is kept beside a run that begins
@@ -147,20 +172,26 @@ final class GuestRuns<S> implements AutoCloseable {
 
   /// Looks at all labelled guests once.
   void look(Hypervisor hypervisor) throws IOException {
-    if (clock.nanos() - lookedNanos > Math.max(LEAST_BLIND.toNanos(), 3 * every.toNanos())) {
+    long now = clock.nanos();
+    if (now - lookedNanos > Math.max(LEAST_BLIND.toNanos(), 3 * every.toNanos())) {
       followed.clear();
       stopped.clear();
+      before = null;
     }
+    Set<String> present = new HashSet<>();
     Set<String> gone = new HashSet<>(followed.keySet());
     gone.addAll(stopped);
     for (Guest guest : hypervisor.guests()) {
-      Attachment label = guest.attachment();
-      if (label == null || !PROGRAM.matcher(label.program()).matches()) {
+      present.add(guest.id());
+      Run<S> known = followed.get(guest.id());
+      // One that loses its label, if only for a moment, is followed to its end.
+      String program = known == null ? guest.program() : known.program;
+      if (!PROGRAM.matcher(program).matches()) {
         continue;
       }
       gone.remove(guest.id());
       if (guest.running()) {
-        follow(hypervisor, guest, label.program());
+        follow(hypervisor, guest, program);
       } else {
         Run<S> run = followed.remove(guest.id());
         if (run != null) {
@@ -177,15 +208,22 @@ final class GuestRuns<S> implements AutoCloseable {
       if (run != null) {
         learn(run);
       }
-      action.gone(id);
+      action.gone(id, run);
     }
-    lookedNanos = clock.nanos();
+    before = present;
+    // What happened while the guests were asked, one after the other, was not seen.
+    lookedNanos = now;
+  }
+
+  /// One that is there only while it runs was not there before; others did not run.
+  private boolean startSeen(Guest guest) {
+    return stopped.contains(guest.id()) || (before != null && !before.contains(guest.id()));
   }
 
   private void follow(Hypervisor hypervisor, Guest guest, String program) throws IOException {
     Run<S> run = followed.get(guest.id());
     if (run == null) {
-      run = new Run<>(program, stopped.contains(guest.id()), clock.nanos(), fresh.get());
+      run = new Run<>(program, startSeen(guest), clock.nanos(), fresh.get());
       followed.put(guest.id(), run);
     }
     MemoryStatistics memory;
@@ -198,13 +236,20 @@ final class GuestRuns<S> implements AutoCloseable {
       // It is gone since; the next look sees that.
       return;
     }
-    note(run, memory.usedBytes() / MIB);
+    run.look(memory, clock.nanos());
+    if (run.known) {
+      note(run, memory.usedBytes() / MIB);
+    }
     action.running(hypervisor, guest, run, memory);
   }
 
   private void note(Run<S> run, long usedMib) {
     int slot = runs.slot(clock.nanos() - run.startNanos);
-    while (run.levels.size() <= slot && run.levels.size() < MemoryRuns.SLOTS) {
+    while (run.levels.size() < Math.min(slot, MemoryRuns.SLOTS)) {
+      // Where nothing was known it was about what it was before.
+      run.levels.add(run.levels.isEmpty() ? 0L : run.levels.getLast());
+    }
+    if (run.levels.size() == slot && slot < MemoryRuns.SLOTS) {
       run.levels.add(0L);
     }
     if (slot < MemoryRuns.SLOTS) {

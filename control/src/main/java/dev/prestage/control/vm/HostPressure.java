@@ -34,23 +34,28 @@ final class HostPressure {
   /// Reads it. What cannot be read is pressure: nothing is given away on a guess.
   boolean isPressed() {
     try {
-      Path pressure = proc.resolve("pressure/memory");
-      if (Files.isReadable(pressure)) {
-        double waiting = number(WAITING, text(pressure));
+      String pressure = text(proc.resolve("pressure/memory"));
+      if (!pressure.isEmpty()) {
+        double waiting = number(WAITING, pressure);
         pressed = pressed ? waiting > ENDS_PERCENT : waiting >= BEGINS_PERCENT;
       } else {
         String memory = text(proc.resolve("meminfo"));
         double available = 100 * number(AVAILABLE, memory) / number(TOTAL, memory);
         pressed = available < (pressed ? ENDS_AVAILABLE_PERCENT : BEGINS_AVAILABLE_PERCENT);
       }
-    } catch (IOException | IllegalArgumentException _) {
+    } catch (IllegalArgumentException _) {
       return true;
     }
     return pressed;
   }
 
-  private static String text(Path file) throws IOException {
-    return Files.readString(file, US_ASCII);
+  /// Empty where there is none, or where the kernel has the file and does not count.
+  private static String text(Path file) {
+    try {
+      return Files.readString(file, US_ASCII);
+    } catch (IOException _) {
+      return "";
+    }
   }
 
   private static double number(Pattern pattern, String text) {

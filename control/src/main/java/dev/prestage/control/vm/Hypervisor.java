@@ -81,6 +81,11 @@ public interface Hypervisor extends AutoCloseable {
     throw HypervisorException.cannot(name(), Ability.MEMORY_SIZE);
   }
 
+  /// The least memory that a guest may be given ([Ability#MEMORY_SIZE]); zero if nobody said.
+  default long leastMemory(String guest) throws HypervisorException {
+    return 0;
+  }
+
   /// Has the host promise at least that much to a guest ([Ability#RESERVATION]), until [#release].
   /// What its administrator had promised is kept in the guest's definition, and never lessened.
   default void reserve(String guest, Reservation reservation) throws HypervisorException {

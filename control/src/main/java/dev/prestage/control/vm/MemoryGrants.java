@@ -39,9 +39,14 @@ public final class MemoryGrants implements AutoCloseable {
   /// What a guest has is not changed for less.
   private static final long LEAST_BYTES = 4L << 20;
 
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
+
   static final long VETO_NANOS = Duration.ofMinutes(5).toNanos();
   static final long LONGEST_VETO_NANOS = Duration.ofHours(1).toNanos();
   static final long AFTER_REFUSAL_NANOS = Duration.ofMinutes(1).toNanos();
+
+  /// A host that has nothing left now, or a driver that comes late, may not for long.
+  private static final long AFTER_REFUSED_GROWTH_NANOS = Duration.ofSeconds(5).toNanos();
 
   private static final long MIB = 1 << 20;
 
@@ -53,8 +58,8 @@ public final class MemoryGrants implements AutoCloseable {
   private final BooleanSupplier hostIsPressed;
   private final GuestRuns<Granted> followed;
 
-  /// What guests that have less now had at first, by their ids: it outlives this process.
-  private final Map<String, Long> ceilings = new TreeMap<>();
+  /// Of guests that have less now, by their ids.
+  private final Map<String, Ceiling> ceilings = new TreeMap<>();
 
   private final AtomicLong ahead = new AtomicLong();
   private final AtomicLong needed = new AtomicLong();
@@ -80,28 +85,45 @@ public final class MemoryGrants implements AutoCloseable {
       return (ahead.isZero() ? DEFAULT : this).ahead.dividedBy(3);
     }
 
-    /// How often guests are looked at.
+    /// How often guests are looked at: all steps to all of a guest's memory fit in before its use.
     Duration every() {
-      Duration slot = slot();
-      return slot.toMillis() < 2000 ? slot : Duration.ofSeconds(2);
+      Duration every = ahead.isZero() ? LONGEST_PAUSE : ahead.dividedBy((long) (1 / STEP));
+      return every.compareTo(LONGEST_PAUSE) < 0 ? every : LONGEST_PAUSE;
     }
   }
 
   /// What is known of a run that is sized.
   private static final class Granted {
+    /// What the guest had at first; 0 before it was asked.
     long ceilingBytes;
+
+    long floorBytes;
+    long hasBytes;
     long swappedInBytes = -1;
+
+    /// What it used when that was known last; -1 if it never was.
+    long usedBytes = -1;
+
     long lookedNanos;
-    long notBeforeNanos = Long.MIN_VALUE;
+    long growNotBeforeNanos = Long.MIN_VALUE;
+    long shrinkNotBeforeNanos = Long.MIN_VALUE;
     long vetoNanos = VETO_NANOS;
-    long leftAloneUntilNanos = Long.MIN_VALUE;
 
     /// What was asked for and when, while the guest has not moved; 0 if nothing is open.
     long askedBytes;
 
     long askedFromBytes;
     long askedNanos;
+
+    boolean leftAlone(long nowNanos) {
+      return nowNanos < shrinkNotBeforeNanos;
+    }
   }
+
+  /// What a guest had before something was taken from it, and what it has since. It outlives this
+  /// process and the guest's run: what is restored, or goes on under this process's successor, has
+  /// what it had last, and its own is more.
+  private record Ceiling(long bytes, long lastBytes) {}
 
   MemoryGrants(
       GuestWatch.Connector connector,
@@ -172,46 +194,70 @@ public final class MemoryGrants implements AutoCloseable {
     public void running(
         Hypervisor hypervisor, Guest guest, GuestRuns.Run<Granted> run, MemoryStatistics memory)
         throws IOException {
-      Granted granted = run.beside;
       long has = memory.grantedBytes();
       if (has <= 0) {
         return;
       }
+      Granted granted = run.beside;
       if (granted.ceilingBytes == 0) {
-        granted.ceilingBytes = Math.max(has, ceilings.getOrDefault(guest.id(), 0L));
+        begin(hypervisor, guest, granted, has);
       } else {
-        account(granted, memory);
+        account(run, memory);
       }
+      granted.hasBytes = has;
       granted.lookedNanos = clock.nanos();
-      boolean swaps =
-          granted.swappedInBytes >= 0 && memory.swappedInBytes() > granted.swappedInBytes;
-      granted.swappedInBytes = memory.swappedInBytes();
-      if (swaps && has < granted.ceilingBytes) {
-        veto(hypervisor, guest, granted, has);
-        return;
-      }
-      if (clock.nanos() < granted.notBeforeNanos || doesNotMove(guest, granted, has)) {
-        return;
-      }
-      long age = clock.nanos() - run.startNanos;
-      if (!run.startSeen || runs.count(run.program) < PAST_RUNS) {
+      hasMoved(guest, granted, has);
+      if (swaps(granted, memory) && has < granted.ceilingBytes) {
+        veto(hypervisor, guest, run, has);
+      } else if (!run.startSeen || runs.count(run.program) < PAST_RUNS) {
         // What an earlier process took is given back.
-        resize(hypervisor, guest, granted, has, granted.ceilingBytes, needed);
-      } else if (memory.unusedBytes() >= 0) {
-        size(hypervisor, guest, granted, memory, expectedBytes(run.program, age));
+        resize(hypervisor, guest, run, has, granted.ceilingBytes, needed);
+      } else {
+        long age = clock.nanos() - run.startNanos;
+        size(hypervisor, guest, run, memory, expectedBytes(run.program, age));
       }
     }
 
     @Override
     public void stopped(Hypervisor hypervisor, Guest guest, GuestRuns.@Nullable Run<Granted> run)
         throws IOException {
-      forget(guest.id());
+      ended(guest.id(), run);
     }
 
     @Override
-    public void gone(String id) throws IOException {
-      forget(id);
+    public void gone(String id, GuestRuns.@Nullable Run<Granted> run) throws IOException {
+      ended(id, run);
     }
+  }
+
+  private void begin(Hypervisor hypervisor, Guest guest, Granted granted, long has)
+      throws IOException {
+    Ceiling before = ceilings.get(guest.id());
+    boolean goesOn = before != null && Math.abs(has - before.lastBytes()) < LEAST_BYTES;
+    granted.ceilingBytes = before != null && goesOn ? Math.max(has, before.bytes()) : has;
+    granted.floorBytes = Math.max(settings.floorBytes(), hypervisor.leastMemory(guest.name()));
+    if (before != null && !goesOn) {
+      keep(guest.id(), null);
+    }
+  }
+
+  /// A guest that is saved, and restored later, has then what it has now.
+  private void ended(String id, GuestRuns.@Nullable Run<Granted> run) throws IOException {
+    if (run != null && ceilings.containsKey(id)) {
+      Granted granted = run.beside;
+      boolean hasAll = granted.hasBytes > granted.ceilingBytes - LEAST_BYTES;
+      keep(id, hasAll ? null : new Ceiling(granted.ceilingBytes, granted.hasBytes));
+    }
+  }
+
+  /// Whether it read from its swap since it said so last.
+  private static boolean swaps(Granted granted, MemoryStatistics memory) {
+    long before = granted.swappedInBytes;
+    if (memory.swappedInBytes() < 0) {
+      return false;
+    }
+    granted.swappedInBytes = memory.swappedInBytes();
+    return before >= 0 && memory.swappedInBytes() > before;
   }
 
   private long expectedBytes(String program, long ageNanos) {
@@ -219,31 +265,37 @@ public final class MemoryGrants implements AutoCloseable {
     return aheadNanos == 0 ? 0 : runs.expected(program, ageNanos, ageNanos + aheadNanos) * MIB;
   }
 
-  private void account(Granted granted, MemoryStatistics memory) {
-    if (memory.unusedBytes() >= 0) {
+  private void account(GuestRuns.Run<Granted> run, MemoryStatistics memory) {
+    Granted granted = run.beside;
+    if (run.known) {
+      granted.usedBytes = memory.usedBytes();
+    }
+    if (granted.usedBytes >= 0) {
       long millis = (clock.nanos() - granted.lookedNanos) / 1_000_000;
       grantedMibMillis.addAndGet(memory.grantedBytes() / MIB * millis);
-      usedMibMillis.addAndGet(memory.usedBytes() / MIB * millis);
+      usedMibMillis.addAndGet(granted.usedBytes / MIB * millis);
     }
   }
 
   /// Gives back all that was taken, at once.
-  private void veto(Hypervisor hypervisor, Guest guest, Granted granted, long has)
+  private void veto(Hypervisor hypervisor, Guest guest, GuestRuns.Run<Granted> run, long has)
       throws IOException {
-    vetoes.incrementAndGet();
-    granted.leftAloneUntilNanos = clock.nanos() + granted.vetoNanos;
-    granted.vetoNanos = Math.min(LONGEST_VETO_NANOS, 2 * granted.vetoNanos);
-    LOG.log(INFO, "{0} reads from its swap and gets its memory back", guest.name());
-    resize(hypervisor, guest, granted, has, granted.ceilingBytes, needed);
+    Granted granted = run.beside;
+    if (!granted.leftAlone(clock.nanos())) {
+      vetoes.incrementAndGet();
+      granted.shrinkNotBeforeNanos = clock.nanos() + granted.vetoNanos;
+      granted.vetoNanos = Math.min(LONGEST_VETO_NANOS, 2 * granted.vetoNanos);
+      LOG.log(INFO, "{0} reads from its swap and gets its memory back", guest.name());
+    }
+    resize(hypervisor, guest, run, has, granted.ceilingBytes, needed);
   }
 
-  /// A guest without a driver for it takes what it is asked, and does nothing.
-  private boolean doesNotMove(Guest guest, Granted granted, long has) {
+  /// A guest without a driver for it takes what it is asked, and does nothing: nothing more is
+  /// taken from it for a while.
+  private void hasMoved(Guest guest, Granted granted, long has) {
     if (granted.askedBytes == 0 || Math.abs(has - granted.askedFromBytes) >= LEAST_BYTES / 2) {
       granted.askedBytes = 0;
-      return false;
-    }
-    if (clock.nanos() - granted.askedNanos > AFTER_REFUSAL_NANOS) {
+    } else if (clock.nanos() - granted.askedNanos > AFTER_REFUSAL_NANOS) {
       refused.incrementAndGet();
       LOG.log(
           WARNING,
@@ -252,34 +304,37 @@ public final class MemoryGrants implements AutoCloseable {
           guest.name(),
           has / MIB);
       granted.askedBytes = 0;
-      granted.notBeforeNanos = clock.nanos() + AFTER_REFUSAL_NANOS;
+      granted.shrinkNotBeforeNanos =
+          Math.max(granted.shrinkNotBeforeNanos, clock.nanos() + AFTER_REFUSAL_NANOS);
     }
-    return true;
   }
 
   private void size(
       Hypervisor hypervisor,
       Guest guest,
-      Granted granted,
+      GuestRuns.Run<Granted> run,
       MemoryStatistics memory,
       long expectedBytes)
       throws IOException {
+    Granted granted = run.beside;
     long has = memory.grantedBytes();
     long step = (long) (STEP * granted.ceilingBytes);
-    long uses = bounded(withHeadroom(memory.usedBytes()), granted);
+    // Nothing is taken away while nobody knows what is used.
+    long uses = run.known ? bounded(withHeadroom(memory.usedBytes()), granted) : has;
     long will = bounded(withHeadroom(expectedBytes), granted);
     if (uses >= has + LEAST_BYTES) {
-      resize(hypervisor, guest, granted, has, uses, needed);
+      resize(hypervisor, guest, run, has, uses, needed);
     } else if (will >= has + LEAST_BYTES) {
       if (hostIsPressed.getAsBoolean()) {
         withheld.incrementAndGet();
       } else {
-        resize(hypervisor, guest, granted, has, Math.min(will, has + step), ahead);
+        resize(hypervisor, guest, run, has, Math.min(will, has + step), ahead);
       }
     } else if (Math.max(uses, will) <= has - LEAST_BYTES
-        && clock.nanos() >= granted.leftAloneUntilNanos) {
+        && granted.askedBytes == 0
+        && !granted.leftAlone(clock.nanos())) {
       long less = Math.max(Math.max(uses, will), has - step);
-      resize(hypervisor, guest, granted, has, less, returned);
+      resize(hypervisor, guest, run, has, less, returned);
     }
   }
 
@@ -288,24 +343,32 @@ public final class MemoryGrants implements AutoCloseable {
   }
 
   private long bounded(long bytes, Granted granted) {
-    long floor = Math.min(settings.floorBytes(), granted.ceilingBytes);
+    long floor = Math.min(granted.floorBytes, granted.ceilingBytes);
     return Math.clamp(bytes, floor, granted.ceilingBytes);
   }
 
   private void resize(
-      Hypervisor hypervisor, Guest guest, Granted granted, long has, long wanted, AtomicLong count)
+      Hypervisor hypervisor,
+      Guest guest,
+      GuestRuns.Run<Granted> run,
+      long has,
+      long wanted,
+      AtomicLong count)
       throws IOException {
-    if (Math.abs(wanted - has) < LEAST_BYTES) {
+    Granted granted = run.beside;
+    boolean grows = wanted > has;
+    if (Math.abs(wanted - has) < LEAST_BYTES
+        || wanted == granted.askedBytes
+        || (grows && clock.nanos() < granted.growNotBeforeNanos)) {
       return;
     }
-    if (wanted < granted.ceilingBytes
-        && !Long.valueOf(granted.ceilingBytes).equals(ceilings.get(guest.id()))) {
+    if (!grows) {
       // Before it is done: a kill in between must not make the lesser size the guest's own.
-      ceilings.put(guest.id(), granted.ceilingBytes);
-      writeCeilings();
+      keep(guest.id(), new Ceiling(granted.ceilingBytes, wanted));
     }
     try {
       hypervisor.resizeMemory(guest.name(), wanted);
+      run.changed(clock.nanos());
       count.incrementAndGet();
       granted.askedBytes = wanted;
       granted.askedFromBytes = has;
@@ -315,14 +378,38 @@ public final class MemoryGrants implements AutoCloseable {
         throw e;
       }
       refused.incrementAndGet();
-      granted.notBeforeNanos = clock.nanos() + AFTER_REFUSAL_NANOS;
-      LOG.log(WARNING, e.getMessage() + "; tried again in a minute");
+      if (grows) {
+        granted.growNotBeforeNanos = clock.nanos() + AFTER_REFUSED_GROWTH_NANOS;
+      } else {
+        granted.shrinkNotBeforeNanos =
+            Math.max(granted.shrinkNotBeforeNanos, clock.nanos() + AFTER_REFUSAL_NANOS);
+      }
+      LOG.log(WARNING, e.getMessage() + "; tried again by itself");
     }
   }
 
-  private void forget(String id) throws IOException {
-    if (ceilings.remove(id) != null) {
-      writeCeilings();
+  /// @param ceiling null to forget it
+  private void keep(String id, @Nullable Ceiling ceiling) throws IOException {
+    Map<String, Ceiling> next = new TreeMap<>(ceilings);
+    if (ceiling == null) {
+      next.remove(id);
+    } else {
+      next.put(id, ceiling);
+    }
+    if (!next.equals(ceilings)) {
+      String text =
+          next.entrySet().stream()
+              .map(each ->
+                  each.getValue().bytes()
+                      + " "
+                      + each.getValue().lastBytes()
+                      + " "
+                      + each.getKey()
+                      + "\n")
+              .collect(Collectors.joining());
+      AtomicFile.write(ceilingsFile, text.getBytes(UTF_8));
+      ceilings.clear();
+      ceilings.putAll(next);
     }
   }
 
@@ -331,19 +418,12 @@ public final class MemoryGrants implements AutoCloseable {
       return;
     }
     for (String line : Files.readAllLines(ceilingsFile)) {
-      int space = line.indexOf(' ');
-      if (space > 0 && line.substring(0, space).matches("\\d{1,18}")) {
-        ceilings.put(line.substring(space + 1), Long.parseLong(line.substring(0, space)));
+      String[] parts = line.split(" ", 3);
+      String number = "\\d{1,18}";
+      if (parts.length == 3 && parts[0].matches(number) && parts[1].matches(number)) {
+        ceilings.put(parts[2], new Ceiling(Long.parseLong(parts[0]), Long.parseLong(parts[1])));
       }
     }
-  }
-
-  private void writeCeilings() throws IOException {
-    String text =
-        ceilings.entrySet().stream()
-            .map(ceiling -> ceiling.getValue() + " " + ceiling.getKey() + "\n")
-            .collect(Collectors.joining());
-    AtomicFile.write(ceilingsFile, text.getBytes(UTF_8));
   }
 
   /// Ends the thread. Guests keep what they have; the next process knows what they had at first.

@@ -8,16 +8,17 @@ package dev.prestage.control.vm;
 ///   not said, or was said too long ago
 /// @param swappedInBytes what it has read back from its swap since its start; -1 if that is not
 ///   said
+/// @param ageNanos how long ago at most its system said that; what it has may have changed since
 public record MemoryStatistics(
-    long grantedBytes, long residentBytes, long unusedBytes, long swappedInBytes) {
+    long grantedBytes, long residentBytes, long unusedBytes, long swappedInBytes, long ageNanos) {
 
-  /// Of a guest that does not say what it swaps.
+  /// Of a guest that does not say what it swaps, and says the rest now.
   public MemoryStatistics(long grantedBytes, long residentBytes, long unusedBytes) {
-    this(grantedBytes, residentBytes, unusedBytes, -1);
+    this(grantedBytes, residentBytes, unusedBytes, -1, 0);
   }
 
-  /// What its system needs; all that it has if it does not say.
+  /// What its system needs, where it says what it does not.
   public long usedBytes() {
-    return grantedBytes - Math.max(0, unusedBytes);
+    return grantedBytes - unusedBytes;
   }
 }

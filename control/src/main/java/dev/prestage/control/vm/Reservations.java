@@ -125,7 +125,7 @@ public final class Reservations implements AutoCloseable {
     }
 
     @Override
-    public void gone(String id) {
+    public void gone(String id, GuestRuns.@Nullable Run<Reserved> run) {
       count();
     }
   }

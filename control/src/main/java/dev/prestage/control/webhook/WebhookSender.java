@@ -13,16 +13,23 @@ import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /// Sends the notices to one address, each until the receiver has taken it or it is given up, and
-/// the next one after that: the order stays.
+/// the next one after that: the order stays. What waits is in a queue of its own, with the kinds
+/// that the address gets; when that is full, the oldest are given up.
 ///
-/// Threading: a thread of its own; what it counts can be read on any.
+/// Threading: a thread that takes from the hub and one that sends; what it counts can be read on
+/// any.
 final class WebhookSender implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(WebhookSender.class.getName());
   private static final Duration SILENCE = Duration.ofSeconds(5);
+
+  /// A receiver that is down for an hour on a busy host misses nothing; at about 150 bytes each
+  /// they take 10 MB.
+  static final int QUEUED = 65_536;
 
   /// The newest dead letters are shown, all are counted.
   private static final int SHOWN_DEAD = 20;
@@ -32,9 +39,13 @@ final class WebhookSender implements AutoCloseable {
   private final Clock clock;
   private final Delivery delivery;
   private final BackOff backOff;
-  private final Thread thread;
+  private final int capacity;
+  private final Thread listening;
+  private final Thread sending;
+  private final Deque<NoticeHub.Entry> waiting = new ArrayDeque<>();
   private final CountDownLatch closed = new CountDownLatch(1);
   private final ReentrantLock lock = new ReentrantLock();
+  private final Condition more = lock.newCondition();
   private final Deque<Reply.DeadLetter> deadLetters = new ArrayDeque<>();
   private NoticeHub.Listener listener;
   private long lastId;
@@ -43,22 +54,32 @@ final class WebhookSender implements AutoCloseable {
   private long dead;
   private String trouble = "";
 
-  WebhookSender(Webhook webhook, Delivery delivery, BackOff backOff, NoticeHub hub, Clock clock) {
+  /// @param capacity how many notices may wait
+  WebhookSender(
+      Webhook webhook,
+      Delivery delivery,
+      BackOff backOff,
+      int capacity,
+      NoticeHub hub,
+      Clock clock) {
+    this.capacity = capacity;
     this.webhook = webhook;
     this.delivery = delivery;
     this.backOff = backOff;
     this.hub = hub;
     this.clock = clock;
     this.listener = hub.listen(() -> {});
-    this.thread =
-        Thread.ofPlatform().name("webhook-" + webhook.number()).daemon().unstarted(this::run);
+    String name = "webhook-" + webhook.number();
+    this.listening = Thread.ofPlatform().name(name + "-queue").daemon().unstarted(this::listen);
+    this.sending = Thread.ofPlatform().name(name).daemon().unstarted(this::send);
   }
 
   void start() {
-    thread.start();
+    listening.start();
+    sending.start();
   }
 
-  private void run() {
+  private void listen() {
     try {
       while (closed.getCount() > 0) {
         NoticeHub.Entry entry = listener.next(SILENCE);
@@ -66,7 +87,7 @@ final class WebhookSender implements AutoCloseable {
           passedOver(entry.id());
           lastId = entry.id();
           if (webhook.kinds().contains(NoticeJson.kind(entry.notice()))) {
-            deliver(entry);
+            enqueue(entry);
           }
         } else if (listener.state() == NoticeHub.State.CUT_OFF) {
           listener = hub.listenAfter(lastId, () -> {});
@@ -79,23 +100,67 @@ final class WebhookSender implements AutoCloseable {
     }
   }
 
-  /// Notices between the last and this one are no longer kept. How many of them this address would
-  /// have got is not known any more, so all count.
+  /// Notices between the last and this one are no longer kept: this thread did not run for that
+  /// long. How many of them this address would have got is not known any more, so all count.
   private void passedOver(long id) {
-    if (lastId == 0 || id == lastId + 1) {
-      return;
+    if (lastId != 0 && id != lastId + 1) {
+      long lost = id - lastId - 1;
+      lock.lock();
+      try {
+        lost(lastId + 1, lost);
+      } finally {
+        lock.unlock();
+      }
     }
-    long lost = id - lastId - 1;
+  }
+
+  private void enqueue(NoticeHub.Entry entry) {
     lock.lock();
     try {
-      dead += lost;
-      remember(
-          new Reply.DeadLetter(
-              lastId + 1, "", lost + " notices: so many newer ones came meanwhile"));
+      if (waiting.size() == capacity) {
+        lost(waiting.removeFirst().id(), 1);
+      }
+      waiting.addLast(entry);
+      more.signal();
     } finally {
       lock.unlock();
     }
-    LOG.log(WARNING, "{0}: {1} notices were not delivered in time", webhook, lost);
+  }
+
+  private void lost(long firstId, long count) {
+    dead += count;
+    Reply.DeadLetter last = deadLetters.peekLast();
+    long first = firstId;
+    if (last != null && last.event().isEmpty()) {
+      // One for all that are lost in a row.
+      first = last.id();
+      deadLetters.removeLast();
+    } else {
+      LOG.log(WARNING, "{0}: notices are not delivered in time and given up", webhook);
+    }
+    remember(new Reply.DeadLetter(first, "", "given up, as so many newer ones came meanwhile"));
+  }
+
+  private void send() {
+    try {
+      while (closed.getCount() > 0) {
+        deliver(next());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private NoticeHub.Entry next() throws InterruptedException {
+    lock.lock();
+    try {
+      while (waiting.isEmpty()) {
+        more.await();
+      }
+      return waiting.removeFirst();
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void deliver(NoticeHub.Entry entry) throws InterruptedException {
@@ -184,7 +249,8 @@ final class WebhookSender implements AutoCloseable {
   @Override
   public void close() {
     closed.countDown();
-    thread.interrupt();
+    listening.interrupt();
+    sending.interrupt();
     delivery.close();
   }
 }

@@ -21,11 +21,16 @@ public final class Webhooks implements AutoCloseable {
   /// @throws IOException one line, if a secret cannot be read
   public static Webhooks start(List<Webhook> configured, NoticeHub hub, Clock clock)
       throws IOException {
-    return start(configured, hub, clock, BackOff.DEFAULT, Delivery.PATIENCE);
+    return start(configured, hub, clock, BackOff.DEFAULT, Delivery.PATIENCE, WebhookSender.QUEUED);
   }
 
   static Webhooks start(
-      List<Webhook> configured, NoticeHub hub, Clock clock, BackOff backOff, Duration patience)
+      List<Webhook> configured,
+      NoticeHub hub,
+      Clock clock,
+      BackOff backOff,
+      Duration patience,
+      int queued)
       throws IOException {
     List<Signature> signatures = new ArrayList<>();
     for (Webhook webhook : configured) {
@@ -35,7 +40,7 @@ public final class Webhooks implements AutoCloseable {
     for (int i = 0; i < configured.size(); i++) {
       Webhook webhook = configured.get(i);
       Delivery delivery = new Delivery(webhook.url(), signatures.get(i), patience);
-      webhooks.senders.add(new WebhookSender(webhook, delivery, backOff, hub, clock));
+      webhooks.senders.add(new WebhookSender(webhook, delivery, backOff, queued, hub, clock));
     }
     webhooks.senders.forEach(WebhookSender::start);
     return webhooks;

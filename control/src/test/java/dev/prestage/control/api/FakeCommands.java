@@ -77,6 +77,17 @@ final class FakeCommands implements Commands {
     return asked.getLast();
   }
 
+  private static Reply.ModelVersions versions(String program) {
+    return new Reply.ModelVersions(
+        "default",
+        program,
+        List.of(
+            new Reply.ModelVersion(
+                2, true, "imported", "2026-01-01T00:00:00Z", null, null, null, null, 0, "", ""),
+            new Reply.ModelVersion(
+                1, false, "learnt", null, null, null, 1L, 4L, 4096, "first", "")));
+  }
+
   @Override
   public Reply execute(Command command) throws Refusal {
     asked.add(command);
@@ -93,7 +104,8 @@ final class FakeCommands implements Commands {
     }
     return switch (command) {
       case Command.RegisterVm _, Command.StartProgram _, Command.StopProgram _ -> VM;
-      case Command.RemoveVm _, Command.SetPredicting _ -> new Reply.Done();
+      case Command.RemoveVm _, Command.SetPredicting _, Command.ReleaseAllocation _ ->
+          new Reply.Done();
       case Command.ShowVms(String vm) ->
           new Reply.Vms(vm == null || vm.equals("vm1") ? List.of(VM) : List.of());
       case Command.Allocate _, Command.ShowAllocation _ ->
@@ -125,6 +137,10 @@ final class FakeCommands implements Commands {
                       false,
                       null,
                       new Reply.Training("default", "db", Reply.Training.QUEUED, "soon"))));
+      case Command.ShowModelVersions(String program, _) -> versions(program);
+      case Command.RollBackModel(String program, _, _) -> versions(program);
+      case Command.RebuildModel(String program, _) ->
+          new Reply.Training("default", program, Reply.Training.REBUILDING, "reading history");
       case Command.TrainModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.QUEUED, "soon");
       case Command.PurgeImage _ -> new Reply.Purged(65536);
@@ -156,7 +172,8 @@ final class FakeCommands implements Commands {
                       0.25,
                       0.7,
                       null,
-                      1.0)));
+                      1.0)),
+              List.of(new Reply.ControlRow("default", "web", 1, 3.5, 20, 0.5, 3.0, null, true)));
       case Command.ShowWebhooks _ ->
           new Reply.Webhooks(
               List.of(

@@ -19,7 +19,7 @@ final class MemoryGrantsTest {
   private static final long ALL = 1000;
   private static final MemoryGrants.Settings SETTINGS =
       new MemoryGrants.Settings(128 * MIB, 10, Duration.ofSeconds(30));
-  private static final int LOOKS_A_MINUTE = 30;
+  private static final int LOOKS_A_MINUTE = 40;
 
   @TempDir Path folder;
 
@@ -101,6 +101,15 @@ final class MemoryGrantsTest {
     assertThat(host.swappedOutMib).isZero();
     assertThat(counted("memory_grant_vetoes")).isZero();
     assertThat(host.mostStepMib).isLessThanOrEqualTo(50);
+  }
+
+  @Test
+  void aGuestThatIsThereOnlyWhileItRunsIsSizedToo() throws Exception {
+    host.onlyWhileItRuns = true;
+    look();
+    twoRuns();
+    begin();
+    assertThat(minute(200)).isLessThan(300);
   }
 
   @Test
@@ -194,6 +203,68 @@ final class MemoryGrantsTest {
   }
 
   @Test
+  void aGuestThatLosesItsLabelIsFollowedToItsEnd() throws Exception {
+    twoRuns();
+    begin();
+    assertThat(minute(200)).isLessThan(300);
+    host.labelled = false;
+    look();
+    host.labelled = true;
+    assertThat(minute(200)).isBetween(860L, 880L);
+    stop();
+    begin();
+    assertThat(minute(200)).isLessThan(300);
+    // One run more: the one whose label was away was not cut in two.
+    assertThat(Files.readAllLines(folder.resolve("fake-runs"))).hasSize(4);
+  }
+
+  @Test
+  void whatIsRestoredWithWhatItHadLastMayStillHaveAllThatItHadAtFirst() throws Exception {
+    twoRuns();
+    begin();
+    long last = minute(200);
+    stop();
+    grants = reopened(SETTINGS);
+    look();
+    begin();
+    host.hasMib = last;
+    minute(200);
+    assertThat(minute(950)).isEqualTo(ALL);
+    stop();
+    // One that was defined anew has what it has.
+    begin();
+    host.hasMib = 500;
+    minute(450);
+    assertThat(minute(900)).isEqualTo(500);
+  }
+
+  @Test
+  void whatWasSwappedWhileTheGuestWasSilentIsSeenAfter() throws Exception {
+    twoRuns();
+    begin();
+    minute(200);
+    host.silent = true;
+    minute(700);
+    host.silent = false;
+    look();
+    assertThat(counted("memory_grant_vetoes")).isEqualTo(1);
+    assertThat(host.hasMib).isEqualTo(ALL);
+  }
+
+  @Test
+  void aGuestAtItsHypervisorsFloorGetsMoreAtOnce() throws Exception {
+    host.floorMib = 256;
+    twoRuns();
+    begin();
+    assertThat(minute(200)).isEqualTo(256);
+    host.needsMib = 600;
+    look();
+    assertThat(host.hasMib).isGreaterThan(256);
+    assertThat(minute(600)).isGreaterThanOrEqualTo(600);
+    assertThat(counted("memory_grants_refused")).isZero();
+  }
+
+  @Test
   void memorySecondsAreCounted() throws Exception {
     run(500, 500);
     assertThat(counted("memory_used_mib_seconds")).isBetween(500 * 115.0, 500 * 120.0);
@@ -218,6 +289,9 @@ final class MemoryGrantsTest {
   /// One guest, which swaps what does not fit and reads it back in its next look.
   private static final class Host implements Hypervisor {
     boolean running;
+    boolean onlyWhileItRuns;
+    boolean labelled = true;
+    long floorMib;
     boolean silent;
     boolean refuses;
     boolean deaf;
@@ -255,14 +329,21 @@ final class MemoryGrantsTest {
 
     @Override
     public List<Guest> guests() {
-      Attachment label = new Attachment("web-1", "web", "", "");
-      return List.of(new Guest("id", "web-1", running, true, label));
+      Attachment label = labelled ? new Attachment("web-1", "web", "", "") : null;
+      return running || !onlyWhileItRuns
+          ? List.of(new Guest("id", "web-1", running, !onlyWhileItRuns, label))
+          : List.of();
     }
 
     @Override
     public MemoryStatistics memoryStatistics(String guest) {
       long unused = silent ? -1 : Math.max(0, hasMib - needsMib) * MIB;
-      return new MemoryStatistics(hasMib * MIB, -1, unused, silent ? -1 : swappedInMib * MIB);
+      return new MemoryStatistics(hasMib * MIB, -1, unused, silent ? -1 : swappedInMib * MIB, 0);
+    }
+
+    @Override
+    public long leastMemory(String guest) {
+      return floorMib * MIB;
     }
 
     @Override
@@ -273,7 +354,7 @@ final class MemoryGrantsTest {
       }
       if (!deaf) {
         mostStepMib = Math.max(mostStepMib, Math.abs(bytes / MIB - hasMib));
-        hasMib = bytes / MIB;
+        hasMib = Math.max(floorMib, bytes / MIB);
         leastMib = Math.min(leastMib, hasMib);
       }
     }

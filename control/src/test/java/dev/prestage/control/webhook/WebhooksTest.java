@@ -37,6 +37,7 @@ final class WebhooksTest {
   private static final String SECRET = "a-secret-of-some-length";
   private static final BackOff QUICK = new BackOff(Duration.ofMillis(10), Duration.ofMillis(40), 4);
   private static final Duration PATIENCE = Duration.ofMillis(500);
+  private static final int QUEUED = 1000;
 
   @TempDir private Path folder;
 
@@ -64,7 +65,7 @@ final class WebhooksTest {
       configured.add(
           new Webhook(configured.size() + 1, url, secret, Set.copyOf(NoticeJson.kinds())));
     }
-    Webhooks webhooks = Webhooks.start(configured, hub, () -> NOW, backOff, PATIENCE);
+    Webhooks webhooks = Webhooks.start(configured, hub, () -> NOW, backOff, PATIENCE, QUEUED);
     started.add(webhooks);
     return webhooks;
   }
@@ -126,7 +127,7 @@ final class WebhooksTest {
   @Test
   void onlyTheKindsThatWereAskedForAreSent() throws Exception {
     Webhook webhook = new Webhook(1, receiver.url(), secret, Set.of("degraded"));
-    started.add(Webhooks.start(List.of(webhook), hub, () -> NOW, QUICK, PATIENCE));
+    started.add(Webhooks.start(List.of(webhook), hub, () -> NOW, QUICK, PATIENCE, QUEUED));
     hub.publish(settled(1));
     hub.publish(new Notice.Degraded(NOW, "tier-full", "the tier is full"));
     assertThat(next().json().path("event").asText()).isEqualTo("degraded");
@@ -200,18 +201,25 @@ final class WebhooksTest {
   }
 
   @Test
-  void whatTheHubNoLongerKeepsIsCountedAsDead() throws Exception {
+  void whatWaitsIsBoundedAndWhatIsGivenUpIsCounted() throws Exception {
     receiver.status = 500;
-    Webhooks webhooks =
-        webhooks(new BackOff(Duration.ofMillis(10), Duration.ofMillis(10), 10_000), receiver.url());
-    for (int i = 0; i < 10_000; i++) {
+    Webhook webhook = new Webhook(1, receiver.url(), secret, Set.of("available"));
+    BackOff patient = new BackOff(Duration.ofMillis(10), Duration.ofMillis(10), 10_000);
+    Webhooks webhooks = Webhooks.start(List.of(webhook), hub, () -> NOW, patient, PATIENCE, QUEUED);
+    started.add(webhooks);
+    for (int i = 0; i < 2000; i++) {
       hub.publish(settled(i));
     }
     await(webhooks, view -> view.failed() > 0);
+    // Others' kinds take no place.
+    for (int i = 0; i < 10_000; i++) {
+      hub.publish(new Notice.Degraded(NOW, "tier-full", "the tier is full"));
+    }
     receiver.status = 204;
-    // What is kept is 8192: one was being sent, and the rest was overtaken.
+    // One was being sent, and the newest waited.
     Reply.WebhookView view =
-        await(webhooks, now -> now.delivered() + now.dead() == 10_000 && now.dead() > 0);
+        await(webhooks, now -> now.delivered() >= QUEUED && now.delivered() + now.dead() >= 2000);
+    assertThat(view.dead()).isPositive();
     assertThat(view.deadLetters()).hasSize(1);
     assertThat(view.deadLetters().getFirst().event()).isEmpty();
   }

@@ -523,6 +523,8 @@ final class Fetcher {
         demanded |= moving;
       }
     }
+    // This one does not bring them any more.
+    fetch.demanded &= ~bits;
     if (demanded == 0) {
       return;
     }

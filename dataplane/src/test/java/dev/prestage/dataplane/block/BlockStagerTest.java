@@ -380,6 +380,26 @@ final class BlockStagerTest {
   }
 
   @Test
+  void whatAShrunkFetchDoesNotBringAnyMoreIsNotKept() throws Exception {
+    Disk disk = start(new BlockOptions(1, 1, Duration.ofSeconds(60), Duration.ofSeconds(30)), 5);
+    stager().stage(lease(1, 0, 3, 0));
+    await(1, s -> s.ready() == 0b111);
+    final int before = origin.reads().size();
+    origin.allow(0);
+    // The only fetch for leases waits for the origin, so the next one waits for demand.
+    stager().stage(lease(3, 50, 1, 0));
+    origin.awaitReads(before + 1);
+    stager().stage(lease(2, 10, 3, 0));
+    Read joined = read(disk, 11, 2);
+    origin.awaitReads(before + 2);
+    // There is room now, for what this fetch does not bring any more.
+    stager().reclaim(1);
+    origin.allowAll();
+    assertRight(joined.await());
+    assertThat(await(2, s -> (s.ready() | s.ended()) == 0b111).ready() & 0b001).isEqualTo(1);
+  }
+
+  @Test
   void stagingThatFindsNoRoomFailsAndSaysSo() throws Exception {
     Disk disk = start(BlockOptions.DEFAULT, 4);
     stager().stage(lease(1, 0, 3, 0));

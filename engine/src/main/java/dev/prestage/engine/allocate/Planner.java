@@ -97,11 +97,20 @@ public final class Planner {
   /// How far the units of a forecast are.
   ///
   /// @param wanted units at or above the threshold
+  /// @param wantedAmount their amount
+  /// @param probability that one of them is touched, on average; 0 without any
   /// @param resident of these, on this host
   /// @param residentAmount the amount of these that are on this host
   /// @param leased of these, on their way
   /// @param waiting of these, waiting for capacity
-  public record Standing(int wanted, int resident, long residentAmount, int leased, int waiting) {
+  public record Standing(
+      int wanted,
+      long wantedAmount,
+      double probability,
+      int resident,
+      long residentAmount,
+      int leased,
+      int waiting) {
     /// Whether nothing more will happen to them by itself.
     public boolean isSettled() {
       return leased == 0 && waiting == 0;
@@ -838,7 +847,9 @@ public final class Planner {
     int resident = 0;
     int leased = 0;
     int queued = 0;
+    long wantedAmount = 0;
     long residentAmount = 0;
+    double touched = 0;
     for (Binding binding : bindings) {
       Residency residency = residency(binding);
       double threshold = threshold(binding);
@@ -847,10 +858,13 @@ public final class Planner {
         if (forecast.probability(row) >= threshold
             && Resource.space(forecast.resource(row)) == residency.space().id()
             && index < residency.space().units()) {
+          long amount = residency.space().shape().amount(index, 1);
           wanted++;
+          wantedAmount += amount;
+          touched += forecast.probability(row);
           if (residency.isResident(index)) {
             resident++;
-            residentAmount += residency.space().shape().amount(index, 1);
+            residentAmount += amount;
           } else if (residency.isClaimed(index)) {
             leased++;
           } else if (residency.isWaiting(index)) {
@@ -859,7 +873,9 @@ public final class Planner {
         }
       }
     }
-    return new Standing(wanted, resident, residentAmount, leased, queued);
+    double probability = wanted == 0 ? 0 : touched / wanted;
+    return new Standing(
+        wanted, wantedAmount, probability, resident, residentAmount, leased, queued);
   }
 
   /// The account.

@@ -137,6 +137,26 @@ final class Guide {
     next = 0;
   }
 
+  /// How far what was said at the start was from what the run touched: 0 if it was all of it and
+  /// nothing else, 1 if it was nothing of it (one minus the Jaccard index, with probabilities as
+  /// weights). Before [#learn], which changes what would be said.
+  ///
+  /// @param touched what the run touched
+  /// @param size how much that is
+  double startLoss(UnitSet touched, int size) {
+    double right = 0;
+    double wrong = 0;
+    for (int place = 0; place < ranking.size(); place++) {
+      double likely = shares.probability(cell(-1, place));
+      if (touched.contains(ranking.unit(place))) {
+        right += likely;
+      } else {
+        wrong += likely;
+      }
+    }
+    return size + wrong == 0 ? 0 : 1 - right / (size + wrong);
+  }
+
   /// The run ended: what was said of the rest of it is compared with what came.
   void learn(Reliability reliability) {
     for (int snapshot = 0; snapshot < snapshots.length; snapshot += 2) {

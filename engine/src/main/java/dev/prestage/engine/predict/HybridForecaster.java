@@ -99,6 +99,12 @@ public final class HybridForecaster implements Forecaster {
     return starts.lastRun();
   }
 
+  /// How wrong the forecast of the last complete run's start was, as it was made when that run
+  /// began: from 0, all of what it touched and nothing else, to 1. NaN if there was none.
+  public double lastLoss() {
+    return starts.lastLoss();
+  }
+
   /// What complete runs touched, as far as the launch profile remembers them.
   public long[] touched() {
     LongStream.Builder units = LongStream.builder();
@@ -207,6 +213,11 @@ public final class HybridForecaster implements Forecaster {
   /// Tells the host's other programs of what was read. Once, for a model that is taken over.
   public void introduce() {
     starts.introduce();
+  }
+
+  /// As [#introduce], for a model that takes the place of another one of the same program.
+  public void introduceInPlaceOf(HybridForecaster before) {
+    starts.introduceInPlaceOf(before.starts);
   }
 
   /// Reads what the first version wrote. Of its three parts the launch profile lives on; what

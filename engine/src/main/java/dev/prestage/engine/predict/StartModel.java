@@ -38,9 +38,10 @@ final class StartModel {
 
   private final HostKnowledge host;
   private final Reliability reliability;
-  private final int program;
+  private int program;
   private Profile profile = new Profile();
   private long[] lastRun = {};
+  private double lastLoss = Double.NaN;
 
   /// @param reliability hears of each opinion whether it came true
   StartModel(HostKnowledge host, Reliability reliability) {
@@ -60,6 +61,12 @@ final class StartModel {
   /// What the last run touched, in order of first touch.
   long[] lastRun() {
     return lastRun.clone();
+  }
+
+  /// The loss of the forecast of the last run's start, see [Guide#startLoss]; NaN if there was
+  /// none.
+  double lastLoss() {
+    return lastLoss;
   }
 
   long memoryBytes() {
@@ -121,6 +128,17 @@ final class StartModel {
       host.touched(units[place], program);
     }
     host.learnFirstStart(units, units.length);
+  }
+
+  /// Tells the host the same of a model that takes the place of another one of the same program:
+  /// its units are that program's still, and it began once.
+  void introduceInPlaceOf(StartModel before) {
+    program = before.program;
+    if (before.runs() == 0) {
+      introduce();
+    } else {
+      readUnits(unit -> host.touched(unit, program));
+    }
   }
 
   /// One copy's run.
@@ -420,6 +438,7 @@ final class StartModel {
     /// The run ends, and is learnt.
     void stop() {
       near.resolve(Long.MAX_VALUE, ever);
+      lastLoss = own == null || isTooLarge ? Double.NaN : own.startLoss(ever, size);
       if (own != null) {
         own.learn(reliability);
       }

@@ -5,6 +5,23 @@ public sealed interface Notice {
   /// When it happened, nanoseconds since the epoch.
   long timeNanos();
 
+  /// An allocation was asked for, and this is what it asks of the host. Whoever does not want that
+  /// takes the allocation back.
+  ///
+  /// @param allocation the request's id
+  /// @param units that are expected to be touched and are not on this host
+  /// @param bytes their size
+  /// @param probability that one that is expected is touched, on average
+  record Planned(
+      long timeNanos,
+      String vm,
+      String program,
+      long allocation,
+      int units,
+      long bytes,
+      double probability)
+      implements Notice {}
+
   /// Units of a lease became resident.
   ///
   /// @param space its name, such as an image's

@@ -2,6 +2,7 @@ package dev.prestage.control.vm.libvirt;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
 import dev.prestage.control.vm.Ability;
 import dev.prestage.control.vm.Change;
@@ -138,12 +139,14 @@ public final class LibvirtHypervisor implements Hypervisor {
   }
 
   private Guest guest(MemorySegment domain) throws HypervisorException {
+    DomainXml definition = domains.definition(domain);
     return new Guest(
         domains.id(domain),
         domains.name(domain),
         domains.isActive(domain),
         domains.isPersistent(domain),
-        domains.definition(domain).attachment());
+        definition.attachment(),
+        definition.program());
   }
 
   // ---- lifecycle
@@ -425,7 +428,7 @@ public final class LibvirtHypervisor implements Hypervisor {
             long unused = -1;
             long usable = -1;
             long swappedIn = -1;
-            long updated = Long.MAX_VALUE - STALE_SECONDS;
+            long updated = -1;
             for (int i = 0; i < count; i++) {
               long at = (long) i * MEMORY_STATISTIC_BYTES;
               long number = statistics.get(JAVA_LONG, at + Long.BYTES);
@@ -439,11 +442,17 @@ public final class LibvirtHypervisor implements Hypervisor {
                 default -> {}
               }
             }
-            if (updated + STALE_SECONDS < System.currentTimeMillis() / 1000) {
-              return new MemoryStatistics(granted, resident, -1, -1);
+            // A driver of before this was told says nothing of when.
+            long ageMillis = Math.max(0, System.currentTimeMillis() - updated * 1000);
+            if (updated >= 0 && ageMillis > STALE_SECONDS * 1000) {
+              return new MemoryStatistics(granted, resident, -1);
             }
             return new MemoryStatistics(
-                granted, resident, usable >= 0 ? usable : unused, swappedIn);
+                granted,
+                resident,
+                usable >= 0 ? usable : unused,
+                swappedIn,
+                updated >= 0 ? MILLISECONDS.toNanos(ageMillis) : 0);
           }
         });
   }

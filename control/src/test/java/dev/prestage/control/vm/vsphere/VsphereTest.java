@@ -327,6 +327,7 @@ final class VsphereTest {
                 Limits.DEFAULT,
                 Duration.ofSeconds(1),
                 true,
+                0,
                 learnt -> learnt),
             new HostClock(),
             new NoHistory(),
