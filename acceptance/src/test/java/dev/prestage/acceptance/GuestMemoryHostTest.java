@@ -110,10 +110,10 @@ class GuestMemoryHostTest {
 
   @Test
   void memoryIsTakenBackAndGivenAgainAheadOfItsUse() throws Exception {
-    // 100 MiB for half a minute, then 300 MiB.
+    // 100 MiB for a minute, then 300 MiB.
     String levels =
         IntStream.range(0, 100)
-            .mapToObj(slot -> slot < 15 ? "100" : "300")
+            .mapToObj(slot -> slot < 30 ? "100" : "300")
             .collect(Collectors.joining(","));
     host("6s").awaitOk().close();
     Files.writeString(folder.resolve("state/guest-memory/qemu-runs"), pastRuns(levels));
@@ -121,11 +121,10 @@ class GuestMemoryHostTest {
         QemuMachine machine = machine();
         QmpConnector connector = new QmpConnector(own);
         Hypervisor hypervisor = connector.connect()) {
-      long whole = machine.totalBytes();
-      host.await("what is not used is taken back", () -> grantedMib(hypervisor) < ALL_MIB - 100);
-      assertThat(whole - machine.totalBytes()).isGreaterThan(60 * MIB);
-      host.await("what was used then is there", () -> grantedMib(hypervisor) == 315);
-      host.await("the guest has it", () -> whole - machine.totalBytes() == (ALL_MIB - 315) * MIB);
+      host.await("what is not used is taken back", () -> grantedMib(hypervisor) < 250);
+      long least = machine.totalBytes();
+      host.await("what was used then is there", () -> grantedMib(hypervisor) >= 311);
+      host.await("the guest has it", () -> machine.totalBytes() > least + 50 * MIB);
       // The guest uses nothing of it: all of it was given ahead.
       assertThat(metric(host, "memory_grants_total{hypervisor=\"qemu\",reason=\"ahead\"}"))
           .isPositive();
