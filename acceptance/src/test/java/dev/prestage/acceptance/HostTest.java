@@ -65,7 +65,9 @@ class HostTest {
     String configuration = Files.readString(learnt.resolve("prestage.yaml"));
     String images = "directory: " + learnt.resolve("images");
     Files.writeString(
-        folder.resolve("prestage.yaml"), configuration.replace("directory: images", images) + more);
+        folder.resolve("prestage.yaml"),
+        configuration.replace("directory: images", images).replace("predict: {controls: 0}\n", "")
+            + more);
     return RunningHost.restart(folder, image);
   }
 
@@ -171,7 +173,7 @@ class HostTest {
 
   @Test
   void switchedOffItServesAndStagesNothing() throws IOException {
-    try (RunningHost host = startLearnt("predict: {enabled: false}\n").awaitOk()) {
+    try (RunningHost host = startLearnt("predict: {enabled: false, controls: 0}\n").awaitOk()) {
       run(host, "vm-1");
       assertThat(host.get("/v1/leases?limit=1").path("account").path("granted").asLong()).isZero();
     }
