@@ -35,7 +35,9 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -90,6 +92,9 @@ public final class ControlPlaneProcess {
         configuration.origins().stream()
             .map(origin -> new Reply.OriginView(origin.name(), origin.directory().toString()))
             .toList());
+    SequencedMap<String, String> tierKinds = new LinkedHashMap<>();
+    configuration.tiers().forEach(tier -> tierKinds.put(tier.name(), tier.kind()));
+    plane.nameTiers(tierKinds);
     List<AutoCloseable> watching = new ArrayList<>();
     if (!configuration.libvirt().isEmpty()) {
       watching.add(follow(plane, new LibvirtConnector(configuration.libvirt())));
