@@ -98,6 +98,7 @@ final class BlockEdge implements Edge {
   /// Opens the tiers. One of several that cannot be used is said and left out until the next start.
   private static Tiers open(List<Options.TierOptions> wanted, Host host) throws IOException {
     List<Tier> usable = new ArrayList<>();
+    List<String> leftOut = new ArrayList<>();
     for (Options.TierOptions tier : wanted) {
       Storage storage = FaultyStorage.of(new FileStorage(tier.directory()), tier.faults());
       try {
@@ -107,14 +108,13 @@ final class BlockEdge implements Edge {
         if (wanted.size() == 1) {
           throw e;
         }
-        host.trouble()
-            .report("tier-open", IoProblem.explain(e) + "; it is left out until the next start");
+        leftOut.add(IoProblem.explain(e) + "; it is left out until the next start");
       }
     }
     if (usable.isEmpty()) {
-      throw new IOException("none of the tiers can be used; see the lines above");
+      throw new IOException("none of the tiers can be used: " + String.join("; ", leftOut));
     }
-    return new Tiers(usable, Moves.DEFAULT, host.trouble());
+    return new Tiers(usable, leftOut, Moves.DEFAULT, host.trouble());
   }
 
   /// Said in the log only: health says it for each VM that cannot be served, until it can.

@@ -35,6 +35,9 @@ final class TierMover implements AutoCloseable {
 
   private static final int BATCH = 64;
 
+  // Health forgets what is not said again within five minutes.
+  private static final long REPORT_NANOS = Duration.ofMinutes(1).toNanos();
+
   private final Tiers tiers;
   private final StagerLock lock;
   private final Clock clock;
@@ -52,14 +55,19 @@ final class TierMover implements AutoCloseable {
   }
 
   void start() {
-    if (tiers.all().size() > 1) {
+    if (tiers.needMover()) {
       thread = Thread.ofPlatform().daemon().name("tier-mover").start(this::run);
     }
   }
 
   private void run() {
     try {
+      long reportAt = System.nanoTime();
       while (giveWay(tiers.moves().period().toNanos())) {
+        if (System.nanoTime() - reportAt >= 0) {
+          tiers.reportLeftOut();
+          reportAt += REPORT_NANOS;
+        }
         try {
           demoteAll();
           promoteAll();

@@ -30,9 +30,16 @@ public final class Tiers implements AutoCloseable {
   private final List<Tier> all;
   private final Moves moves;
   private final Trouble trouble;
+  private final List<String> leftOut;
 
   /// @param all at least one, the fastest first
   public Tiers(List<Tier> all, Moves moves, Trouble trouble) {
+    this(all, List.of(), moves, trouble);
+  }
+
+  /// @param leftOut why each tier that should be here is not; said again and again
+  public Tiers(List<Tier> all, List<String> leftOut, Moves moves, Trouble trouble) {
+    this.leftOut = List.copyOf(leftOut);
     this.all = List.copyOf(all);
     this.moves = moves;
     this.trouble = trouble;
@@ -59,6 +66,16 @@ public final class Tiers implements AutoCloseable {
   /// What of a tier moves to it may fill, and more than which is moved away.
   static long limitOfMoves(Tier tier) {
     return (long) (tier.capacityBytes() * SHARE_OF_MOVES);
+  }
+
+  /// Whether the [TierMover] has anything to do here.
+  boolean needMover() {
+    return all.size() > 1 || !leftOut.isEmpty();
+  }
+
+  /// Says which tiers are left out.
+  void reportLeftOut() {
+    leftOut.forEach(line -> trouble.report("tier-open", line));
   }
 
   /// Their names, for messages.
