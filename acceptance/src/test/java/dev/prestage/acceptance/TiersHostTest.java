@@ -87,8 +87,7 @@ class TiersHostTest {
     delete(folder.resolve("ssd"));
     Files.writeString(folder.resolve("ssd"), "this is no folder");
     try (RunningHost host = RunningHost.restart(folder, new byte[0])) {
-      host.await("the lost tier is said", () -> host.state().equals("degraded"));
-      assertThat(host.get("/health").path("parts").path("tier-open").asText()).contains("ssd");
+      host.await("the lost tier is said", () -> trouble(host, "tier-open").contains("ssd"));
       for (String vm : images.keySet()) {
         readAll(host, vm);
       }
@@ -150,6 +149,14 @@ class TiersHostTest {
               throw new UncheckedIOException(e);
             }
           });
+    }
+  }
+
+  private static String trouble(RunningHost host, String part) {
+    try {
+      return host.get("/health").path("parts").path(part).asText();
+    } catch (IOException e) {
+      return "";
     }
   }
 
