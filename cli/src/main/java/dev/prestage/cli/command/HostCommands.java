@@ -273,17 +273,23 @@ abstract class HostCommands {
     return share.isNumber() ? String.format(Locale.ROOT, "%.3f", share.asDouble()) : "-";
   }
 
-  @Command(mixinStandardHelpOptions = true, description = "This host's tiers.")
+  @Command(mixinStandardHelpOptions = true, description = "This host's tiers, the fastest first.")
   int tiers(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
       JsonNode answer = api.parsed(client.get("/v1/tiers").text());
       if (answer != null) {
-        Table table = new Table("TIER", "CAPACITY", "USED");
+        Table table =
+            new Table("TIER", "KIND", "CAPACITY", "USED", "HITS", "PROMOTED", "DEMOTED", "EVICTED");
         for (JsonNode tier : answer.path("tiers")) {
           table.row(
               tier.path("name").asText(),
+              tier.path("kind").asText(),
               Table.size(tier.path("capacityBytes").asLong()),
-              Table.size(tier.path("usedBytes").asLong()));
+              Table.size(tier.path("usedBytes").asLong()),
+              tier.path("hits").asText(),
+              Table.size(tier.path("promotedBytes").asLong()),
+              Table.size(tier.path("demotedBytes").asLong()),
+              Table.size(tier.path("evictedBytes").asLong()));
         }
         table.print(System.out);
       }

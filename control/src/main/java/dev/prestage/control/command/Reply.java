@@ -197,11 +197,26 @@ public sealed interface Reply {
       @Nullable Double accuracy,
       @Nullable Double timeliness) {}
 
-  /// The host's tiers.
+  /// The host's tiers, the fastest first.
   record Tiers(List<TierView> tiers) implements Reply {}
 
   /// One tier.
-  record TierView(String name, long capacityBytes, long usedBytes) {}
+  ///
+  /// @param kind `ram`, `ssd`, `hdd` or `nas`, as configured; empty if that is not known
+  /// @param capacityBytes what it may hold; 0 while it cannot be used
+  /// @param hits reads that got bytes from it
+  /// @param promotedBytes what came from slower tiers
+  /// @param demotedBytes what went to slower tiers
+  /// @param evictedBytes what left the host to make room
+  record TierView(
+      String name,
+      String kind,
+      long capacityBytes,
+      long usedBytes,
+      long hits,
+      long promotedBytes,
+      long demotedBytes,
+      long evictedBytes) {}
 
   /// The addresses that get notices, in the configuration's order.
   record Webhooks(List<WebhookView> webhooks) implements Reply {

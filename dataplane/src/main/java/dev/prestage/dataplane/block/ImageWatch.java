@@ -85,19 +85,24 @@ final class ImageWatch implements AutoCloseable {
     }
     try {
       Image.Identity now = space.image.currentIdentity();
-      switch (now.to(space.file.identity())) {
-        case SAME -> {
-          // As it should be.
-        }
-        case TOUCHED -> {
-          if (comparing.add(space)) {
-            Thread.ofPlatform()
-                .daemon()
-                .name("compare-" + space.imageName())
-                .start(() -> compare(space, now));
+      boolean touched = false;
+      for (Shelf shelf : space.shelves) {
+        switch (now.to(shelf.file().identity())) {
+          case SAME -> {
+            // As it should be.
+          }
+          case TOUCHED -> touched = true;
+          case REPLACED, CHANGED -> {
+            refuse.accept(space, "was written to while VMs read it");
+            return;
           }
         }
-        case REPLACED, CHANGED -> refuse.accept(space, "was written to while VMs read it");
+      }
+      if (touched && comparing.add(space)) {
+        Thread.ofPlatform()
+            .daemon()
+            .name("compare-" + space.imageName())
+            .start(() -> compare(space, now));
       }
     } catch (IOException e) {
       // An origin that cannot be asked is said where it is read.
@@ -109,7 +114,11 @@ final class ImageWatch implements AutoCloseable {
 
   private void compare(BlockSpace space, Image.Identity now) {
     try {
-      compareAll(space, now);
+      for (Shelf shelf : space.shelves) {
+        if (!compareAll(space, shelf.file(), now)) {
+          return;
+        }
+      }
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "comparing {0}: {1}", space, e.getMessage());
     } catch (InterruptedException e) {
@@ -119,9 +128,12 @@ final class ImageWatch implements AutoCloseable {
     }
   }
 
-  private void compareAll(BlockSpace space, Image.Identity now)
+  /// Compares what one tier holds; false if there is no use in going on.
+  private boolean compareAll(BlockSpace space, TierFile file, Image.Identity now)
       throws IOException, InterruptedException {
-    TierFile file = space.file;
+    if (now.to(file.identity()) == Image.Likeness.SAME) {
+      return true;
+    }
     BitSet resident = file.resident.toBitSet();
     ByteBuffer buffer = ByteBuffer.allocateDirect(TierFile.EXTENT_BYTES);
     VerifiedReader reader = new VerifiedReader();
@@ -131,11 +143,11 @@ final class ImageWatch implements AutoCloseable {
       // The tier's own damage is none of the image's, and is mended when the extent is read.
       if (differs && file.resident.get(at) && reader.verifies(file, at)) {
         refuse.accept(space, "has other bytes than before, with the same size and time");
-        return;
+        return false;
       }
       long took = System.nanoTime() - began;
       if (closed.await(PAUSE_FACTOR * took, TimeUnit.NANOSECONDS)) {
-        return;
+        return false;
       }
     }
     file.adopt(now);
@@ -144,6 +156,7 @@ final class ImageWatch implements AutoCloseable {
         "{0} was touched, and has the bytes that it had: {1} extents",
         space,
         resident.cardinality());
+    return true;
   }
 
   /// Whether what a tier holds of an image is what the image has, by a sample of its extents: all,
