@@ -211,11 +211,14 @@ final class BlockEdge implements Edge {
       into.add(new Frame.Counter("disk_served", disk.name(), disk.isRefused() ? 0 : 1));
     }
     disks.waiting().forEach(name -> into.add(new Frame.Counter("disk_served", name, 0)));
-    stager.count((name, fetches, bytes, errors) -> {
-      into.add(new Frame.Counter("fetches", name, fetches));
-      into.add(new Frame.Counter("fetched_bytes", name, bytes));
-      into.add(new Frame.Counter("origin_errors", name, errors));
-    });
+    for (BlockStager.OriginCounts origin : stager.originCounts()) {
+      String name = origin.name();
+      into.add(new Frame.Counter("fetches", name, origin.fetches()));
+      into.add(new Frame.Counter("fetched_bytes", name, origin.fetchedBytes()));
+      into.add(new Frame.Counter("origin_errors", name, origin.errors()));
+      into.add(new Frame.Counter("fetches_for_demand", name, origin.fetchesForDemand()));
+      into.add(new Frame.Counter("fetches_behind_staging", name, origin.fetchesBehindStaging()));
+    }
     for (Tier tier : tiers.all()) {
       into.add(new Frame.Counter("tier_used_bytes", tier.name(), tier.usedBytes()));
       into.add(new Frame.Counter("tier_capacity_bytes", tier.name(), tier.capacityBytes()));

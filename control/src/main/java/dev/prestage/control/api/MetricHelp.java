@@ -21,6 +21,10 @@ final class MetricHelp {
           Map.entry("fetched_bytes", "Bytes read from origins."),
           Map.entry("fetches", "Reads from origins."),
           Map.entry(
+              "fetches_behind_staging",
+              "Reads from origins for demand that waited for their turn while staging ran."),
+          Map.entry("fetches_for_demand", "Reads from origins that were begun for demand."),
+          Map.entry(
               "forecast_units", "Staged units for which an expert spoke: demanded, or unused."),
           Map.entry("history_dropped", "Accesses that history had no room for or could not write."),
           Map.entry("history_expired_rows", "Rows of history dropped for age or size."),

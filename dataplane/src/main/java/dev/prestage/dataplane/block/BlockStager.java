@@ -208,11 +208,9 @@ public final class BlockStager implements Stager, AutoCloseable {
   private BlockSpace attachNew(int id, String tenant, Opened opened) throws IOException {
     Image image = opened.image;
     List<Tiers.Found> found = tiers.open(tenant, image.name(), image.identity());
-    List<Shelf> shelves = new ArrayList<>();
+    List<Shelf> shelves;
     try {
-      for (Tiers.Found one : found) {
-        shelves.add(new Shelf(one.tier(), one.doubtful() ? proven(one, image) : one.file()));
-      }
+      shelves = proven(found, image);
     } catch (IOException | RuntimeException e) {
       found.forEach(one -> one.tier().letGo(one.file()));
       throw e;
@@ -230,16 +228,28 @@ public final class BlockStager implements Stager, AutoCloseable {
     return space;
   }
 
-  /// The file with which a tier goes on, of an image that may have changed since it was filled.
-  private static TierFile proven(Tiers.Found found, Image image) throws IOException {
-    TierFile file = found.file();
-    if (ImageWatch.sampleMatches(file, image)) {
-      // The watch compares the rest.
-      LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", file.name());
-      return file;
+  /// The files with which the tiers go on, of an image that may have changed since they were
+  /// filled.
+  private static List<Shelf> proven(List<Tiers.Found> found, Image image) throws IOException {
+    boolean touched = false;
+    boolean changed = false;
+    for (Tiers.Found one : found) {
+      touched |= one.doubtful();
+      changed |= one.doubtful() && !ImageWatch.sampleMatches(one.file(), image);
     }
-    LOG.log(Level.INFO, "{0}: the image has other bytes now, starting anew", file.name());
-    return found.tier().renew(file, image.identity());
+    if (changed) {
+      LOG.log(Level.INFO, "{0}: the image has other bytes now, starting anew", image.name());
+    } else if (touched) {
+      // The watch compares the rest.
+      LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", image.name());
+    }
+    List<Shelf> shelves = new ArrayList<>();
+    for (Tiers.Found one : found) {
+      Tier tier = one.tier();
+      boolean renew = changed && one.doubtful();
+      shelves.add(new Shelf(tier, renew ? tier.renew(one.file(), image.identity()) : one.file()));
+    }
+    return shelves;
   }
 
   /// The spaces of an origin that VMs read.
@@ -606,19 +616,31 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
-  /// Receives the numbers of one origin.
-  @FunctionalInterface
-  public interface OriginCounters {
-    /// One origin, cumulative since the start.
-    void origin(String name, long fetches, long fetchedBytes, long errors);
-  }
+  /// How much an origin was worked, since the start.
+  ///
+  /// @param fetchesForDemand how many of the fetches were begun for demand
+  /// @param fetchesBehindStaging how many of those had to wait for their turn while staging was
+  ///   under way
+  public record OriginCounts(
+      String name,
+      long fetches,
+      long fetchedBytes,
+      long errors,
+      long fetchesForDemand,
+      long fetchesBehindStaging) {}
 
-  /// Tells how much each origin was worked.
-  public void count(OriginCounters sink) {
-    for (FetchQueue queue : fetcher.queues()) {
-      sink.origin(
-          queue.origin.name(), queue.fetches.sum(), queue.fetchedBytes.sum(), queue.errors.sum());
-    }
+  /// How much each origin was worked.
+  public List<OriginCounts> originCounts() {
+    return fetcher.queues().stream()
+        .map(queue ->
+            new OriginCounts(
+                queue.origin.name(),
+                queue.fetches.sum(),
+                queue.fetchedBytes.sum(),
+                queue.errors.sum(),
+                queue.fetchesForDemand.sum(),
+                queue.fetchesBehindStaging.sum()))
+        .toList();
   }
 
   /// Gives back what is ready and was not demanded, of leases whose time is over.

@@ -35,6 +35,8 @@ final class FetchQueue {
   final LongAdder fetches = new LongAdder();
   final LongAdder fetchedBytes = new LongAdder();
   final LongAdder errors = new LongAdder();
+  final LongAdder fetchesForDemand = new LongAdder();
+  final LongAdder fetchesBehindStaging = new LongAdder();
 
   int threads;
   int idleThreads;
@@ -93,6 +95,10 @@ final class FetchQueue {
       running.add(fetch);
       if (fetch.lease == null) {
         demandBytes += fetch.bookedBytes;
+        fetchesForDemand.increment();
+        if (fetch.behindStaging) {
+          fetchesBehindStaging.increment();
+        }
       } else {
         stagingRunning++;
         stagingBytes += fetch.bookedBytes;
@@ -114,6 +120,7 @@ final class FetchQueue {
     // A link that is not paced is kept as full as it was measured to hold: what is under way
     // beyond that only queues, in an order that nobody chose.
     if (!link.isPaced() && demandBytes + stagingBytes >= window.bytes()) {
+      scheduled.values().forEach(waiting -> findsNoTurn(waiting.element()));
       return null;
     }
     String vm = link.next(nowNanos);
@@ -124,6 +131,11 @@ final class FetchQueue {
     Fetch next = poll(vm);
     link.take(vm, next.bytes(), nowNanos);
     return next;
+  }
+
+  /// A demand fetch cannot begin now.
+  void findsNoTurn(Fetch fetch) {
+    fetch.behindStaging |= stagingRunning > 0;
   }
 
   private Fetch poll(String vm) {

@@ -145,7 +145,9 @@ final class Fetcher {
         flight.vm = read.vm();
         fly(flight);
         space.queue.demand(flight, true, clock.nanos());
-        wake(space.queue);
+        if (!wake(space.queue)) {
+          space.queue.findsNoTurn(flight);
+        }
       }
       flight.join(read, at);
       if (!flight.arrived) {
@@ -200,18 +202,23 @@ final class Fetcher {
     wake(space.queue);
   }
 
-  private void wake(FetchQueue queue) {
+  /// Has a thread look for work; false if all are busy.
+  private boolean wake(FetchQueue queue) {
     if (!threaded || closed) {
-      return;
+      return true;
     }
     int limit = options.stagingFetches() + options.demandFetches() + queue.lostThreads;
     if (queue.idleThreads > queue.wakeups) {
       queue.wakeups++;
       queue.work.signal();
-    } else if (queue.threads < limit) {
+      return true;
+    }
+    if (queue.threads < limit) {
       queue.threads++;
       startThread("fetch-" + queue.origin.name() + "-" + queue.threads, () -> work(queue));
+      return true;
     }
+    return false;
   }
 
   private void startThread(String name, Runnable task) {

@@ -113,6 +113,8 @@ final class ImageWatch implements AutoCloseable {
   }
 
   private void compare(BlockSpace space, Image.Identity now) {
+    // What moves while its tiers are compared one after the other could be missed in both.
+    keepStill(space, true);
     try {
       for (Shelf shelf : space.shelves) {
         if (!compareAll(space, shelf.file(), now)) {
@@ -124,7 +126,14 @@ final class ImageWatch implements AutoCloseable {
     } catch (InterruptedException e) {
       LOG.log(Level.ERROR, "nobody may interrupt a comparison", e);
     } finally {
+      keepStill(space, false);
       comparing.remove(space);
+    }
+  }
+
+  private static void keepStill(BlockSpace space, boolean still) {
+    for (Shelf shelf : space.shelves) {
+      shelf.tier().keepStill(shelf.file(), still);
     }
   }
 

@@ -70,6 +70,9 @@ public final class Tier implements AutoCloseable {
     /// Whether VMs read it.
     boolean used;
 
+    /// Whether nothing may move into it or out of it.
+    boolean still;
+
     Held(TierFile file) {
       this.file = file;
     }
@@ -555,7 +558,7 @@ public final class Tier implements AutoCloseable {
       return false;
     }
     try {
-      if (!holds(file) || !to.take(file, into, extent, lock)) {
+      if (!mayMove(file) || !to.take(file, into, extent, lock)) {
         return false;
       }
       release(file.bytesOf(extent));
@@ -571,7 +574,7 @@ public final class Tier implements AutoCloseable {
       return false;
     }
     try {
-      if (!holds(into)) {
+      if (!mayMove(into)) {
         return false;
       }
       lock.enter();
@@ -591,9 +594,22 @@ public final class Tier implements AutoCloseable {
     }
   }
 
-  private boolean holds(TierFile file) {
+  private boolean mayMove(TierFile file) {
     Held entry = held.get(file.name());
-    return entry != null && entry.file == file;
+    return entry != null && entry.file == file && !entry.still;
+  }
+
+  /// From now on nothing moves into a file or out of it, or no longer so.
+  void keepStill(TierFile file, boolean still) {
+    files.lock();
+    try {
+      Held entry = held.get(file.name());
+      if (entry != null && entry.file == file) {
+        entry.still = still;
+      }
+    } finally {
+      files.unlock();
+    }
   }
 
   /// Evicts an extent that nothing pins.

@@ -186,6 +186,10 @@ final class TierMover implements AutoCloseable {
 
   /// Moves an extent to a tier that has taken room for it; gives the room back if it cannot.
   private boolean move(Tier.Candidate candidate, Tier from, Tier to) {
+    return tiers.alone(() -> moveAlone(candidate, from, to));
+  }
+
+  private boolean moveAlone(Tier.Candidate candidate, Tier from, Tier to) {
     TierFile file = candidate.file();
     int extent = candidate.extent();
     int bytes = file.bytesOf(extent);
@@ -202,7 +206,11 @@ final class TierMover implements AutoCloseable {
         }
       }
     } catch (IOException e) {
-      to.refused(into == null ? file : into, e);
+      if (into == null) {
+        tiers.reportUnopened(to, e);
+      } else {
+        to.refused(into, e);
+      }
     }
     if (!moved) {
       to.release(bytes);

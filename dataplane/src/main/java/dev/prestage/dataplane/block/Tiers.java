@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +32,7 @@ public final class Tiers implements AutoCloseable {
   private final Moves moves;
   private final Trouble trouble;
   private final List<String> leftOut;
+  private final ReentrantLock moving = new ReentrantLock();
 
   /// @param all at least one, the fastest first
   public Tiers(List<Tier> all, Moves moves, Trouble trouble) {
@@ -135,7 +137,7 @@ public final class Tiers implements AutoCloseable {
       } catch (IOException e) {
         failure = e;
         if (all.size() > 1) {
-          trouble.report("tier-file", "tier '" + tier.name() + "': " + IoProblem.explain(e));
+          reportUnopened(tier, e);
         }
       }
     }
@@ -145,16 +147,40 @@ public final class Tiers implements AutoCloseable {
     return found;
   }
 
+  /// A tier has no file for an image that it should have. It goes on taking others.
+  void reportUnopened(Tier tier, IOException e) {
+    trouble.report("tier-file", "tier '" + tier.name() + "': " + IoProblem.explain(e));
+  }
+
+  /// Runs while no other such step does: a purge passes over the tiers one after the other, and
+  /// nothing may move past it.
+  <T, E extends Exception> T alone(Step<T, E> step) throws E {
+    moving.lock();
+    try {
+      return step.run();
+    } finally {
+      moving.unlock();
+    }
+  }
+
+  /// See [#alone].
+  @FunctionalInterface
+  interface Step<T, E extends Exception> {
+    T run() throws E;
+  }
+
   /// Removes all extents of an image, in every version and tier; those that are staged and not
   /// demanded yet stay for their leases.
   ///
   /// @return how many bytes were given back
   public long purge(String tenant, String image) throws IOException {
-    long bytes = 0;
-    for (Tier tier : all) {
-      bytes += tier.purge(tenant, image);
-    }
-    return bytes;
+    return alone(() -> {
+      long bytes = 0;
+      for (Tier tier : all) {
+        bytes += tier.purge(tenant, image);
+      }
+      return bytes;
+    });
   }
 
   /// Whether a lease's extents are as good as asked for.

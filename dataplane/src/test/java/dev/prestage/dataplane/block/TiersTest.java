@@ -408,6 +408,38 @@ final class TiersTest {
   }
 
   @Test
+  void nothingMovesWhileAnImageIsCompared() {
+    readAll(0, 12);
+    stage(20, 4, 0.9f);
+    space.shelves[1].tier().keepStill(space.shelves[1].file(), true);
+    stager.settleTiers();
+    assertThat(held(0)).isEqualTo(FAST);
+    assertThat(held(1)).isZero();
+    assertAccount();
+    now.addAndGet(Moves.DEFAULT.rest().toNanos());
+    space.shelves[1].tier().keepStill(space.shelves[1].file(), false);
+    stager.settleTiers();
+    assertThat(held(0)).isEqualTo(FAST * 7 / 8);
+    assertAccount();
+  }
+
+  @Test
+  void otherBytesThatOneTierShowsAreExpectedInAllOfThem() throws IOException {
+    readAll(0, 12);
+    stage(20, 4, 0.9f);
+    stager.settleTiers();
+    assertThat(held(1)).isPositive();
+    int inTheFastest = 20;
+    assertThat(placeOf(inTheFastest)).isZero();
+    stager.close();
+    stager = open();
+    origin.changeUnseen("disk", inTheFastest * EXTENT);
+    space = stager.attach(9, "t", "disk");
+    assertThat(held(0) + held(1)).isZero();
+    assertAccount();
+  }
+
+  @Test
   void anImageThatNobodyReadsMovesToo() throws IOException {
     readAll(0, 12);
     stager.close();
