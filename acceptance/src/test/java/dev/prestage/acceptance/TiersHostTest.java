@@ -22,9 +22,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// Three tiers of different speed that together hold less than the images of three VMs.
+/// Four tiers of different speed that together hold less than the images of three VMs.
 class TiersHostTest {
-  private static final List<String> TIERS = List.of("ram", "ssd", "hdd");
+  private static final List<String> TIERS = List.of("ram", "ssd", "hdd", "nas");
+  private static final List<String> CAME =
+      List.of("foundBytes", "stagedBytes", "demandedBytes", "movedInBytes");
+  private static final List<String> WENT = List.of("movedOutBytes", "evictedBytes", "removedBytes");
   private static final int EXTENT = RunningHost.EXTENT;
   private static final int EXTENTS = RunningHost.EXTENTS;
   private static final int HOT = 48;
@@ -60,7 +63,8 @@ class TiersHostTest {
         tiers:
           - {name: ram, kind: ram, directory: ram, capacity: 16MiB}
           - {name: ssd, kind: ssd, directory: ssd, capacity: 20MiB}
-          - {name: hdd, kind: hdd, directory: hdd, capacity: 32MiB, faults: {latency: 1ms, bandwidth: 150MB/s}}
+          - {name: hdd, kind: hdd, directory: hdd, capacity: 16MiB, faults: {latency: 1ms, bandwidth: 150MB/s}}
+          - {name: nas, kind: nas, directory: nas, capacity: 16MiB, faults: {latency: 2ms, bandwidth: 110MB/s}}
         """;
     try (RunningHost host = RunningHost.start(folder, "latency: 1ms", tiers).awaitOk()) {
       addVms(host);
@@ -69,6 +73,7 @@ class TiersHostTest {
       }
       assertThat(tier(host, "hdd").path("kind").asText()).isEqualTo("hdd");
       assertThat(tier(host, "hdd").path("usedBytes").asLong()).isPositive();
+      assertThat(tier(host, "nas").path("usedBytes").asLong()).isPositive();
       heat(host, "vm-3");
       assertThat(tier(host, "ram").path("promotedBytes").asLong()).isPositive();
       awaitAccount(host);
@@ -195,12 +200,18 @@ class TiersHostTest {
         }
         others.or(here);
       }
-      long used = tier(host, name).path("usedBytes").asLong();
-      if (used != held * EXTENT || used > tier(host, name).path("capacityBytes").asLong()) {
+      JsonNode tier = tier(host, name);
+      long used = tier.path("usedBytes").asLong();
+      boolean fits = used == held * EXTENT && used <= tier.path("capacityBytes").asLong();
+      if (!fits || used != sum(tier, CAME) - sum(tier, WENT)) {
         return false;
       }
     }
     return true;
+  }
+
+  private static long sum(JsonNode tier, List<String> names) {
+    return names.stream().mapToLong(name -> tier.path(name).asLong()).sum();
   }
 
   private static List<Path> maps(Path folder) throws IOException {

@@ -225,7 +225,13 @@ final class Views {
         numbers.getOrDefault("tier_hits", 0L),
         numbers.getOrDefault("tier_promoted_bytes", 0L),
         numbers.getOrDefault("tier_demoted_bytes", 0L),
-        numbers.getOrDefault("tier_evicted_bytes", 0L));
+        numbers.getOrDefault("tier_found_bytes", 0L),
+        numbers.getOrDefault("tier_staged_bytes", 0L),
+        numbers.getOrDefault("tier_demanded_bytes", 0L),
+        numbers.getOrDefault("tier_moved_in_bytes", 0L),
+        numbers.getOrDefault("tier_moved_out_bytes", 0L),
+        numbers.getOrDefault("tier_evicted_bytes", 0L),
+        numbers.getOrDefault("tier_removed_bytes", 0L));
   }
 
   Reply health() {

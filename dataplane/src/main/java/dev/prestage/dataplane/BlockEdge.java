@@ -10,6 +10,7 @@ import dev.prestage.dataplane.block.FaultyStorage;
 import dev.prestage.dataplane.block.FileStorage;
 import dev.prestage.dataplane.block.Moves;
 import dev.prestage.dataplane.block.Origin;
+import dev.prestage.dataplane.block.Passage;
 import dev.prestage.dataplane.block.Storage;
 import dev.prestage.dataplane.block.Tier;
 import dev.prestage.dataplane.block.Tiers;
@@ -226,7 +227,9 @@ final class BlockEdge implements Edge {
       into.add(new Frame.Counter("tier_hits", tier.name(), tier.hits()));
       into.add(new Frame.Counter("tier_promoted_bytes", tier.name(), tier.promotedBytes()));
       into.add(new Frame.Counter("tier_demoted_bytes", tier.name(), tier.demotedBytes()));
-      into.add(new Frame.Counter("tier_evicted_bytes", tier.name(), tier.evictedBytes()));
+      for (Passage passage : Passage.values()) {
+        into.add(new Frame.Counter(passage.counter(), tier.name(), tier.passedBytes(passage)));
+      }
     }
     into.add(new Frame.Counter("connections", "", nbd.connections()));
   }

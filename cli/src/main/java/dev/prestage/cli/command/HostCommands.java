@@ -207,6 +207,7 @@ abstract class HostCommands {
         answer.path("rows").forEach(row -> table.row(reportRow(row)));
         table.print(System.out);
         printControls(answer.path("controls"));
+        printPassages(Json.MAPPER.readTree(client.get("/v1/tiers").text()).path("tiers"));
         System.out.println("since " + answer.path("since").asText());
       }
     }
@@ -233,6 +234,39 @@ abstract class HostCommands {
           row.path("pays").asBoolean() ? "yes" : "no: not staged for");
     }
     table.print(System.out);
+  }
+
+  /// Where each byte came from and went.
+  private static void printPassages(JsonNode tiers) {
+    System.out.println();
+    Table table =
+        new Table(
+            "TIER",
+            "FOUND",
+            "STAGED",
+            "DEMANDED",
+            "MOVED IN",
+            "MOVED OUT",
+            "EVICTED",
+            "REMOVED",
+            "HELD");
+    for (JsonNode tier : tiers) {
+      table.row(
+          tier.path("name").asText(),
+          size(tier, "foundBytes"),
+          size(tier, "stagedBytes"),
+          size(tier, "demandedBytes"),
+          size(tier, "movedInBytes"),
+          size(tier, "movedOutBytes"),
+          size(tier, "evictedBytes"),
+          size(tier, "removedBytes"),
+          size(tier, "usedBytes"));
+    }
+    table.print(System.out);
+  }
+
+  private static String size(JsonNode tier, String bytes) {
+    return Table.size(tier.path(bytes).asLong());
   }
 
   private static String seconds(JsonNode seconds) {
@@ -284,12 +318,12 @@ abstract class HostCommands {
           table.row(
               tier.path("name").asText(),
               tier.path("kind").asText(),
-              Table.size(tier.path("capacityBytes").asLong()),
-              Table.size(tier.path("usedBytes").asLong()),
+              size(tier, "capacityBytes"),
+              size(tier, "usedBytes"),
               tier.path("hits").asText(),
-              Table.size(tier.path("promotedBytes").asLong()),
-              Table.size(tier.path("demotedBytes").asLong()),
-              Table.size(tier.path("evictedBytes").asLong()));
+              size(tier, "promotedBytes"),
+              size(tier, "demotedBytes"),
+              size(tier, "evictedBytes"));
         }
         table.print(System.out);
       }

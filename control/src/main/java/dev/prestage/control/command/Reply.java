@@ -207,7 +207,13 @@ public sealed interface Reply {
   /// @param hits reads that got bytes from it
   /// @param promotedBytes what came from slower tiers
   /// @param demotedBytes what went to slower tiers
+  /// @param foundBytes what was here when the data plane started
+  /// @param stagedBytes what came from an origin for a forecast
+  /// @param demandedBytes what came from an origin because a guest waited
+  /// @param movedInBytes what came from other tiers
+  /// @param movedOutBytes what went to other tiers
   /// @param evictedBytes what left the host to make room
+  /// @param removedBytes what was given back: unused, purged, corrupt or of another version
   record TierView(
       String name,
       String kind,
@@ -216,7 +222,13 @@ public sealed interface Reply {
       long hits,
       long promotedBytes,
       long demotedBytes,
-      long evictedBytes) {}
+      long foundBytes,
+      long stagedBytes,
+      long demandedBytes,
+      long movedInBytes,
+      long movedOutBytes,
+      long evictedBytes,
+      long removedBytes) {}
 
   /// The addresses that get notices, in the configuration's order.
   record Webhooks(List<WebhookView> webhooks) implements Reply {

@@ -190,7 +190,8 @@ final class FakeCommands implements Commands {
       case Command.ShowHost _ ->
           new Reply.Host("/run/nbd.sock", List.of(new Reply.OriginView("nas", "/mnt/images")));
       case Command.ShowTiers _ ->
-          new Reply.Tiers(List.of(new Reply.TierView("ssd", "ssd", 9, 4, 3, 2, 1, 0)));
+          new Reply.Tiers(
+              List.of(new Reply.TierView("ssd", "ssd", 9, 4, 3, 2, 1, 3, 2, 1, 2, 1, 2, 1)));
       case Command.ShowHistory _ -> new Reply.History(List.of(ROW));
       case Command.ReadHistory(var selection, int skip, int limit) ->
           new Reply.History(

@@ -352,7 +352,7 @@ final class Fetcher {
     }
     deliver(fetch, waiters, buffer);
     for (Surplus one : surplus) {
-      one.shelf.tier().release(one.shelf.file().bytesOf(one.extent));
+      one.shelf.tier().removed(one.shelf.file(), one.extent);
       one.shelf.file().erase(one.extent);
     }
   }
@@ -649,7 +649,9 @@ final class Fetcher {
       if (fetch.isDemanded(extent)) {
         touch(shelf.file(), extent);
       }
-      if (!shelf.file().resident.set(extent)) {
+      if (shelf.file().resident.set(extent)) {
+        shelf.tier().landed(shelf.file(), extent, fetch.lease != null);
+      } else {
         shelf.tier().release(space.bytesOf(extent));
       }
     } else if (fetch.demanded != 0) {

@@ -9,10 +9,12 @@ import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
@@ -50,7 +52,7 @@ public final class Tier implements AutoCloseable {
   private final LongAdder served = new LongAdder();
   private final LongAdder promotedBytes = new LongAdder();
   private final LongAdder demotedBytes = new LongAdder();
-  private final LongAdder evictedBytes = new LongAdder();
+  private final Map<Passage, LongAdder> passed = new EnumMap<>(Passage.class);
   private final ReentrantLock files = new ReentrantLock();
   private final Map<String, Held> held = new HashMap<>();
   private final List<Held> ring = new ArrayList<>();
@@ -94,6 +96,9 @@ public final class Tier implements AutoCloseable {
     this.storage = storage;
     this.clock = clock;
     this.trouble = trouble;
+    for (Passage passage : Passage.values()) {
+      passed.put(passage, new LongAdder());
+    }
     List<String> paths;
     try {
       paths = storage.list();
@@ -133,7 +138,9 @@ public final class Tier implements AutoCloseable {
     }
     held.put(file.name(), entry);
     ring.add(entry);
-    usedBytes.addAndGet(file.residentBytes());
+    long found = file.residentBytes();
+    usedBytes.addAndGet(found);
+    count(Passage.FOUND, found);
     return entry;
   }
 
@@ -261,7 +268,9 @@ public final class Tier implements AutoCloseable {
   private void remove(Held entry) throws IOException {
     held.remove(entry.file.name());
     ring.remove(entry);
-    usedBytes.addAndGet(-entry.file.residentBytes());
+    long gone = entry.file.residentBytes();
+    usedBytes.addAndGet(-gone);
+    count(Passage.REMOVED, gone);
     entry.file.close();
     TierFile.delete(storage, entry.file.name());
   }
@@ -339,7 +348,7 @@ public final class Tier implements AutoCloseable {
   boolean drop(TierFile file, int extent) {
     boolean dropped = file.drop(extent);
     if (dropped) {
-      release(file.bytesOf(extent));
+      removed(file, extent);
     }
     return dropped;
   }
@@ -348,7 +357,7 @@ public final class Tier implements AutoCloseable {
   boolean dropIfCorrupt(TierFile file, int extent, VerifiedReader reader) {
     boolean dropped = file.dropIfCorrupt(extent, reader);
     if (dropped) {
-      release(file.bytesOf(extent));
+      removed(file, extent);
       corruptExtents.incrementAndGet();
       trouble.report(
           "tier-corrupt",
@@ -362,6 +371,21 @@ public final class Tier implements AutoCloseable {
               + " expected; otherwise check the disk");
     }
     return dropped;
+  }
+
+  /// Gives the room of an extent back whose bit was just cleared.
+  void removed(TierFile file, int extent) {
+    release(file.bytesOf(extent));
+    count(Passage.REMOVED, file.bytesOf(extent));
+  }
+
+  /// An extent that room was taken for came from an origin, and was not here before.
+  void landed(TierFile file, int extent, boolean staged) {
+    count(staged ? Passage.STAGED : Passage.DEMANDED, file.bytesOf(extent));
+  }
+
+  private void count(Passage passage, long bytes) {
+    Objects.requireNonNull(passed.get(passage)).add(bytes);
   }
 
   private void shrink() {
@@ -408,7 +432,7 @@ public final class Tier implements AutoCloseable {
   }
 
   private void evicted(Held entry, int extent) {
-    evictedBytes.add(entry.file.bytesOf(extent));
+    count(Passage.EVICTED, entry.file.bytesOf(extent));
     Touches touches = entry.file.touches;
     if (touches != null) {
       touches.forget(extent);
@@ -562,6 +586,7 @@ public final class Tier implements AutoCloseable {
         return false;
       }
       release(file.bytesOf(extent));
+      count(Passage.MOVED_OUT, file.bytesOf(extent));
       file.erase(extent);
       return true;
     } finally {
@@ -582,7 +607,9 @@ public final class Tier implements AutoCloseable {
         if (from.pinned.get(extent) || !from.resident.clear(extent)) {
           return false;
         }
-        if (!into.resident.set(extent)) {
+        if (into.resident.set(extent)) {
+          count(Passage.MOVED_IN, into.bytesOf(extent));
+        } else {
           release(into.bytesOf(extent));
         }
         return true;
@@ -673,9 +700,10 @@ public final class Tier implements AutoCloseable {
     return demotedBytes.sum();
   }
 
-  /// How many bytes left the host from here to make room.
-  public long evictedBytes() {
-    return evictedBytes.sum();
+  /// How many bytes came or left that way, since the start. All together with their signs are what
+  /// is here.
+  public long passedBytes(Passage passage) {
+    return Objects.requireNonNull(passed.get(passage)).sum();
   }
 
   /// Whether the device is worth a try; false for a while after it failed.

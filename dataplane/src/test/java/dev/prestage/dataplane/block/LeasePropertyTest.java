@@ -150,6 +150,7 @@ final class LeasePropertyTest {
       assertThat(here.intersects(seen)).as("an extent in two tiers, " + when).isFalse();
       seen.or(here);
       assertThat(shelf.tier().usedBytes()).as(when).isEqualTo(shelf.file().residentBytes());
+      TiersTest.assertPassagesAddUp(shelf.tier());
     }
   }
 

@@ -156,10 +156,19 @@ final class TiersTest {
     return space.shelves[tier].file().resident.toBitSet().cardinality();
   }
 
+  static void assertPassagesAddUp(Tier tier) {
+    long held = 0;
+    for (Passage passage : Passage.values()) {
+      held += passage.sign() * tier.passedBytes(passage);
+    }
+    assertThat(held).as("what came less what left %s", tier.name()).isEqualTo(tier.usedBytes());
+  }
+
   private void assertAccount() {
     for (Shelf shelf : space.shelves) {
       assertThat(shelf.tier().usedBytes()).isEqualTo(shelf.file().residentBytes());
       assertThat(shelf.tier().usedBytes()).isLessThanOrEqualTo(shelf.tier().capacityBytes());
+      assertPassagesAddUp(shelf.tier());
     }
     for (int extent = 0; extent < EXTENTS; extent++) {
       placeOf(extent);
@@ -203,7 +212,7 @@ final class TiersTest {
     stager.takeEvicted((_, first, _) -> gone.add((int) first));
     assertThat(gone).as("nothing left the host").isEmpty();
     assertThat(tiers.get(0).demotedBytes()).isEqualTo(2L * EXTENT);
-    assertThat(tiers.get(0).evictedBytes()).isZero();
+    assertThat(tiers.get(0).passedBytes(Passage.EVICTED)).isZero();
     readAll(0, 12);
     assertThat(origin.reads()).hasSize(12 + 1);
     assertAccount();
@@ -284,7 +293,7 @@ final class TiersTest {
     stager.takeEvicted((_, first, extents) -> gone.add(extents));
     assertThat(gone.stream().mapToInt(Integer::intValue).sum())
         .isEqualTo(EXTENTS - 8 - SLOW - FAST * 3 / 4);
-    assertThat(tiers.get(1).evictedBytes())
+    assertThat(tiers.get(1).passedBytes(Passage.EVICTED))
         .isEqualTo((long) (EXTENTS - 8 - SLOW - FAST * 3 / 4) * EXTENT);
     assertAccount();
   }
