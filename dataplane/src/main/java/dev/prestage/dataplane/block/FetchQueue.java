@@ -117,10 +117,13 @@ final class FetchQueue {
       link.leaves(vm);
       return poll(vm);
     }
-    // A link that is not paced is kept as full as it was measured to hold: what is under way
-    // beyond that only queues, in an order that nobody chose.
-    if (!link.isPaced() && demandBytes + stagingBytes >= window.bytes()) {
-      scheduled.values().forEach(waiting -> findsNoTurn(waiting.element()));
+    // A link is kept as full as it was measured to hold: what is under way beyond that only
+    // queues, in an order that nobody chose. Where it is paced to what it moves, such a queue from
+    // before it was scheduled would stand for ever.
+    if (isFull()) {
+      if (demandBytes < window.bytes()) {
+        scheduled.values().forEach(waiting -> findsNoTurn(waiting.element()));
+      }
       return null;
     }
     String vm = link.next(nowNanos);
@@ -201,13 +204,16 @@ final class FetchQueue {
       return true;
     }
     long demandWaits = waitNanos;
-    boolean may =
-        (link.isPaced() || demandBytes + stagingBytes < window.bytes()) && link.mayStage(nowNanos);
+    boolean may = !isFull() && link.mayStage(nowNanos);
     if (!may) {
       long wait = link.waitNanos();
       waitNanos = demandWaits > 0 ? Math.min(demandWaits, Math.max(1, wait)) : wait;
     }
     return may;
+  }
+
+  private boolean isFull() {
+    return demandBytes + stagingBytes >= window.bytes();
   }
 
   private boolean mayStage() {
