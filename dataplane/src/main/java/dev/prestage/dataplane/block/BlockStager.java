@@ -215,7 +215,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       found.forEach(one -> one.tier().letGo(one.file()));
       throw e;
     }
-    Tiers.dropDoubles(shelves);
+    tiers.dropDoubles(shelves, image.identity());
     var space = new BlockSpace(id, tenant, image, shelves, opened.queue);
     shelves.forEach(shelf -> shelf.tier().onDrop(shelf.file(), extent -> lost(space, extent)));
     attaching.lock();
@@ -230,7 +230,7 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   /// The files with which the tiers go on, of an image that may have changed since they were
   /// filled.
-  private static List<Shelf> proven(List<Tiers.Found> found, Image image) throws IOException {
+  private List<Shelf> proven(List<Tiers.Found> found, Image image) throws IOException {
     boolean touched = false;
     boolean changed = false;
     for (Tiers.Found one : found) {
@@ -239,17 +239,13 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
     if (changed) {
       LOG.log(Level.INFO, "{0}: the image has other bytes now, starting anew", image.name());
-    } else if (touched) {
+      return tiers.renew(found, image.identity());
+    }
+    if (touched) {
       // The watch compares the rest.
       LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", image.name());
     }
-    List<Shelf> shelves = new ArrayList<>();
-    for (Tiers.Found one : found) {
-      Tier tier = one.tier();
-      boolean renew = changed && one.doubtful();
-      shelves.add(new Shelf(tier, renew ? tier.renew(one.file(), image.identity()) : one.file()));
-    }
-    return shelves;
+    return found.stream().map(one -> new Shelf(one.tier(), one.file())).toList();
   }
 
   /// The spaces of an origin that VMs read.

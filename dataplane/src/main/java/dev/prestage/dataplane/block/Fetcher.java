@@ -474,8 +474,22 @@ final class Fetcher {
   /// can be read there.
   private static void keep(Fetch fetch, Room room, ByteBuffer buffer) {
     for (int shelf = 0; shelf < fetch.space.shelves.length; shelf++) {
+      TierFile file = fetch.space.shelves[shelf].file();
+      setArriving(fetch, file, room.on(shelf), true);
       int unkept = keep(fetch, fetch.space.shelves[shelf], room.on(shelf), buffer);
+      setArriving(fetch, file, unkept, false);
+      for (int rest = unkept; rest != 0; rest &= rest - 1) {
+        // Some of it may be there all the same.
+        file.erase(fetch.first + Integer.numberOfTrailingZeros(rest));
+      }
       room.fallBack(shelf, unkept);
+    }
+  }
+
+  private static void setArriving(Fetch fetch, TierFile file, int bits, boolean arriving) {
+    for (int rest = bits; rest != 0; rest &= rest - 1) {
+      int extent = fetch.first + Integer.numberOfTrailingZeros(rest);
+      boolean _ = arriving ? file.arriving.set(extent) : file.arriving.clear(extent);
     }
   }
 
@@ -654,6 +668,7 @@ final class Fetcher {
       } else {
         shelf.tier().release(space.bytesOf(extent));
       }
+      boolean _ = shelf.file().arriving.clear(extent);
     } else if (fetch.demanded != 0) {
       space.gone.set(extent);
       lock.setNews();

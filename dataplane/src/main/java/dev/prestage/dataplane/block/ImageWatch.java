@@ -116,11 +116,23 @@ final class ImageWatch implements AutoCloseable {
     // What moves while its tiers are compared one after the other could be missed in both.
     keepStill(space, true);
     try {
+      int extents = 0;
       for (Shelf shelf : space.shelves) {
-        if (!compareAll(space, shelf.file(), now)) {
+        int compared = compareAll(space, shelf.file(), now);
+        if (compared < 0) {
           return;
         }
+        extents += compared;
       }
+      // One that is vouched for while another is not could be taken for one that needs no proof.
+      for (Shelf shelf : space.shelves) {
+        shelf.file().adopt(now);
+      }
+      LOG.log(
+          Level.INFO,
+          "{0} was touched, and has the bytes that it had: {1} extents",
+          space,
+          extents);
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "comparing {0}: {1}", space, e.getMessage());
     } catch (InterruptedException e) {
@@ -137,11 +149,11 @@ final class ImageWatch implements AutoCloseable {
     }
   }
 
-  /// Compares what one tier holds; false if there is no use in going on.
-  private boolean compareAll(BlockSpace space, TierFile file, Image.Identity now)
+  /// Compares what one tier holds; tells how many extents, or -1 if there is no use in going on.
+  private int compareAll(BlockSpace space, TierFile file, Image.Identity now)
       throws IOException, InterruptedException {
     if (now.to(file.identity()) == Image.Likeness.SAME) {
-      return true;
+      return 0;
     }
     BitSet resident = file.resident.toBitSet();
     ByteBuffer buffer = ByteBuffer.allocateDirect(TierFile.EXTENT_BYTES);
@@ -152,20 +164,14 @@ final class ImageWatch implements AutoCloseable {
       // The tier's own damage is none of the image's, and is mended when the extent is read.
       if (differs && file.resident.get(at) && reader.verifies(file, at)) {
         refuse.accept(space, "has other bytes than before, with the same size and time");
-        return false;
+        return -1;
       }
       long took = System.nanoTime() - began;
       if (closed.await(PAUSE_FACTOR * took, TimeUnit.NANOSECONDS)) {
-        return false;
+        return -1;
       }
     }
-    file.adopt(now);
-    LOG.log(
-        Level.INFO,
-        "{0} was touched, and has the bytes that it had: {1} extents",
-        space,
-        resident.cardinality());
-    return true;
+    return resident.cardinality();
   }
 
   /// Whether what a tier holds of an image is what the image has, by a sample of its extents: all,

@@ -72,8 +72,8 @@ public final class Tier implements AutoCloseable {
     /// Whether VMs read it.
     boolean used;
 
-    /// Whether nothing may move into it or out of it.
-    boolean still;
+    /// How many want nothing to move into it or out of it.
+    int still;
 
     Held(TierFile file) {
       this.file = file;
@@ -158,12 +158,18 @@ public final class Tier implements AutoCloseable {
     try {
       Held same = null;
       for (Held entry : versions(path)) {
+        // One that VMs read is theirs: of an image that was refused it goes with the last of them.
+        if (entry.used) {
+          continue;
+        }
         Image.Likeness likeness = identity.to(entry.file.identity());
-        boolean alike =
-            likeness == Image.Likeness.SAME || (likeness == Image.Likeness.TOUCHED && !entry.used);
-        if (same == null && alike) {
+        if (likeness == Image.Likeness.SAME
+            || (likeness == Image.Likeness.TOUCHED && same == null)) {
+          if (same != null) {
+            remove(same);
+          }
           same = entry;
-        } else if (!entry.used) {
+        } else {
           remove(entry);
         }
       }
@@ -477,8 +483,9 @@ public final class Tier implements AutoCloseable {
     try {
       int looked = 0;
       for (int rounds = 0; rounds <= ring.size() && looked < SAMPLE && !ring.isEmpty(); ) {
-        TierFile file = ring.get(coldFile % ring.size()).file;
-        int extent = file.resident.nextSetExcept(file.pinned, coldExtent);
+        Held entry = ring.get(coldFile % ring.size());
+        TierFile file = entry.file;
+        int extent = entry.still > 0 ? -1 : file.resident.nextSetExcept(file.pinned, coldExtent);
         if (extent < 0) {
           coldFile = (coldFile + 1) % ring.size();
           coldExtent = 0;
@@ -515,7 +522,7 @@ public final class Tier implements AutoCloseable {
       for (Held entry : ring) {
         TierFile file = entry.file;
         Touches touches = file.touches;
-        if (touches == null) {
+        if (touches == null || entry.still > 0) {
           continue;
         }
         int extent = touches.hot.nextSetExcept(file.pinned, 0);
@@ -604,7 +611,7 @@ public final class Tier implements AutoCloseable {
       }
       lock.enter();
       try {
-        if (from.pinned.get(extent) || !from.resident.clear(extent)) {
+        if (!isSameImage(from, into) || from.pinned.get(extent) || !from.resident.clear(extent)) {
           return false;
         }
         if (into.resident.set(extent)) {
@@ -623,16 +630,27 @@ public final class Tier implements AutoCloseable {
 
   private boolean mayMove(TierFile file) {
     Held entry = held.get(file.name());
-    return entry != null && entry.file == file && !entry.still;
+    return entry != null && entry.file == file && entry.still == 0;
   }
 
-  /// From now on nothing moves into a file or out of it, or no longer so.
+  /// Whether a file is still one of this tier's.
+  boolean has(TierFile file) {
+    files.lock();
+    try {
+      Held entry = held.get(file.name());
+      return entry != null && entry.file == file;
+    } finally {
+      files.unlock();
+    }
+  }
+
+  /// From now on nothing moves into a file or out of it; or this caller no longer minds.
   void keepStill(TierFile file, boolean still) {
     files.lock();
     try {
       Held entry = held.get(file.name());
       if (entry != null && entry.file == file) {
-        entry.still = still;
+        entry.still += still ? 1 : -1;
       }
     } finally {
       files.unlock();

@@ -62,6 +62,9 @@ final class TierFile implements AutoCloseable {
   /// Extents that are here.
   final AtomicBits resident;
 
+  /// Extents that a fetch is writing, or has written and not put into [#resident] yet.
+  final AtomicBits arriving;
+
   /// Extents that were read since the eviction's hand last passed.
   final AtomicBits referenced;
 
@@ -88,6 +91,7 @@ final class TierFile implements AutoCloseable {
     this.map = map;
     this.resident = new AtomicBits(extents);
     this.referenced = new AtomicBits(extents);
+    this.arriving = new AtomicBits(extents);
     this.pinned = new AtomicBits(extents);
     this.sums = new int[(extents + CHUNK_EXTENTS - 1) / CHUNK_EXTENTS][];
     Arrays.fill(sums, NO_SUMS);
@@ -423,12 +427,13 @@ final class TierFile implements AutoCloseable {
     data.punch((long) extent * EXTENT_BYTES, EXTENT_BYTES);
   }
 
-  /// Gives the space back of an extent that is not here any more, or never became so.
+  /// Gives the space back of an extent that is not here any more, or never became so; unless it is
+  /// just arriving.
   void erase(int extent) {
     ReentrantLock lock = stripeOf(extent);
     lock.lock();
     try {
-      if (!resident.get(extent)) {
+      if (!resident.get(extent) && !arriving.get(extent)) {
         eraseLocked(extent);
       }
     } finally {

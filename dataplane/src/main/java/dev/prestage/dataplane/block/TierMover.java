@@ -35,6 +35,10 @@ final class TierMover implements AutoCloseable {
 
   private static final int BATCH = 64;
 
+  // Somebody is busy with an extent now and then; where more cannot move, the next look is soon
+  // enough.
+  private static final int MOST_FAILURES = 8;
+
   // Health forgets what is not said again within five minutes.
   private static final long REPORT_NANOS = Duration.ofMinutes(1).toNanos();
 
@@ -95,12 +99,13 @@ final class TierMover implements AutoCloseable {
 
   private void demoteAll() throws InterruptedException {
     for (int i = 0; i < tiers.all().size() - 1; i++) {
-      long began = System.nanoTime();
-      while (demoteFrom(i)) {
+      int failures = 0;
+      while (failures < MOST_FAILURES && isFillingUp(i)) {
+        long began = System.nanoTime();
+        failures += demoteFrom(i) ? 0 : 1;
         if (!giveWay(PAUSE_FACTOR * (System.nanoTime() - began))) {
           return;
         }
-        began = System.nanoTime();
       }
     }
   }
@@ -109,7 +114,8 @@ final class TierMover implements AutoCloseable {
     for (int i = 1; i < tiers.all().size(); i++) {
       for (Tier.Candidate candidate : tiers.all().get(i).hot(clock.nanos(), BATCH)) {
         long began = System.nanoTime();
-        if (promote(candidate, i) && !giveWay(PAUSE_FACTOR * (System.nanoTime() - began))) {
+        boolean _ = promote(candidate, i);
+        if (!giveWay(PAUSE_FACTOR * (System.nanoTime() - began))) {
           return;
         }
       }
@@ -119,7 +125,7 @@ final class TierMover implements AutoCloseable {
   /// Moves everything that is to be moved now, in the calling thread. For tests without threads.
   void settle() {
     for (int i = 0; i < tiers.all().size() - 1; i++) {
-      while (demoteFrom(i)) {
+      while (isFillingUp(i) && demoteFrom(i)) {
         // each round moves one extent
       }
     }
@@ -130,13 +136,14 @@ final class TierMover implements AutoCloseable {
     }
   }
 
-  /// Moves one extent out of a tier that fills up; false if it does not, or nothing can move.
+  private boolean isFillingUp(int index) {
+    Tier tier = tiers.all().get(index);
+    return tier.exceeds(Tiers.limitOfMoves(tier));
+  }
+
+  /// Moves one extent out of a tier; false if that one cannot move now, or none.
   private boolean demoteFrom(int from) {
-    Tier tier = tiers.all().get(from);
-    if (!tier.exceeds(Tiers.limitOfMoves(tier))) {
-      return false;
-    }
-    Tier.Candidate coldest = tier.coldest(clock.nanos());
+    Tier.Candidate coldest = tiers.all().get(from).coldest(clock.nanos());
     return coldest != null && demote(coldest, from);
   }
 
@@ -208,7 +215,7 @@ final class TierMover implements AutoCloseable {
     } catch (IOException e) {
       if (into == null) {
         tiers.reportUnopened(to, e);
-      } else {
+      } else if (to.has(into)) {
         to.refused(into, e);
       }
     }

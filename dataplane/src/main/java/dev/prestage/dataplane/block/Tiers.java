@@ -106,13 +106,26 @@ public final class Tiers implements AutoCloseable {
     }
   }
 
-  /// The same, for an image whose files may have got different names.
-  static void dropDoubles(List<Shelf> shelves) {
-    for (int slow = 1; slow < shelves.size(); slow++) {
-      for (Shelf fast : shelves.subList(0, slow)) {
-        dropDoubles(fast.file(), shelves.get(slow).tier(), shelves.get(slow).file());
+  /// The same, for an image whose files may have got different names, or be filled from what it was
+  /// at different times: then what is surely its bytes is kept.
+  void dropDoubles(List<Shelf> shelves, Image.Identity identity) {
+    alone(() -> {
+      for (int slow = 1; slow < shelves.size(); slow++) {
+        for (Shelf fast : shelves.subList(0, slow)) {
+          Shelf other = shelves.get(slow);
+          if (isDoubtful(fast, identity) && !isDoubtful(other, identity)) {
+            dropDoubles(other.file(), fast.tier(), fast.file());
+          } else {
+            dropDoubles(fast.file(), other.tier(), other.file());
+          }
+        }
       }
-    }
+      return shelves;
+    });
+  }
+
+  private static boolean isDoubtful(Shelf shelf, Image.Identity identity) {
+    return identity.to(shelf.file().identity()) != Image.Likeness.SAME;
   }
 
   private static void dropDoubles(TierFile kept, Tier tier, TierFile file) {
@@ -145,6 +158,28 @@ public final class Tiers implements AutoCloseable {
       throw failure;
     }
     return found;
+  }
+
+  /// Begins anew in the tiers whose bytes are not known to be an image's.
+  ///
+  /// @throws IOException if no tier can be used then
+  List<Shelf> renew(List<Found> found, Image.Identity identity) throws IOException {
+    List<Shelf> shelves = new ArrayList<>();
+    @Nullable IOException failure = null;
+    for (Found one : found) {
+      try {
+        Tier tier = one.tier();
+        TierFile file = one.doubtful() ? tier.renew(one.file(), identity) : one.file();
+        shelves.add(new Shelf(tier, file));
+      } catch (IOException e) {
+        failure = e;
+        reportUnopened(one.tier(), e);
+      }
+    }
+    if (shelves.isEmpty() && failure != null) {
+      throw failure;
+    }
+    return shelves;
   }
 
   /// A tier has no file for an image that it should have. It goes on taking others.
