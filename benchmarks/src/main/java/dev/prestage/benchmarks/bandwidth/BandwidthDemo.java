@@ -67,7 +67,7 @@ public final class BandwidthDemo {
         rows.add(setting.measure("predicted"));
       }
       progress.begin("starting a host with the reactive rule");
-      String rule = "predict: {enabled: false}\nbandwidth: {reactive: true}\n";
+      String rule = "predict: {enabled: false}\nbandwidth: {promises: reactive}\n";
       try (Setting setting = Setting.open(prestage, rule)) {
         setting.contend();
         progress.begin("reactive");

@@ -1,0 +1,66 @@
+package dev.prestage.benchmarks.bandwidth;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+
+/// Amounts of windows that follow each other.
+///
+/// @param window how long each is
+public record AmountSeries(String name, Duration window, double[] amounts) {
+  /// Reads a CSV with a header and lines of time in seconds and amount; the first two lines say how
+  /// long a window is.
+  ///
+  /// @throws IOException if it cannot be read, or says no such thing
+  public static AmountSeries read(Path file) throws IOException {
+    return parse(String.valueOf(file.getFileName()), Files.readAllLines(file));
+  }
+
+  /// One of those that come with the benchmark.
+  static AmountSeries recorded(String name) {
+    try (InputStream stream =
+        Objects.requireNonNull(AmountSeries.class.getResourceAsStream(name + ".csv"))) {
+      String text = new String(stream.readAllBytes(), StandardCharsets.US_ASCII);
+      return parse(name, text.lines().toList());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  static AmountSeries parse(String name, List<String> lines) throws IOException {
+    List<Double> times = new ArrayList<>();
+    List<Double> amounts = new ArrayList<>();
+    for (int i = 1; i < lines.size(); i++) {
+      String[] fields = lines.get(i).split(",", -1);
+      try {
+        times.add(Double.parseDouble(fields[0]));
+        amounts.add(Double.parseDouble(fields[1]));
+      } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
+        throw new IOException(
+            name + ", line " + (i + 1) + " is not 'seconds,amount': " + lines.get(i), e);
+      }
+      if (!(amounts.getLast() >= 0 && amounts.getLast() < Double.POSITIVE_INFINITY)) {
+        throw new IOException(name + ", line " + (i + 1) + ": an amount is at least 0");
+      }
+    }
+    if (times.size() < AmountGate.WARM * 2) {
+      throw new IOException(
+          name + " has " + times.size() + " windows, and needs " + AmountGate.WARM * 2);
+    }
+    double seconds = times.get(1) - times.get(0);
+    if (!(seconds > 0)) {
+      throw new IOException(name + ": time does not go on from line 2 to line 3");
+    }
+    return new AmountSeries(
+        name,
+        Duration.ofNanos((long) (seconds * 1e9)),
+        amounts.stream().mapToDouble(Double::doubleValue).toArray());
+  }
+}
