@@ -56,14 +56,18 @@ public final class NeuralGate {
   private static final double LN2 = Math.log(2);
   private static final Pattern SPEED = Pattern.compile("(\\d+) words/s");
 
+  private final List<String> prestage;
   private final Path folder;
   private final TrainerProcess trainer;
   private final Consumer<Check> checks;
   private double fastest;
 
+  /// @param prestage the command line that runs `prestage`, without arguments
   /// @param folder with the traces
   /// @param checks hears each comparison as soon as it is made
-  public NeuralGate(Path folder, TrainerProcess trainer, Consumer<Check> checks) {
+  public NeuralGate(
+      List<String> prestage, Path folder, TrainerProcess trainer, Consumer<Check> checks) {
+    this.prestage = prestage;
     this.folder = folder;
     this.trainer = trainer;
     this.checks = checks;
@@ -95,6 +99,7 @@ public final class NeuralGate {
             fastest,
             "at least " + LEAST_WORDS_A_SECOND,
             fastest >= LEAST_WORDS_A_SECOND));
+    BesideTraining.run(prestage, trainer, checks);
   }
 
   private record Gain(double with, double without) {}

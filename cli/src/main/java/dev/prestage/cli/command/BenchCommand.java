@@ -206,7 +206,7 @@ public final class BenchCommand {
             .orElseThrow(() ->
                 new FileSystemException(
                     "the trainer", null, "is not installed; tools/trainer builds it"));
-    return gate(gate, checks -> new NeuralGate(folder, trainer, checks).run());
+    return gate(gate, checks -> new NeuralGate(SelfCommand.line(), folder, trainer, checks).run());
   }
 
   @Command(
