@@ -233,7 +233,7 @@ class CommandsTest {
     assertThat(tier.path("usedBytes").asLong())
         .isBetween(100L * RunningHost.EXTENT, (long) RunningHost.EXTENTS * RunningHost.EXTENT);
     assertThat(prestage("tiers").out())
-        .containsPattern(tier.path("name").asText() + " +8.0 GiB +[0-9.]+ [KM]iB");
+        .containsPattern(tier.path("name").asText() + " +ssd +8.0 GiB +[0-9.]+ [KM]iB");
   }
 
   @Test

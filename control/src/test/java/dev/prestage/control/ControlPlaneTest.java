@@ -958,7 +958,8 @@ class ControlPlaneTest {
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", 1))).leases()).hasSize(1);
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
     assertThat(counter(plane, "units_granted")).isEqualTo((double) leases.account().granted());
-    assertThat(tiers(plane)).containsExactly(new Reply.TierView("ssd", 1000, 10));
+    assertThat(tiers(plane))
+        .containsExactly(new Reply.TierView("ssd", "", 1000, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
     assertRefused(plane, new Command.ShowAllocation(99), Reason.UNKNOWN, "no allocation 99");
   }
 

@@ -6,9 +6,14 @@ import dev.prestage.dataplane.block.BlockStager;
 import dev.prestage.dataplane.block.DirectoryOrigin;
 import dev.prestage.dataplane.block.Disk;
 import dev.prestage.dataplane.block.FaultyOrigin;
+import dev.prestage.dataplane.block.FaultyStorage;
 import dev.prestage.dataplane.block.FileStorage;
+import dev.prestage.dataplane.block.Moves;
 import dev.prestage.dataplane.block.Origin;
+import dev.prestage.dataplane.block.Passage;
+import dev.prestage.dataplane.block.Storage;
 import dev.prestage.dataplane.block.Tier;
+import dev.prestage.dataplane.block.Tiers;
 import dev.prestage.dataplane.edge.Bound;
 import dev.prestage.dataplane.edge.Edge;
 import dev.prestage.dataplane.edge.Host;
@@ -17,6 +22,7 @@ import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.stage.Stager;
 import dev.prestage.link.Frame;
+import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -32,7 +38,7 @@ import org.jspecify.annotations.Nullable;
 /// Disks of VMs, read over NBD. Its parts are wired here and nowhere else:
 ///
 /// ```
-///   NbdServer ─▶ Disk ─▶ Tier ◀── BlockStager ◀── Origins
+///   NbdServer ─▶ Disk ─▶ Tiers ◀── BlockStager ◀── Origins
 ///                 │                   ▲
 ///                 ▼                   │
 ///             AccessRing            leases
@@ -42,20 +48,14 @@ final class BlockEdge implements Edge {
 
   private final Parts parts = new Parts();
   private final AttachedDisks disks;
-  private final Tier tier;
+  private final Tiers tiers;
   private final BlockStager stager;
   private final NbdServer nbd;
   private final @Nullable InetSocketAddress nbdAddress;
 
   BlockEdge(Options options, Links links, Host host) throws IOException {
     try {
-      this.tier =
-          new Tier(
-              options.tier().name(),
-              options.tier().capacityBytes(),
-              new FileStorage(options.tier().directory()),
-              host.clock(),
-              host.trouble());
+      this.tiers = open(options.tiers(), host);
       List<Origin> origins = new ArrayList<>();
       for (Options.OriginOptions origin : options.origins()) {
         // A share that hangs would hang this, and must not hang the start.
@@ -70,7 +70,7 @@ final class BlockEdge implements Edge {
               new BlockStager(
                   origins,
                   links,
-                  tier,
+                  tiers,
                   options.block(),
                   host.clock(),
                   host.trouble(),
@@ -94,6 +94,28 @@ final class BlockEdge implements Edge {
       parts.closeAfter(e);
       throw e;
     }
+  }
+
+  /// Opens the tiers. One of several that cannot be used is said and left out until the next start.
+  private static Tiers open(List<Options.TierOptions> wanted, Host host) throws IOException {
+    List<Tier> usable = new ArrayList<>();
+    List<String> leftOut = new ArrayList<>();
+    for (Options.TierOptions tier : wanted) {
+      Storage storage = FaultyStorage.of(new FileStorage(tier.directory()), tier.faults());
+      try {
+        usable.add(
+            new Tier(tier.name(), tier.capacityBytes(), storage, host.clock(), host.trouble()));
+      } catch (IOException e) {
+        if (wanted.size() == 1) {
+          throw e;
+        }
+        leftOut.add(IoProblem.explain(e) + "; it is left out until the next start");
+      }
+    }
+    if (usable.isEmpty()) {
+      throw new IOException("none of the tiers can be used: " + String.join("; ", leftOut));
+    }
+    return new Tiers(usable, leftOut, Moves.DEFAULT, host.trouble());
   }
 
   /// Said in the log only: health says it for each VM that cannot be served, until it can.
@@ -134,7 +156,7 @@ final class BlockEdge implements Edge {
 
   @Override
   public long purge(String tenant, String source) throws IOException {
-    return tier.purge(tenant, source);
+    return tiers.purge(tenant, source);
   }
 
   @Override
@@ -190,18 +212,29 @@ final class BlockEdge implements Edge {
       into.add(new Frame.Counter("disk_served", disk.name(), disk.isRefused() ? 0 : 1));
     }
     disks.waiting().forEach(name -> into.add(new Frame.Counter("disk_served", name, 0)));
-    stager.count((name, fetches, bytes, errors) -> {
-      into.add(new Frame.Counter("fetches", name, fetches));
-      into.add(new Frame.Counter("fetched_bytes", name, bytes));
-      into.add(new Frame.Counter("origin_errors", name, errors));
-    });
-    into.add(new Frame.Counter("tier_used_bytes", tier.name(), tier.usedBytes()));
-    into.add(new Frame.Counter("tier_capacity_bytes", tier.name(), tier.capacityBytes()));
-    into.add(new Frame.Counter("tier_corrupt_extents", tier.name(), tier.corruptExtents()));
+    for (BlockStager.OriginCounts origin : stager.originCounts()) {
+      String name = origin.name();
+      into.add(new Frame.Counter("fetches", name, origin.fetches()));
+      into.add(new Frame.Counter("fetched_bytes", name, origin.fetchedBytes()));
+      into.add(new Frame.Counter("origin_errors", name, origin.errors()));
+      into.add(new Frame.Counter("fetches_for_demand", name, origin.fetchesForDemand()));
+      into.add(new Frame.Counter("fetches_behind_staging", name, origin.fetchesBehindStaging()));
+    }
+    for (Tier tier : tiers.all()) {
+      into.add(new Frame.Counter("tier_used_bytes", tier.name(), tier.usedBytes()));
+      into.add(new Frame.Counter("tier_capacity_bytes", tier.name(), tier.capacityBytes()));
+      into.add(new Frame.Counter("tier_corrupt_extents", tier.name(), tier.corruptExtents()));
+      into.add(new Frame.Counter("tier_hits", tier.name(), tier.hits()));
+      into.add(new Frame.Counter("tier_promoted_bytes", tier.name(), tier.promotedBytes()));
+      into.add(new Frame.Counter("tier_demoted_bytes", tier.name(), tier.demotedBytes()));
+      for (Passage passage : Passage.values()) {
+        into.add(new Frame.Counter(passage.counter(), tier.name(), tier.passedBytes(passage)));
+      }
+    }
     into.add(new Frame.Counter("connections", "", nbd.connections()));
   }
 
-  /// Stops serving. The tier keeps what it has for the next start.
+  /// Stops serving. The tiers keep what they have for the next start.
   @Override
   public void close() throws IOException {
     parts.close();

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 /// @param nbdSocket where disks are read; this user and the socket's group
 /// @param nbdAddress where they are read over TCP, by anyone who can reach it, or null
 /// @param origins where images come from; of those that have an image the first serves it
-/// @param tier where extents are kept
+/// @param tiers where extents are kept, the fastest first; at least one
 /// @param block how origins are worked
 /// @param limits what NBD clients can make this process hold
 /// @param connectionsAddress one of this host's own, where guests' connections are relayed, for
@@ -31,7 +31,7 @@ public record Options(
     Path nbdSocket,
     @Nullable InetSocketAddress nbdAddress,
     List<OriginOptions> origins,
-    TierOptions tier,
+    List<TierOptions> tiers,
     BlockOptions block,
     NbdLimits limits,
     InetAddress connectionsAddress,
@@ -42,6 +42,7 @@ public record Options(
 
   public Options {
     origins = List.copyOf(origins);
+    tiers = List.copyOf(tiers);
   }
 
   /// Options with the defaults of [BlockOptions] and [NbdLimits], and no TCP.
@@ -57,7 +58,7 @@ public record Options(
         nbdSocket,
         null,
         origins,
-        tier,
+        List.of(tier),
         BlockOptions.DEFAULT,
         NbdLimits.DEFAULT,
         LOOPBACK,
@@ -100,8 +101,15 @@ public record Options(
 
   /// A directory for extents.
   ///
-  /// @param name in messages and counters
+  /// @param name in messages and counters; unique
   /// @param capacityBytes how many bytes of extents it may hold; 0.1 % more goes into checksums
   /// @param kind what it lies on, one word such as `ssd`
-  public record TierOptions(String name, Path directory, long capacityBytes, String kind) {}
+  /// @param faults what its reads and writes suffer, [Faults#NONE] in earnest
+  public record TierOptions(
+      String name, Path directory, long capacityBytes, String kind, Faults faults) {
+    /// Without faults.
+    public TierOptions(String name, Path directory, long capacityBytes, String kind) {
+      this(name, directory, capacityBytes, kind, Faults.NONE);
+    }
+  }
 }

@@ -40,6 +40,9 @@ final class Site {
   InetAddress connectionsAddress = Options.LOOPBACK;
   @Nullable Path tierDirectory;
 
+  /// Several tiers instead of the one.
+  List<Options.TierOptions> tiers = List.of();
+
   /// Origins that are asked after `nas`.
   List<Options.OriginOptions> moreOrigins = List.of();
 
@@ -83,7 +86,9 @@ final class Site {
         nbdSocket(),
         new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
         origins,
-        new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"),
+        tiers.isEmpty()
+            ? List.of(new Options.TierOptions("ssd", tier(), capacityBytes, "ssd"))
+            : tiers,
         block,
         limits,
         connectionsAddress,

@@ -40,6 +40,7 @@ public final class ManagerGate {
     checks.accept(
         Check.atMost("days of " + seeds + " on which something did not hold", broken.get(), 0));
     checks.accept(new Check("units leased on all of them", granted.get(), "to be seen", true));
+    BehindStaging.run(checks);
     AutoThreshold.run(folder, checks);
   }
 }

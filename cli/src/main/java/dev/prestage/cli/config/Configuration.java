@@ -39,6 +39,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 ///
 /// @param state the folder for everything that survives a restart
 /// @param sockets the folder for the sockets
+/// @param tiers the places for what was fetched, the fastest first
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
 /// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
@@ -62,7 +63,7 @@ public record Configuration(
     Path state,
     Path sockets,
     List<Origin> origins,
-    Tier tier,
+    List<Tier> tiers,
     Nbd nbd,
     InetAddress connectionsListen,
     boolean bandwidthReactive,
@@ -106,10 +107,19 @@ public record Configuration(
       long bytesPerSecond,
       @Nullable Path models) {}
 
-  /// The host-local place for what was fetched.
+  /// A place for what was fetched.
   ///
-  /// @param kind what it is made of: `ram`, `ssd` or `hdd`
-  public record Tier(String name, String kind, Path directory, long capacityBytes) {}
+  /// @param kind what it is made of: `ram`, `ssd`, `hdd` or `nas`
+  public record Tier(String name, String kind, Path directory, long capacityBytes, Faults faults) {}
+
+  /// What all tiers may hold together.
+  public long tierBytes() {
+    return tierBytes(tiers);
+  }
+
+  private static long tierBytes(List<Tier> tiers) {
+    return tiers.stream().mapToLong(Tier::capacityBytes).sum();
+  }
 
   /// How guests' disks are served.
   ///
@@ -219,7 +229,7 @@ public record Configuration(
     if (origins.isEmpty()) {
       origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0, null));
     }
-    Tier tier = tier(root.section("tier"), state, folder);
+    List<Tier> tiers = tiers(root, state, folder);
     Section nbd = root.section("nbd");
     Nbd serving =
         new Nbd(
@@ -253,7 +263,7 @@ public record Configuration(
     Duration horizon = predict.value("horizon", Limits.DEFAULT.horizon(), Quantities::duration);
     Thresholds thresholds = thresholds(predict);
     predict.close();
-    Limits limits = limits(root.section("stage"), horizon, tier);
+    Limits limits = limits(root.section("stage"), horizon, tierBytes(tiers));
     Section runs = root.section("runs");
     Duration endRunAfter = runs.value("endAfter", Duration.ofMinutes(1), Quantities::duration);
     runs.close();
@@ -290,7 +300,7 @@ public record Configuration(
         state,
         sockets.toAbsolutePath(),
         List.copyOf(origins),
-        tier,
+        tiers,
         serving,
         listen,
         reactive,
@@ -437,16 +447,7 @@ public record Configuration(
       throw section.missing(
           name.isEmpty() ? "name" : "directory", "an origin has a name and a directory of images");
     }
-    Section faults = section.section("faults");
-    Faults decorated =
-        new Faults(
-            faults.value("latency", Duration.ZERO, Quantities::duration),
-            faults.value("bandwidth", 0L, Quantities::bytesPerSecond),
-            faults.value("errors", 0.0, Configuration::share),
-            faults.value("hangs", 0.0, Configuration::share),
-            faults.value("corruption", 0.0, Configuration::share),
-            faults.value("seed", 1L, Long::parseLong));
-    faults.close();
+    Faults decorated = faults(section.section("faults"));
     boolean anyFormat = section.value("anyFormat", false, Configuration::yesOrNo);
     long bandwidth = section.value("bandwidth", 0L, Quantities::bytesPerSecond);
     String models = section.value("models", "", Configuration::withoutTilde);
@@ -460,17 +461,72 @@ public record Configuration(
         models.isEmpty() ? null : folder.resolve(models).toAbsolutePath());
   }
 
-  private static Tier tier(Section section, Path state, Path folder) throws ConfigurationException {
-    Tier tier =
-        new Tier(
-            section.text("name", "local"),
-            section.value("kind", "ssd", Configuration::tierKind),
-            section
-                .value("directory", state.resolve("tier"), text -> path(folder, text))
-                .toAbsolutePath(),
-            section.value("capacity", 8L << 30, Configuration::tierBytes));
+  private static Faults faults(Section faults) throws ConfigurationException {
+    Faults decorated =
+        new Faults(
+            faults.value("latency", Duration.ZERO, Quantities::duration),
+            faults.value("bandwidth", 0L, Quantities::bytesPerSecond),
+            faults.value("errors", 0.0, Configuration::share),
+            faults.value("hangs", 0.0, Configuration::share),
+            faults.value("corruption", 0.0, Configuration::share),
+            faults.value("seed", 1L, Long::parseLong));
+    faults.close();
+    return decorated;
+  }
+
+  /// Those of `tiers`, or the one of `tier`.
+  private static List<Tier> tiers(Section root, Path state, Path folder)
+      throws ConfigurationException {
+    List<Tier> tiers = new ArrayList<>();
+    for (Section section : root.sections("tiers")) {
+      Tier tier = tier(section, section.text("name", ""), Path.of(""), folder);
+      if (tier.name().isEmpty() || tier.directory().toString().isEmpty()) {
+        throw section.missing(
+            tier.name().isEmpty() ? "name" : "directory",
+            "each of several tiers has a name and a directory");
+      }
+      refuseSharing(section, tiers, tier);
+      tiers.add(tier);
+    }
+    Section single = root.section("tier");
+    if (!tiers.isEmpty() && !single.names().isEmpty()) {
+      throw root.refused("tier", "is there beside 'tiers': put it into that list");
+    }
+    if (tiers.isEmpty()) {
+      tiers.add(tier(single, single.text("name", "local"), state.resolve("tier"), folder));
+    }
+    single.close();
+    return List.copyOf(tiers);
+  }
+
+  private static void refuseSharing(Section section, List<Tier> tiers, Tier tier)
+      throws ConfigurationException {
+    for (Tier other : tiers) {
+      if (other.name().equals(tier.name())) {
+        throw section.refused(
+            "name", "is '" + tier.name() + "' as of a tier above: each needs its own");
+      }
+      if (other.directory().startsWith(tier.directory())
+          || tier.directory().startsWith(other.directory())) {
+        throw section.refused(
+            "directory", "is, holds or lies in that of tier '" + other.name() + "'");
+      }
+    }
+  }
+
+  /// @param directory the one by default, or empty if there is none
+  private static Tier tier(Section section, String name, Path directory, Path folder)
+      throws ConfigurationException {
+    String kind = section.value("kind", "ssd", Configuration::tierKind);
+    Path chosen = section.value("directory", directory, text -> path(folder, text));
+    long capacity = section.value("capacity", 8L << 30, Configuration::tierBytes);
+    Faults faults = faults(section.section("faults"));
+    if (faults.hangRate() > 0) {
+      throw section.refused("faults", "has 'hangs', which a tier cannot have");
+    }
     section.close();
-    return tier;
+    Path place = chosen.toString().isEmpty() ? chosen : chosen.toAbsolutePath().normalize();
+    return new Tier(name, kind, place, capacity, faults);
   }
 
   private static Thresholds thresholds(Section predict) throws ConfigurationException {
@@ -502,18 +558,18 @@ public record Configuration(
         : new Program.Key(text.substring(0, slash), text.substring(slash + 1));
   }
 
-  /// A quarter of the tier may be unproven, by default.
-  private static Limits limits(Section stage, Duration horizon, Tier tier)
+  /// A quarter of the tiers may be unproven, by default.
+  private static Limits limits(Section stage, Duration horizon, long tierBytes)
       throws ConfigurationException {
     Limits limits =
         new Limits(
-            stage.value("capacity", tier.capacityBytes() / 4, Quantities::bytes),
+            stage.value("capacity", tierBytes / 4, Quantities::bytes),
             stage.value("inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
             stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration),
             stage.value("waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)),
             Limits.DEFAULT.uselessPerDemand());
-    if (limits.stagedBytes() > tier.capacityBytes()) {
+    if (limits.stagedBytes() > tierBytes) {
       throw stage.refused("capacity", "is more than 'tier.capacity'");
     }
     stage.close();
@@ -655,8 +711,8 @@ public record Configuration(
   }
 
   private static String tierKind(String text) {
-    if (!List.of("ram", "ssd", "hdd").contains(text)) {
-      throw new IllegalArgumentException("'" + text + "' is none of ram, ssd, hdd");
+    if (!List.of("ram", "ssd", "hdd", "nas").contains(text)) {
+      throw new IllegalArgumentException("'" + text + "' is none of ram, ssd, hdd, nas");
     }
     return text;
   }

@@ -37,8 +37,10 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.SequencedMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -99,6 +101,9 @@ public final class ControlPlaneProcess {
             .map(Configuration.Origin::models)
             .filter(Objects::nonNull)
             .toList());
+    SequencedMap<String, String> tierKinds = new LinkedHashMap<>();
+    configuration.tiers().forEach(tier -> tierKinds.put(tier.name(), tier.kind()));
+    plane.nameTiers(tierKinds);
     List<AutoCloseable> watching = new ArrayList<>();
     MemoryGrants.Settings memory = configuration.guestMemory();
     if (!configuration.libvirt().isEmpty()) {

@@ -30,7 +30,6 @@ public final class DataPlaneProcess {
   }
 
   private static Options options(Configuration configuration) throws IOException {
-    Configuration.Tier tier = configuration.tier();
     Configuration.Fetch fetch = configuration.fetch();
     return new Options(
         configuration.state(),
@@ -42,7 +41,10 @@ public final class DataPlaneProcess {
                 new OriginOptions(
                     o.name(), o.directory(), o.faults(), o.anyFormat(), o.bytesPerSecond()))
             .toList(),
-        new TierOptions(tier.name(), tier.directory(), tier.capacityBytes(), tier.kind()),
+        configuration.tiers().stream()
+            .map(t ->
+                new TierOptions(t.name(), t.directory(), t.capacityBytes(), t.kind(), t.faults()))
+            .toList(),
         new BlockOptions(
             fetch.inFlight(),
             BlockOptions.DEFAULT.demandFetches(),

@@ -9,6 +9,8 @@ import static java.nio.file.attribute.PosixFilePermission.OTHERS_WRITE;
 import dev.prestage.cli.config.Configuration;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -33,6 +35,8 @@ import org.jspecify.annotations.Nullable;
 /// another user made, or could have put files into, is refused: it may hold links that lead
 /// elsewhere.
 final class PrivateFolders {
+  private static final Logger LOG = System.getLogger(PrivateFolders.class.getName());
+
   // What Prestage makes in a state folder, and the folder that a user makes for images.
   private static final Set<String> OURS =
       Set.of("prestage.lock", "images", "tier", "history", "models", "sockets", "tmp");
@@ -68,7 +72,7 @@ final class PrivateFolders {
     var folders = new PrivateFolders(configuration);
     try {
       folders.prepareState();
-      folders.prepareTier();
+      folders.prepareTiers();
       folders.prepareSockets();
     } catch (SecurityException | UnsupportedOperationException e) {
       throw new IOException("the state folder needs a file system with permissions: " + e, e);
@@ -141,10 +145,25 @@ final class PrivateFolders {
     return configuration.origins().stream().anyMatch(origin -> origin.directory().equals(entry));
   }
 
-  private void prepareTier() throws IOException {
-    Path tier = configuration.tier().directory();
-    if (!make(tier)) {
-      refuseForeign(tier, "tier.directory");
+  private void prepareTiers() throws IOException {
+    boolean several = configuration.tiers().size() > 1;
+    for (Configuration.Tier tier : configuration.tiers()) {
+      if (Files.isDirectory(tier.directory())) {
+        refuseForeign(tier.directory(), several ? "tiers.directory" : "tier.directory");
+      } else if (several) {
+        makeIfPossible(tier);
+      } else {
+        make(tier.directory());
+      }
+    }
+  }
+
+  /// The host is served by its other tiers; the data plane says that this one is left out.
+  private static void makeIfPossible(Configuration.Tier tier) {
+    try {
+      make(tier.directory());
+    } catch (IOException e) {
+      LOG.log(Level.DEBUG, "tier {0}: {1}", tier.name(), e.getMessage());
     }
   }
 

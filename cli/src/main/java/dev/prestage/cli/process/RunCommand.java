@@ -48,7 +48,7 @@ public final class RunCommand implements java.util.concurrent.Callable<Integer> 
     return new Supervisor(
             configuration,
             emptied(checked.state().resolve("tmp")),
-            checked.tier().capacityBytes(),
+            checked.tierBytes(),
             checked.nbd().connections(),
             checked.apiSocket())
         .run();

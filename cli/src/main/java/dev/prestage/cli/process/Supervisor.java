@@ -57,7 +57,7 @@ final class Supervisor {
   private volatile int exitCode;
   private volatile boolean finished;
 
-  /// @param tierBytes the tier's capacity, for which the data plane keeps checksums in memory
+  /// @param tierBytes the tiers' capacity, for which the data plane keeps checksums in memory
   /// @param connections how many NBD clients may be served, for which it keeps buffers
   /// @param api the API's socket
   Supervisor(

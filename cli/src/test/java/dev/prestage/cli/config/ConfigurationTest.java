@@ -2,6 +2,7 @@ package dev.prestage.cli.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.prestage.control.api.ApiToken;
 import dev.prestage.control.command.Role;
@@ -10,6 +11,7 @@ import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import java.io.IOException;
@@ -41,7 +43,7 @@ class ConfigurationTest {
   void withoutAFileEverythingIsAsByDefault() throws ConfigurationException {
     Configuration configuration = Configuration.read(null);
     assertThat(configuration.thresholds()).isEqualTo(Thresholds.all(Thresholds.DEFAULT));
-    assertThat(configuration.tier().capacityBytes()).isEqualTo(8L << 30);
+    assertThat(configuration.tierBytes()).isEqualTo(8L << 30);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(2L << 30);
     assertThat(configuration.predicting()).isTrue();
     assertThat(configuration.nbd().tcp()).isEmpty();
@@ -72,6 +74,61 @@ class ConfigurationTest {
     assertThat(Configuration.read(null).xen()).isEqualTo(XenConnector.Options.NONE);
     assertThatThrownBy(() -> read("xen: {through: ssh}\n"))
         .hasMessageContaining("'through' must be a list");
+  }
+
+  @Test
+  void severalTiersAreListedFastestFirst() throws Exception {
+    Configuration configuration =
+        read(
+            """
+            tiers:
+              - {name: ram, kind: ram, directory: /dev/shm/x, capacity: 1GiB}
+              - {name: disk, kind: hdd, directory: disk, capacity: 64GiB, faults: {latency: 8ms, bandwidth: 100MB/s}}
+            """);
+    assertThat(configuration.tiers())
+        .extracting(Configuration.Tier::name, Configuration.Tier::kind)
+        .containsExactly(tuple("ram", "ram"), tuple("disk", "hdd"));
+    assertThat(configuration.tiers().get(1).directory()).isEqualTo(folder.resolve("disk"));
+    assertThat(configuration.tiers().get(1).faults())
+        .isEqualTo(new Faults(Duration.ofMillis(8), 100_000_000, 0, 0, 0, 1));
+    assertThat(configuration.tierBytes()).isEqualTo(65L << 30);
+    assertThat(configuration.limits().stagedBytes()).isEqualTo(65L << 28);
+  }
+
+  @Test
+  void oneTierIsAListOfOne() throws Exception {
+    Configuration.Tier tier = read("tier: {capacity: 1GiB}\n").tiers().getFirst();
+    assertThat(tier.name()).isEqualTo("local");
+    assertThat(tier.directory().getFileName()).hasToString("tier");
+    assertThat(tier.capacityBytes()).isEqualTo(1L << 30);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      value = {
+        "[{name: a, directory: x}, {name: a, directory: y}] | 'tiers[1].name' is 'a' as of a tier above",
+        "[{name: a, directory: x}, {name: b, directory: ./x}] | 'tiers[1].directory' is, holds or lies in that of tier 'a'",
+        "[{name: a, directory: x/y}, {name: b, directory: x}] | 'tiers[1].directory' is, holds or lies in that of tier 'a'",
+        "[{name: a}] | 'tiers[0].directory' is missing",
+        "[{directory: x}] | 'tiers[0].name' is missing",
+        "[{name: a, directory: x, kind: tape}] | 'kind': 'tape' is none of ram, ssd, hdd, nas",
+        "[{name: a, directory: x, faults: {hangs: 0.1}}] | 'tiers[0].faults' has 'hangs'",
+        "[{name: a, directory: x, size: 1GiB}] | unknown key 'tiers[0].size'"
+      })
+  void aTierThatCannotBeMeantIsRefused(String tiers, String why) {
+    assertThatThrownBy(() -> read("tiers: " + tiers + "\n"))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining(why);
+  }
+
+  @Test
+  void tierAndTiersTogetherAreRefused() {
+    assertThatThrownBy(() -> read("tier: {capacity: 1GiB}\ntiers: [{name: a, directory: x}]\n"))
+        .isInstanceOf(ConfigurationException.class)
+        .hasMessageContaining("prestage.yaml:1:1")
+        .hasMessageContaining("'tier' is there beside 'tiers'");
   }
 
   @Test
@@ -223,7 +280,7 @@ class ConfigurationTest {
 
   @Test
   void anEmptyFileIsAsNone() throws Exception {
-    assertThat(read("").tier().capacityBytes()).isEqualTo(8L << 30);
+    assertThat(read("").tierBytes()).isEqualTo(8L << 30);
   }
 
   @Test
@@ -263,7 +320,7 @@ class ConfigurationTest {
       quoteCharacter = '"',
       textBlock =
           """
-          tiers: {}                                | :1:1: | unknown key 'tiers'
+          tyers: {}                                | :1:1: | unknown key 'tyers'
           tier: {size: 1GiB}                       | :1:8: | unknown key 'tier.size'
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
           tier: {capacity: -1}                     | :1:18: | '-1' is not a size
@@ -319,7 +376,7 @@ class ConfigurationTest {
   void theManualsExampleIsRight() throws Exception {
     Matcher example = Pattern.compile("```yaml\n(.*?)```", Pattern.DOTALL).matcher(manual());
     assertThat(example.find()).isTrue();
-    assertThat(read(example.group(1)).tier().capacityBytes()).isEqualTo(200L << 30);
+    assertThat(read(example.group(1)).tierBytes()).isEqualTo(200L << 30);
   }
 
   @Test

@@ -21,6 +21,10 @@ final class MetricHelp {
           Map.entry("fetched_bytes", "Bytes read from origins."),
           Map.entry("fetches", "Reads from origins."),
           Map.entry(
+              "fetches_behind_staging",
+              "Reads from origins for demand that waited for their turn while staging ran."),
+          Map.entry("fetches_for_demand", "Reads from origins that were begun for demand."),
+          Map.entry(
               "forecast_units", "Staged units for which an expert spoke: demanded, or unused."),
           Map.entry("history_dropped", "Accesses that history had no room for or could not write."),
           Map.entry("history_expired_rows", "Rows of history dropped for age or size."),
@@ -53,6 +57,18 @@ final class MetricHelp {
           Map.entry("tier_capacity_bytes", "What the tier may hold."),
           Map.entry(
               "tier_corrupt_extents", "Extents of the tier that did not match their checksums."),
+          Map.entry("tier_demanded_bytes", "Bytes that came to the tier because a guest waited."),
+          Map.entry("tier_demoted_bytes", "Bytes that went from the tier to slower ones."),
+          Map.entry("tier_evicted_bytes", "Bytes that left the host from the tier to make room."),
+          Map.entry("tier_found_bytes", "Bytes that were in the tier at the start."),
+          Map.entry("tier_hits", "Reads that got bytes from the tier."),
+          Map.entry("tier_moved_in_bytes", "Bytes that came to the tier from other tiers."),
+          Map.entry("tier_moved_out_bytes", "Bytes that went from the tier to other tiers."),
+          Map.entry("tier_promoted_bytes", "Bytes that came to the tier from slower ones."),
+          Map.entry(
+              "tier_removed_bytes",
+              "Bytes that were given back: unused, purged, corrupt or of another version."),
+          Map.entry("tier_staged_bytes", "Bytes that came to the tier for a forecast."),
           Map.entry("tier_used_bytes", "What the tier holds."),
           Map.entry("units_ended", "Staged units, by how they ended."),
           Map.entry("units_granted", "Units ever granted: live and ended."),

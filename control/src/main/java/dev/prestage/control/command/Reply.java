@@ -197,11 +197,38 @@ public sealed interface Reply {
       @Nullable Double accuracy,
       @Nullable Double timeliness) {}
 
-  /// The host's tiers.
+  /// The host's tiers, the fastest first.
   record Tiers(List<TierView> tiers) implements Reply {}
 
   /// One tier.
-  record TierView(String name, long capacityBytes, long usedBytes) {}
+  ///
+  /// @param kind `ram`, `ssd`, `hdd` or `nas`, as configured; empty if that is not known
+  /// @param capacityBytes what it may hold; 0 while it cannot be used
+  /// @param hits reads that got bytes from it
+  /// @param promotedBytes what came from slower tiers
+  /// @param demotedBytes what went to slower tiers
+  /// @param foundBytes what was here when the data plane started
+  /// @param stagedBytes what came from an origin for a forecast
+  /// @param demandedBytes what came from an origin because a guest waited
+  /// @param movedInBytes what came from other tiers
+  /// @param movedOutBytes what went to other tiers
+  /// @param evictedBytes what left the host to make room
+  /// @param removedBytes what was given back: unused, purged, corrupt or of another version
+  record TierView(
+      String name,
+      String kind,
+      long capacityBytes,
+      long usedBytes,
+      long hits,
+      long promotedBytes,
+      long demotedBytes,
+      long foundBytes,
+      long stagedBytes,
+      long demandedBytes,
+      long movedInBytes,
+      long movedOutBytes,
+      long evictedBytes,
+      long removedBytes) {}
 
   /// The addresses that get notices, in the configuration's order.
   record Webhooks(List<WebhookView> webhooks) implements Reply {

@@ -189,7 +189,9 @@ final class FakeCommands implements Commands {
                       List.of(new Reply.DeadLetter(42, "available", "status 500")))));
       case Command.ShowHost _ ->
           new Reply.Host("/run/nbd.sock", List.of(new Reply.OriginView("nas", "/mnt/images")));
-      case Command.ShowTiers _ -> new Reply.Tiers(List.of(new Reply.TierView("ssd", 9, 4)));
+      case Command.ShowTiers _ ->
+          new Reply.Tiers(
+              List.of(new Reply.TierView("ssd", "ssd", 9, 4, 3, 2, 1, 3, 2, 1, 2, 1, 2, 1)));
       case Command.ShowHistory _ -> new Reply.History(List.of(ROW));
       case Command.ReadHistory(var selection, int skip, int limit) ->
           new Reply.History(

@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
 /// The link to one origin, as those see it who read over it.
 ///
 /// It is scheduled while a VM is bound to it ([BandwidthEdge]): the next read is then the one that
-/// [#next] names. Where its capacity is configured, reads are paced to that. Where it is not, the
-/// caller keeps as much under way as the link was measured to hold, and only the order is decided
-/// here; promises are held against the measured rate.
+/// [#next] names. The caller keeps as much under way as the link was measured to hold. Where its
+/// capacity is configured, reads are paced to that besides. Where it is not, only the order is
+/// decided here, and promises are held against the measured rate.
 public final class Link {
   /// Beyond so many, VMs that want nothing now are forgotten, which costs them nothing.
   private static final int MOST_IDLE_SHARES = 64;
@@ -68,11 +68,6 @@ public final class Link {
   /// Whether anybody is bound to it; else nothing is to be asked here.
   public boolean isScheduled() {
     return scheduled;
-  }
-
-  /// Whether [#next] holds reads to the capacity; else the caller bounds what is under way.
-  public boolean isPaced() {
-    return capacity > 0;
   }
 
   /// A VM's read waits.

@@ -2,19 +2,26 @@ package dev.prestage.dataplane.block;
 
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /// One image that VMs read: where it comes from, what of it is here, what is on its way.
 ///
-/// The bits of [#file] may be looked at by any thread; all else belongs to whoever holds the
+/// The bits of its files may be looked at by any thread; all else belongs to whoever holds the
 /// [BlockStager]'s lock.
 public final class BlockSpace {
   private final String tenant;
   final Image image;
-  final TierFile file;
   final FetchQueue queue;
+
+  /// What the tiers hold of it, the fastest first; at least one.
+  final Shelf[] shelves;
+
+  /// Extents that may not leave: staged for a live lease and not demanded yet.
+  final AtomicBits pinned;
 
   /// What is being fetched, or waits for its turn as demand, by extent.
   final Map<Integer, Fetch> flights = new HashMap<>();
@@ -32,12 +39,54 @@ public final class BlockSpace {
 
   private volatile int id;
 
-  BlockSpace(int id, String tenant, Image image, TierFile file, FetchQueue queue) {
+  BlockSpace(int id, String tenant, Image image, List<Shelf> shelves, FetchQueue queue) {
     this.id = id;
     this.tenant = tenant;
     this.image = image;
-    this.file = file;
+    this.shelves = shelves.toArray(Shelf[]::new);
+    this.pinned = shelves.getFirst().file().pinned;
+    shelves.forEach(shelf -> shelf.file().pinned = pinned);
     this.queue = queue;
+  }
+
+  /// Where an extent lies, or null. One that is just moving may seem to be nowhere; for whoever has
+  /// the [BlockStager]'s lock it is where it is.
+  @Nullable Shelf shelfOf(int extent) {
+    for (Shelf shelf : shelves) {
+      if (shelf.file().resident.get(extent)) {
+        return shelf;
+      }
+    }
+    return null;
+  }
+
+  /// Whether an extent is here.
+  boolean holds(int extent) {
+    return shelfOf(extent) != null;
+  }
+
+  /// Whether all of a range is here.
+  boolean holds(int first, int count) {
+    for (int i = first; i < first + count; i++) {
+      if (shelfOf(i) == null) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// Which version its bytes here are of, as far as is known.
+  Image.Identity heldIdentity() {
+    return shelves[0].file().identity();
+  }
+
+  int extents() {
+    return shelves[0].file().extents();
+  }
+
+  /// The size of an extent; the image's last may be short.
+  int bytesOf(int extent) {
+    return shelves[0].file().bytesOf(extent);
   }
 
   /// Sorts leases of a space.
@@ -85,12 +134,16 @@ public final class BlockSpace {
 
   /// The image's size.
   public long sizeBytes() {
-    return file.identity().sizeBytes();
+    return heldIdentity().sizeBytes();
   }
 
   /// Which extents are here now.
   public BitSet resident() {
-    return file.resident.toBitSet();
+    BitSet here = new BitSet();
+    for (Shelf shelf : shelves) {
+      here.or(shelf.file().resident.toBitSet());
+    }
+    return here;
   }
 
   @Override

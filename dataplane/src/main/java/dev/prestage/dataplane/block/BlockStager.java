@@ -33,10 +33,11 @@ import org.jspecify.annotations.Nullable;
 public final class BlockStager implements Stager, AutoCloseable {
   private static final Logger LOG = System.getLogger(BlockStager.class.getName());
 
-  private final Tier tier;
+  private final Tiers tiers;
   private final BlockOptions options;
   private final StagerLock lock;
   private final Fetcher fetcher;
+  private final TierMover mover;
 
   // Attaches of one image wait for each other, and for its origin; those of others do not.
   private final Map<String, ReentrantLock> imageLocks = new ConcurrentHashMap<>();
@@ -54,18 +55,18 @@ public final class BlockStager implements Stager, AutoCloseable {
     void evicted(int space, long first, int extents);
   }
 
-  /// A stager over these origins, earlier ones preferred, and this tier. It closes them.
+  /// A stager over these origins, earlier ones preferred, and these tiers. It closes them.
   ///
   /// @param links that to an origin decides the order of its fetches while it is scheduled
   public BlockStager(
       List<Origin> origins,
       Links links,
-      Tier tier,
+      Tiers tiers,
       BlockOptions options,
       Clock clock,
       Trouble trouble,
       Doorbell doorbell) {
-    this(origins, links, tier, options, clock, trouble, doorbell, true);
+    this(origins, links, tiers, options, clock, trouble, doorbell, true);
   }
 
   /// As above, over links that are never scheduled.
@@ -88,26 +89,40 @@ public final class BlockStager implements Stager, AutoCloseable {
       Trouble trouble,
       Doorbell doorbell,
       boolean threaded) {
-    this(origins, new Links(Map.of()), tier, options, clock, trouble, doorbell, threaded);
+    this(origins, Tiers.of(tier), options, clock, trouble, doorbell, threaded);
   }
 
-  private BlockStager(
+  /// As above, over several tiers.
+  BlockStager(
       List<Origin> origins,
-      Links links,
-      Tier tier,
+      Tiers tiers,
       BlockOptions options,
       Clock clock,
       Trouble trouble,
       Doorbell doorbell,
       boolean threaded) {
-    this.tier = tier;
+    this(origins, new Links(Map.of()), tiers, options, clock, trouble, doorbell, threaded);
+  }
+
+  private BlockStager(
+      List<Origin> origins,
+      Links links,
+      Tiers tiers,
+      BlockOptions options,
+      Clock clock,
+      Trouble trouble,
+      Doorbell doorbell,
+      boolean threaded) {
+    this.tiers = tiers;
     this.options = options;
     this.lock = new StagerLock(clock, doorbell);
-    this.fetcher = new Fetcher(origins, links, tier, options, clock, trouble, lock, threaded);
+    this.fetcher = new Fetcher(origins, links, tiers, options, clock, trouble, lock, threaded);
+    this.mover = new TierMover(tiers, lock, clock, () -> fetcher.pendingReads() > 0);
     this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, trouble);
     fetcher.start();
     if (threaded) {
       watch.start();
+      mover.start();
     }
   }
 
@@ -158,7 +173,7 @@ public final class BlockStager implements Stager, AutoCloseable {
         if (!space.tenant().equals(tenant) || !space.imageName().equals(image.name())) {
           continue;
         }
-        if (space.refusal().isEmpty() && hasBytesOf(image.identity().to(space.file.identity()))) {
+        if (space.refusal().isEmpty() && hasBytesOf(image.identity().to(space.heldIdentity()))) {
           register(id, space);
           return space;
         }
@@ -192,26 +207,17 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private BlockSpace attachNew(int id, String tenant, Opened opened) throws IOException {
     Image image = opened.image;
-    Tier.Found found = tier.open(tenant, image.name(), image.identity());
-    TierFile file = found.file();
-    if (found.doubtful()) {
-      boolean matches;
-      try {
-        matches = ImageWatch.sampleMatches(file, image);
-      } catch (IOException | RuntimeException e) {
-        tier.letGo(file);
-        throw e;
-      }
-      if (matches) {
-        // The watch compares the rest.
-        LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", file.name());
-      } else {
-        LOG.log(Level.INFO, "{0}: the image has other bytes now, starting anew", file.name());
-        file = tier.renew(file, image.identity());
-      }
+    List<Tiers.Found> found = tiers.open(tenant, image.name(), image.identity());
+    List<Shelf> shelves;
+    try {
+      shelves = proven(found, image);
+    } catch (IOException | RuntimeException e) {
+      found.forEach(one -> one.tier().letGo(one.file()));
+      throw e;
     }
-    var space = new BlockSpace(id, tenant, image, file, opened.queue);
-    tier.onDrop(file, extent -> lost(space, extent));
+    tiers.dropDoubles(shelves, image.identity());
+    var space = new BlockSpace(id, tenant, image, shelves, opened.queue);
+    shelves.forEach(shelf -> shelf.tier().onDrop(shelf.file(), extent -> lost(space, extent)));
     attaching.lock();
     try {
       open.add(space);
@@ -220,6 +226,26 @@ public final class BlockStager implements Stager, AutoCloseable {
       attaching.unlock();
     }
     return space;
+  }
+
+  /// The files with which the tiers go on, of an image that may have changed since they were
+  /// filled.
+  private List<Shelf> proven(List<Tiers.Found> found, Image image) throws IOException {
+    boolean touched = false;
+    boolean changed = false;
+    for (Tiers.Found one : found) {
+      touched |= one.doubtful();
+      changed |= one.doubtful() && !ImageWatch.sampleMatches(one.file(), image);
+    }
+    if (changed) {
+      LOG.log(Level.INFO, "{0}: the image has other bytes now, starting anew", image.name());
+      return tiers.renew(found, image.identity());
+    }
+    if (touched) {
+      // The watch compares the rest.
+      LOG.log(Level.INFO, "{0}: the image was touched; what is here of it stays", image.name());
+    }
+    return found.stream().map(one -> new Shelf(one.tier(), one.file())).toList();
   }
 
   /// The spaces of an origin that VMs read.
@@ -382,12 +408,14 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
-  /// What the tier holds of an image that was refused is not to be trusted.
+  /// What the tiers hold of an image that was refused is not to be trusted.
   private void letGo(BlockSpace space) {
-    if (space.refusal().isEmpty()) {
-      tier.letGo(space.file);
-    } else {
-      tier.discard(space.file);
+    for (Shelf shelf : space.shelves) {
+      if (space.refusal().isEmpty()) {
+        shelf.tier().letGo(shelf.file());
+      } else {
+        shelf.tier().discard(shelf.file());
+      }
     }
   }
 
@@ -396,7 +424,7 @@ public final class BlockStager implements Stager, AutoCloseable {
   /// Demand for an extent that is here: the end of its staging, if it was staged and this is the
   /// first time. Takes no lock that it would have to wait for.
   void demanded(BlockSpace space, int extent, long nowNanos) {
-    if (space.file.pinned.clear(extent)) {
+    if (space.pinned.clear(extent)) {
       lock.claim(space, extent, nowNanos);
     }
   }
@@ -417,6 +445,11 @@ public final class BlockStager implements Stager, AutoCloseable {
   /// threads.
   boolean step(String origin, ByteBuffer buffer) {
     return fetcher.step(origin, buffer);
+  }
+
+  /// Moves between tiers what is to be moved now, in the calling thread. For tests without threads.
+  void settleTiers() {
+    mover.settle();
   }
 
   // ---- leases
@@ -480,8 +513,10 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private void drop(BlockSpace space, List<Integer> extents) {
     for (int extent : extents) {
-      if (tier.drop(space.file, extent)) {
-        left(space, extent);
+      for (Shelf shelf : space.shelves) {
+        if (shelf.tier().drop(shelf.file(), extent)) {
+          left(space, extent);
+        }
       }
     }
   }
@@ -500,7 +535,7 @@ public final class BlockStager implements Stager, AutoCloseable {
   private void lost(BlockSpace space, int extent) {
     lock.enter();
     try {
-      if (space.file.pinned.clear(extent)) {
+      if (space.pinned.clear(extent)) {
         lock.book().lose(space, extent);
       }
       space.gone.set(extent);
@@ -511,15 +546,15 @@ public final class BlockStager implements Stager, AutoCloseable {
   }
 
   /// A reader saw a block that does not match. If that is the extent's fault it is removed.
-  void suspect(BlockSpace space, int extent, VerifiedReader reader) {
-    if (tier.dropIfCorrupt(space.file, extent, reader)) {
+  void suspect(BlockSpace space, Shelf shelf, int extent, VerifiedReader reader) {
+    if (shelf.tier().dropIfCorrupt(shelf.file(), extent, reader)) {
       lost(space, extent);
     }
   }
 
   /// An extent that is said to be here and cannot be read goes.
-  void expel(BlockSpace space, int extent) {
-    if (tier.drop(space.file, extent)) {
+  void expel(BlockSpace space, Shelf shelf, int extent) {
+    if (shelf.tier().drop(shelf.file(), extent)) {
       lost(space, extent);
     }
   }
@@ -551,7 +586,7 @@ public final class BlockStager implements Stager, AutoCloseable {
     try {
       for (BlockSpace space : spaces.values()) {
         BitSet gone = space.gone;
-        gone.stream().filter(space.file.resident::get).forEach(gone::clear);
+        gone.stream().filter(space::holds).forEach(gone::clear);
         int first = gone.nextSetBit(0);
         while (first >= 0) {
           int end = gone.nextClearBit(first);
@@ -577,19 +612,31 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
-  /// Receives the numbers of one origin.
-  @FunctionalInterface
-  public interface OriginCounters {
-    /// One origin, cumulative since the start.
-    void origin(String name, long fetches, long fetchedBytes, long errors);
-  }
+  /// How much an origin was worked, since the start.
+  ///
+  /// @param fetchesForDemand how many of the fetches were begun for demand
+  /// @param fetchesBehindStaging how many of those had to wait for their turn while staging was
+  ///   under way
+  public record OriginCounts(
+      String name,
+      long fetches,
+      long fetchedBytes,
+      long errors,
+      long fetchesForDemand,
+      long fetchesBehindStaging) {}
 
-  /// Tells how much each origin was worked.
-  public void count(OriginCounters sink) {
-    for (FetchQueue queue : fetcher.queues()) {
-      sink.origin(
-          queue.origin.name(), queue.fetches.sum(), queue.fetchedBytes.sum(), queue.errors.sum());
-    }
+  /// How much each origin was worked.
+  public List<OriginCounts> originCounts() {
+    return fetcher.queues().stream()
+        .map(queue ->
+            new OriginCounts(
+                queue.origin.name(),
+                queue.fetches.sum(),
+                queue.fetchedBytes.sum(),
+                queue.errors.sum(),
+                queue.fetchesForDemand.sum(),
+                queue.fetchesBehindStaging.sum()))
+        .toList();
   }
 
   /// Gives back what is ready and was not demanded, of leases whose time is over.
@@ -609,11 +656,12 @@ public final class BlockStager implements Stager, AutoCloseable {
     return fetcher.pendingReads();
   }
 
-  /// Reads that wait fail; fetches under way are waited for, unless they hang. The tier is made
+  /// Reads that wait fail; fetches under way are waited for, unless they hang. The tiers are made
   /// durable.
   @Override
   public void close() throws IOException {
     watch.close();
+    mover.close();
     fetcher.queues().forEach(queue -> queue.opener.close());
     fetcher.close();
     attaching.lock();
@@ -626,6 +674,6 @@ public final class BlockStager implements Stager, AutoCloseable {
     } finally {
       attaching.unlock();
     }
-    tier.close();
+    tiers.close();
   }
 }

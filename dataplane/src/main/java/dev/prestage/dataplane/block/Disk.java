@@ -47,35 +47,71 @@ public final class Disk {
   /// @return false, with the buffer as it was, if not all of it is here; [#readLater] then gets it
   public boolean readNow(long offset, int length, ByteBuffer into, VerifiedReader reader) {
     long now = clock.nanos();
-    TierFile file = space.file;
     int first = (int) (offset / TierFile.EXTENT_BYTES);
     int last = (int) ((offset + length - 1) / TierFile.EXTENT_BYTES);
-    if (!file.resident.all(first, last - first + 1) || !space.refusal().isEmpty()) {
+    if (!space.holds(first, last - first + 1) || !space.refusal().isEmpty()) {
       return false;
     }
+    int position = into.position();
     int limit = into.limit();
-    into.limit(into.position() + length);
-    int bad = reader.read(file, offset, into);
+    int extent = first;
+    while (extent <= last) {
+      // What is just moving from one tier to another is found by the slower way.
+      Shelf shelf = space.shelfOf(extent);
+      int next = shelf == null ? extent : runEnd(shelf.file(), extent, last);
+      int bad = shelf == null ? -1 : copy(shelf.file(), offset, length, extent, next, into, reader);
+      if (shelf == null || bad >= 0) {
+        into.limit(limit).position(position);
+        if (shelf != null) {
+          stager.suspect(space, shelf, bad, reader);
+        }
+        return false;
+      }
+      shelf.tier().served();
+      for (; extent < next; extent++) {
+        use(shelf.file(), extent, now);
+      }
+    }
     into.limit(limit);
-    if (bad >= 0) {
-      stager.suspect(space, bad, reader);
-      return false;
-    }
-    for (int extent = first; extent <= last; extent++) {
-      use(extent, now);
-    }
     reads.increment();
     bytes.add(length);
     record(offset, length, now, false, clock.nanos() - now);
     return true;
   }
 
-  private void use(int extent, long now) {
-    TierFile file = space.file;
+  /// Where the extents that lie in the same file as one end, at most behind `last`.
+  private static int runEnd(TierFile file, int extent, int last) {
+    int end = extent + 1;
+    while (end <= last && file.resident.get(end)) {
+      end++;
+    }
+    return end;
+  }
+
+  /// Copies what a read wants of some extents of a file; see [VerifiedReader#read].
+  private static int copy(
+      TierFile file,
+      long offset,
+      int length,
+      int first,
+      int end,
+      ByteBuffer into,
+      VerifiedReader reader) {
+    long from = Math.max(offset, (long) first * TierFile.EXTENT_BYTES);
+    long to = Math.min(offset + length, (long) end * TierFile.EXTENT_BYTES);
+    into.limit(into.position() + (int) (to - from));
+    return reader.read(file, from, into);
+  }
+
+  private void use(TierFile file, int extent, long now) {
     if (!file.referenced.get(extent)) {
       file.referenced.set(extent);
     }
-    if (file.pinned.get(extent)) {
+    Touches touches = file.touches;
+    if (touches != null) {
+      touches.touch(extent, now);
+    }
+    if (space.pinned.get(extent)) {
       stager.demanded(space, extent, now);
     }
   }
@@ -113,20 +149,21 @@ public final class Disk {
     for (int extent = look.nextSetBit(0); extent >= 0; extent = look.nextSetBit(extent + 1)) {
       ByteBuffer part = read.part(extent);
       int bad = -1;
-      boolean here = space.file.resident.get(extent);
-      if (here) {
+      Shelf shelf = space.shelfOf(extent);
+      if (shelf != null) {
         long from = Math.max(read.offset(), (long) extent * TierFile.EXTENT_BYTES);
-        bad = reader.read(space.file, from, part);
+        bad = reader.read(shelf.file(), from, part);
       }
-      if (here && bad < 0) {
-        use(extent, read.arrivedNanos());
+      if (shelf != null && bad < 0) {
+        shelf.tier().served();
+        use(shelf.file(), extent, read.arrivedNanos());
         arrived++;
       } else {
         absent.set(extent);
-        if (here && impatient) {
-          stager.expel(space, extent);
-        } else if (here) {
-          stager.suspect(space, extent, reader);
+        if (shelf != null && impatient) {
+          stager.expel(space, shelf, extent);
+        } else if (shelf != null) {
+          stager.suspect(space, shelf, extent, reader);
         }
       }
     }

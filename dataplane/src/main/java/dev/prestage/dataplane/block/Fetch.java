@@ -38,6 +38,9 @@ final class Fetch {
   /// What it counts for in what is under way.
   int bookedBytes;
 
+  /// It had to wait for its turn while staging was under way.
+  boolean behindStaging;
+
   /// The origin has answered: whoever joins now waits for the tier only.
   boolean arrived;
 

@@ -35,6 +35,8 @@ final class FetchQueue {
   final LongAdder fetches = new LongAdder();
   final LongAdder fetchedBytes = new LongAdder();
   final LongAdder errors = new LongAdder();
+  final LongAdder fetchesForDemand = new LongAdder();
+  final LongAdder fetchesBehindStaging = new LongAdder();
 
   int threads;
   int idleThreads;
@@ -93,6 +95,10 @@ final class FetchQueue {
       running.add(fetch);
       if (fetch.lease == null) {
         demandBytes += fetch.bookedBytes;
+        fetchesForDemand.increment();
+        if (fetch.behindStaging) {
+          fetchesBehindStaging.increment();
+        }
       } else {
         stagingRunning++;
         stagingBytes += fetch.bookedBytes;
@@ -111,9 +117,13 @@ final class FetchQueue {
       link.leaves(vm);
       return poll(vm);
     }
-    // A link that is not paced is kept as full as it was measured to hold: what is under way
-    // beyond that only queues, in an order that nobody chose.
-    if (!link.isPaced() && demandBytes + stagingBytes >= window.bytes()) {
+    // A link is kept as full as it was measured to hold: what is under way beyond that only
+    // queues, in an order that nobody chose. Where it is paced to what it moves, such a queue from
+    // before it was scheduled would stand for ever.
+    if (isFull()) {
+      if (demandBytes < window.bytes()) {
+        scheduled.values().forEach(waiting -> findsNoTurn(waiting.element()));
+      }
       return null;
     }
     String vm = link.next(nowNanos);
@@ -124,6 +134,11 @@ final class FetchQueue {
     Fetch next = poll(vm);
     link.take(vm, next.bytes(), nowNanos);
     return next;
+  }
+
+  /// A demand fetch cannot begin now.
+  void findsNoTurn(Fetch fetch) {
+    fetch.behindStaging |= stagingRunning > 0;
   }
 
   private Fetch poll(String vm) {
@@ -189,13 +204,16 @@ final class FetchQueue {
       return true;
     }
     long demandWaits = waitNanos;
-    boolean may =
-        (link.isPaced() || demandBytes + stagingBytes < window.bytes()) && link.mayStage(nowNanos);
+    boolean may = !isFull() && link.mayStage(nowNanos);
     if (!may) {
       long wait = link.waitNanos();
       waitNanos = demandWaits > 0 ? Math.min(demandWaits, Math.max(1, wait)) : wait;
     }
     return may;
+  }
+
+  private boolean isFull() {
+    return demandBytes + stagingBytes >= window.bytes();
   }
 
   private boolean mayStage() {

@@ -25,8 +25,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import org.jspecify.annotations.Nullable;
 
-/// Reads extents from their origins, hands them to the reads that wait, and puts them into the
-/// tier.
+/// Reads extents from their origins, hands them to the reads that wait, and puts them into a tier.
 ///
 /// **Threads.** Each origin has its own, begun when they are first needed, so that a dead origin
 /// takes nothing from the others. Staging may use a part of them only, so that demand finds one
@@ -51,7 +50,7 @@ final class Fetcher {
   private static final long CLOSE_NANOS = Duration.ofSeconds(2).toNanos();
 
   private final BlockOptions options;
-  private final Tier tier;
+  private final Tiers tiers;
   private final Clock clock;
   private final Trouble trouble;
   private final StagerLock lock;
@@ -71,13 +70,13 @@ final class Fetcher {
   Fetcher(
       List<Origin> origins,
       Links links,
-      Tier tier,
+      Tiers tiers,
       BlockOptions options,
       Clock clock,
       Trouble trouble,
       StagerLock lock,
       boolean threaded) {
-    this.tier = tier;
+    this.tiers = tiers;
     this.options = options;
     this.clock = clock;
     this.trouble = trouble;
@@ -135,7 +134,7 @@ final class Fetcher {
 
   private void join(PendingRead read, BlockSpace space, BitSet missing, BitSet landed) {
     for (int at = missing.nextSetBit(0); at >= 0; at = missing.nextSetBit(at + 1)) {
-      if (space.file.resident.get(at)) {
+      if (space.holds(at)) {
         landed.set(at);
         continue;
       }
@@ -146,7 +145,9 @@ final class Fetcher {
         flight.vm = read.vm();
         fly(flight);
         space.queue.demand(flight, true, clock.nanos());
-        wake(space.queue);
+        if (!wake(space.queue)) {
+          space.queue.findsNoTurn(flight);
+        }
       }
       flight.join(read, at);
       if (!flight.arrived) {
@@ -163,7 +164,7 @@ final class Fetcher {
   private static int runLength(BlockSpace space, BitSet missing, int first) {
     int limit = Math.min(missing.nextClearBit(first), first + Fetch.MAX_EXTENTS);
     int end = first + 1;
-    while (end < limit && !space.flights.containsKey(end) && !space.file.resident.get(end)) {
+    while (end < limit && !space.flights.containsKey(end) && !space.holds(end)) {
       end++;
     }
     return end - first;
@@ -201,18 +202,23 @@ final class Fetcher {
     wake(space.queue);
   }
 
-  private void wake(FetchQueue queue) {
+  /// Has a thread look for work; false if all are busy.
+  private boolean wake(FetchQueue queue) {
     if (!threaded || closed) {
-      return;
+      return true;
     }
     int limit = options.stagingFetches() + options.demandFetches() + queue.lostThreads;
     if (queue.idleThreads > queue.wakeups) {
       queue.wakeups++;
       queue.work.signal();
-    } else if (queue.threads < limit) {
+      return true;
+    }
+    if (queue.threads < limit) {
       queue.threads++;
       startThread("fetch-" + queue.origin.name() + "-" + queue.threads, () -> work(queue));
+      return true;
     }
+    return false;
   }
 
   private void startThread(String name, Runnable task) {
@@ -288,10 +294,10 @@ final class Fetcher {
   }
 
   private void run(Fetch fetch, ByteBuffer buffer) {
-    int reserved = 0;
+    Room room = new Room(fetch);
     if (fetch.lease != null) {
-      reserved = reserve(fetch, fetch.mask());
-      if (reserved != fetch.mask() && !shrink(fetch, Integer.bitCount(reserved))) {
+      room.reserve(fetch.mask());
+      if (room.all() != fetch.mask() && !shrink(fetch, Integer.bitCount(room.all()))) {
         return;
       }
     }
@@ -300,7 +306,7 @@ final class Fetcher {
       fetch.space.image.read(fetch.offset(), buffer);
       requireUnchanged(fetch.space);
     } catch (IOException e) {
-      release(fetch, reserved);
+      room.release(room.all());
       failed(fetch, e);
       return;
     }
@@ -322,15 +328,19 @@ final class Fetcher {
     }
     deliver(fetch, waiters, buffer);
 
-    release(fetch, reserved & ~wanted);
-    int room = reserved & wanted;
-    room |= reserve(fetch, wanted & ~room);
-    int kept = keep(fetch, room, buffer);
+    room.release(room.all() & ~wanted);
+    room.reserve(wanted & ~room.all());
+    keep(fetch, room, buffer);
 
+    List<Surplus> surplus = new ArrayList<>();
     lock.enter();
     try {
       for (int i = 0; i < fetch.count; i++) {
-        land(fetch, fetch.first + i, (kept & (1 << i)) != 0);
+        Shelf shelf = room.shelfOf(i);
+        land(fetch, fetch.first + i, shelf);
+        if (shelf != null) {
+          takeSurplus(fetch.space, fetch.first + i, shelf, surplus);
+        }
       }
       fetch.space.queue.over(fetch);
       waiters = fetch.takeWaiters();
@@ -341,6 +351,23 @@ final class Fetcher {
       lock.leave();
     }
     deliver(fetch, waiters, buffer);
+    for (Surplus one : surplus) {
+      one.shelf.tier().removed(one.shelf.file(), one.extent);
+      one.shelf.file().erase(one.extent);
+    }
+  }
+
+  /// An extent that lies in another tier, too.
+  private record Surplus(Shelf shelf, int extent) {}
+
+  /// Of two fetches of an extent, one of which was given up for hung, each may have put it into
+  /// another tier: the later one stays.
+  private static void takeSurplus(BlockSpace space, int extent, Shelf kept, List<Surplus> surplus) {
+    for (Shelf shelf : space.shelves) {
+      if (!shelf.equals(kept) && shelf.file().resident.clear(extent)) {
+        surplus.add(new Surplus(shelf, extent));
+      }
+    }
   }
 
   /// What was just read is the image's only if the image is still what it was when it was opened.
@@ -376,29 +403,98 @@ final class Fetcher {
     trouble.report("image-changed", why);
   }
 
-  /// Takes room for extents, first ones first; tells which got it.
-  private int reserve(Fetch fetch, int bits) {
-    int got = 0;
-    for (int rest = tier.accepts() ? bits : 0; rest != 0; rest &= rest - 1) {
-      int index = Integer.numberOfTrailingZeros(rest);
-      if (!tier.reserve(fetch.space.file.bytesOf(fetch.first + index))) {
-        break;
+  /// The room that a fetch has taken in the tiers: for each shelf a mask of extents.
+  private static final class Room {
+    private final Fetch fetch;
+    private final boolean expected;
+    private final int[] taken;
+
+    Room(Fetch fetch) {
+      this.fetch = fetch;
+      this.expected = Tiers.isExpected(fetch.lease);
+      this.taken = new int[fetch.space.shelves.length];
+    }
+
+    int all() {
+      int all = 0;
+      for (int bits : taken) {
+        all |= bits;
       }
-      got |= 1 << index;
+      return all;
     }
-    return got;
+
+    int on(int shelf) {
+      return taken[shelf];
+    }
+
+    /// The shelf that has room for an extent, or null.
+    @Nullable Shelf shelfOf(int index) {
+      for (int i = 0; i < taken.length; i++) {
+        if ((taken[i] & 1 << index) != 0) {
+          return fetch.space.shelves[i];
+        }
+      }
+      return null;
+    }
+
+    /// Takes room for extents, first ones first, as long as there is any.
+    void reserve(int bits) {
+      reserve(bits, 0);
+    }
+
+    private void reserve(int bits, int from) {
+      for (int rest = bits; rest != 0; rest &= rest - 1) {
+        int index = Integer.numberOfTrailingZeros(rest);
+        int shelf = Tiers.reserve(fetch.space, fetch.first + index, expected, from);
+        if (shelf < 0) {
+          return;
+        }
+        taken[shelf] |= 1 << index;
+      }
+    }
+
+    void release(int bits) {
+      for (int shelf = 0; shelf < taken.length; shelf++) {
+        for (int rest = taken[shelf] & bits; rest != 0; rest &= rest - 1) {
+          int extent = fetch.first + Integer.numberOfTrailingZeros(rest);
+          fetch.space.shelves[shelf].tier().release(fetch.space.bytesOf(extent));
+        }
+        taken[shelf] &= ~bits;
+      }
+    }
+
+    /// A shelf did not take extents: slower ones may.
+    void fallBack(int shelf, int bits) {
+      release(bits);
+      reserve(bits, shelf + 1);
+    }
   }
 
-  private void release(Fetch fetch, int bits) {
+  /// Writes extents to the tiers that have room for them. Afterwards there is room for those that
+  /// can be read there.
+  private static void keep(Fetch fetch, Room room, ByteBuffer buffer) {
+    for (int shelf = 0; shelf < fetch.space.shelves.length; shelf++) {
+      TierFile file = fetch.space.shelves[shelf].file();
+      setArriving(fetch, file, room.on(shelf), true);
+      int unkept = keep(fetch, fetch.space.shelves[shelf], room.on(shelf), buffer);
+      setArriving(fetch, file, unkept, false);
+      for (int rest = unkept; rest != 0; rest &= rest - 1) {
+        // Some of it may be there all the same.
+        file.erase(fetch.first + Integer.numberOfTrailingZeros(rest));
+      }
+      room.fallBack(shelf, unkept);
+    }
+  }
+
+  private static void setArriving(Fetch fetch, TierFile file, int bits, boolean arriving) {
     for (int rest = bits; rest != 0; rest &= rest - 1) {
-      tier.release(fetch.space.file.bytesOf(fetch.first + Integer.numberOfTrailingZeros(rest)));
+      int extent = fetch.first + Integer.numberOfTrailingZeros(rest);
+      boolean _ = arriving ? file.arriving.set(extent) : file.arriving.clear(extent);
     }
   }
 
-  /// Writes extents to the tier; tells which of them can be read there.
-  private int keep(Fetch fetch, int bits, ByteBuffer buffer) {
-    TierFile file = fetch.space.file;
-    int kept = 0;
+  /// Writes extents to a tier; tells which of them are not there.
+  private static int keep(Fetch fetch, Shelf shelf, int bits, ByteBuffer buffer) {
     int rest = bits;
     try {
       while (rest != 0) {
@@ -406,19 +502,16 @@ final class Fetcher {
         int length = Integer.numberOfTrailingZeros(~(rest >>> from));
         int start = from * TierFile.EXTENT_BYTES;
         int end = Math.min(buffer.limit(), (from + length) * TierFile.EXTENT_BYTES);
-        file.write(fetch.first + from, length, buffer.slice(start, end - start));
-        int run = ((1 << length) - 1) << from;
-        kept |= run;
-        rest &= ~run;
+        shelf.file().write(fetch.first + from, length, buffer.slice(start, end - start));
+        rest &= ~(((1 << length) - 1) << from);
       }
-      if (kept != 0) {
-        tier.wrote();
+      if (bits != 0) {
+        shelf.tier().wrote();
       }
     } catch (IOException e) {
-      release(fetch, rest);
-      tier.refused(file, e);
+      shelf.tier().refused(shelf.file(), e);
     }
-    return kept;
+    return rest;
   }
 
   private void deliver(Fetch fetch, List<Fetch.Waiter> waiters, ByteBuffer buffer) {
@@ -451,12 +544,12 @@ final class Fetcher {
     } finally {
       lock.leave();
     }
-    if (tier.accepts()) {
+    if (tiers.accepts()) {
       trouble.report(
           "tier-full",
-          "tier '"
-              + tier.name()
-              + "' is full of extents that are staged and not used yet: staging has no room."
+          "tier "
+              + tiers.names()
+              + " is full of extents that are staged and not used yet: staging has no room."
               + " Enlarge the tier, or lower the staging budget");
     }
     return count > 0;
@@ -507,7 +600,7 @@ final class Fetcher {
   private void redirect(Fetch fetch, int bits, long delayNanos, String why) {
     BlockSpace space = fetch.space;
     for (int rest = bits; rest != 0; rest &= rest - 1) {
-      land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), false);
+      land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), null);
     }
     List<Fetch.Waiter> waiting = new ArrayList<>();
     int demanded = 0;
@@ -558,21 +651,34 @@ final class Fetcher {
     return wanted;
   }
 
-  /// An extent of a fetch has come, and is in the tier or is not.
-  private void land(Fetch fetch, int extent, boolean kept) {
+  /// An extent of a fetch has come, and is in a tier or is not.
+  private void land(Fetch fetch, int extent, @Nullable Shelf shelf) {
     BlockSpace space = fetch.space;
     space.flights.remove(extent, fetch);
-    boolean staged = lock.book().land(space, extent, fetch.lease, kept);
-    if (kept) {
+    boolean staged = lock.book().land(space, extent, fetch.lease, shelf != null);
+    if (shelf != null) {
       if (staged) {
-        space.file.pinned.set(extent);
+        space.pinned.set(extent);
       }
-      if (!space.file.resident.set(extent)) {
-        tier.release(space.file.bytesOf(extent));
+      if (fetch.isDemanded(extent)) {
+        touch(shelf.file(), extent);
       }
+      if (shelf.file().resident.set(extent)) {
+        shelf.tier().landed(shelf.file(), extent, fetch.lease != null);
+      } else {
+        shelf.tier().release(space.bytesOf(extent));
+      }
+      boolean _ = shelf.file().arriving.clear(extent);
     } else if (fetch.demanded != 0) {
       space.gone.set(extent);
       lock.setNews();
+    }
+  }
+
+  private void touch(TierFile file, int extent) {
+    Touches touches = file.touches;
+    if (touches != null) {
+      touches.touch(extent, clock.nanos());
     }
   }
 

@@ -85,19 +85,24 @@ final class ImageWatch implements AutoCloseable {
     }
     try {
       Image.Identity now = space.image.currentIdentity();
-      switch (now.to(space.file.identity())) {
-        case SAME -> {
-          // As it should be.
-        }
-        case TOUCHED -> {
-          if (comparing.add(space)) {
-            Thread.ofPlatform()
-                .daemon()
-                .name("compare-" + space.imageName())
-                .start(() -> compare(space, now));
+      boolean touched = false;
+      for (Shelf shelf : space.shelves) {
+        switch (now.to(shelf.file().identity())) {
+          case SAME -> {
+            // As it should be.
+          }
+          case TOUCHED -> touched = true;
+          case REPLACED, CHANGED -> {
+            refuse.accept(space, "was written to while VMs read it");
+            return;
           }
         }
-        case REPLACED, CHANGED -> refuse.accept(space, "was written to while VMs read it");
+      }
+      if (touched && comparing.add(space)) {
+        Thread.ofPlatform()
+            .daemon()
+            .name("compare-" + space.imageName())
+            .start(() -> compare(space, now));
       }
     } catch (IOException e) {
       // An origin that cannot be asked is said where it is read.
@@ -108,20 +113,48 @@ final class ImageWatch implements AutoCloseable {
   }
 
   private void compare(BlockSpace space, Image.Identity now) {
+    // What moves while its tiers are compared one after the other could be missed in both.
+    keepStill(space, true);
     try {
-      compareAll(space, now);
+      int extents = 0;
+      for (Shelf shelf : space.shelves) {
+        int compared = compareAll(space, shelf.file(), now);
+        if (compared < 0) {
+          return;
+        }
+        extents += compared;
+      }
+      // One that is vouched for while another is not could be taken for one that needs no proof.
+      for (Shelf shelf : space.shelves) {
+        shelf.file().adopt(now);
+      }
+      LOG.log(
+          Level.INFO,
+          "{0} was touched, and has the bytes that it had: {1} extents",
+          space,
+          extents);
     } catch (IOException e) {
       LOG.log(Level.DEBUG, "comparing {0}: {1}", space, e.getMessage());
     } catch (InterruptedException e) {
       LOG.log(Level.ERROR, "nobody may interrupt a comparison", e);
     } finally {
+      keepStill(space, false);
       comparing.remove(space);
     }
   }
 
-  private void compareAll(BlockSpace space, Image.Identity now)
+  private static void keepStill(BlockSpace space, boolean still) {
+    for (Shelf shelf : space.shelves) {
+      shelf.tier().keepStill(shelf.file(), still);
+    }
+  }
+
+  /// Compares what one tier holds; tells how many extents, or -1 if there is no use in going on.
+  private int compareAll(BlockSpace space, TierFile file, Image.Identity now)
       throws IOException, InterruptedException {
-    TierFile file = space.file;
+    if (now.to(file.identity()) == Image.Likeness.SAME) {
+      return 0;
+    }
     BitSet resident = file.resident.toBitSet();
     ByteBuffer buffer = ByteBuffer.allocateDirect(TierFile.EXTENT_BYTES);
     VerifiedReader reader = new VerifiedReader();
@@ -131,19 +164,14 @@ final class ImageWatch implements AutoCloseable {
       // The tier's own damage is none of the image's, and is mended when the extent is read.
       if (differs && file.resident.get(at) && reader.verifies(file, at)) {
         refuse.accept(space, "has other bytes than before, with the same size and time");
-        return;
+        return -1;
       }
       long took = System.nanoTime() - began;
       if (closed.await(PAUSE_FACTOR * took, TimeUnit.NANOSECONDS)) {
-        return;
+        return -1;
       }
     }
-    file.adopt(now);
-    LOG.log(
-        Level.INFO,
-        "{0} was touched, and has the bytes that it had: {1} extents",
-        space,
-        resident.cardinality());
+    return resident.cardinality();
   }
 
   /// Whether what a tier holds of an image is what the image has, by a sample of its extents: all,

@@ -55,13 +55,13 @@ final class LeaseBook {
   private void begin(LiveLease live, BlockSpace space, int index) {
     long bit = 1L << index;
     long position = live.lease.first() + index;
-    if (position >= space.file.extents()) {
+    if (position >= space.extents()) {
       live.failed |= bit;
       return;
     }
     int extent = (int) position;
     Fetch flight = space.flights.get(extent);
-    if (space.file.resident.get(extent)) {
+    if (space.holds(extent)) {
       live.redundant |= bit;
     } else if (flight != null && (flight.lease == null || flight.isDemanded(extent))) {
       live.late |= bit;
@@ -210,7 +210,7 @@ final class LeaseBook {
       int extent = lease.extent(Long.numberOfTrailingZeros(idle));
       idle &= idle - 1;
       // Whoever clears the bit says how the extent ended. If it is clear, a claim is under way.
-      if (lease.space != null && lease.space.file.pinned.clear(extent)) {
+      if (lease.space != null && lease.space.pinned.clear(extent)) {
         lease.unused |= lease.bit(extent);
         unused.add(extent);
       }

@@ -62,11 +62,18 @@ final class TierFile implements AutoCloseable {
   /// Extents that are here.
   final AtomicBits resident;
 
+  /// Extents that a fetch is writing, or has written and not put into [#resident] yet.
+  final AtomicBits arriving;
+
   /// Extents that were read since the eviction's hand last passed.
   final AtomicBits referenced;
 
-  /// Extents that may not be evicted: staged for a live lease and not demanded yet.
-  final AtomicBits pinned;
+  /// Extents that may not be evicted: staged for a live lease and not demanded yet. The files of
+  /// one image in several tiers share them.
+  volatile AtomicBits pinned;
+
+  /// How often its extents are touched; null where there is no other tier to move them to.
+  volatile @Nullable Touches touches;
 
   private final String name;
   private volatile Image.Identity identity;
@@ -84,6 +91,7 @@ final class TierFile implements AutoCloseable {
     this.map = map;
     this.resident = new AtomicBits(extents);
     this.referenced = new AtomicBits(extents);
+    this.arriving = new AtomicBits(extents);
     this.pinned = new AtomicBits(extents);
     this.sums = new int[(extents + CHUNK_EXTENTS - 1) / CHUNK_EXTENTS][];
     Arrays.fill(sums, NO_SUMS);
@@ -404,6 +412,11 @@ final class TierFile implements AutoCloseable {
     if (!resident.clear(extent)) {
       return false;
     }
+    eraseLocked(extent);
+    return true;
+  }
+
+  private void eraseLocked(int extent) {
     referenced.clear(extent);
     try {
       map.write(ByteBuffer.allocate(ENTRY_BYTES), entryOffset(extent));
@@ -412,7 +425,20 @@ final class TierFile implements AutoCloseable {
       LOG.log(Level.DEBUG, "{0}: could not clear a map entry: {1}", name, e.getMessage());
     }
     data.punch((long) extent * EXTENT_BYTES, EXTENT_BYTES);
-    return true;
+  }
+
+  /// Gives the space back of an extent that is not here any more, or never became so; unless it is
+  /// just arriving.
+  void erase(int extent) {
+    ReentrantLock lock = stripeOf(extent);
+    lock.lock();
+    try {
+      if (!resident.get(extent) && !arriving.get(extent)) {
+        eraseLocked(extent);
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   private ReentrantLock stripeOf(int extent) {

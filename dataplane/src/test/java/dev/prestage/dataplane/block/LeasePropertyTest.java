@@ -9,8 +9,10 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.Range;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,8 +21,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
-import org.junit.jupiter.api.Test;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Whatever happens to leases in whatever order: each extent ends once, the account adds up, and
@@ -32,9 +35,18 @@ final class LeasePropertyTest {
   private static final int STEPS = 4000;
   private static final int VMS = 3;
   private static final BlockOptions OPTIONS = BlockOptions.DEFAULT;
+  private static final long VISIT_NANOS = 100;
+  private static final Moves OFTEN =
+      new Moves(
+          Duration.ofNanos(VISIT_NANOS),
+          Duration.ofNanos(500 * VISIT_NANOS),
+          Duration.ofNanos(VISIT_NANOS),
+          Duration.ofMillis(1));
 
   private final TestOrigin origin = new TestOrigin();
   private final CrashStorage storage = new CrashStorage();
+  private final List<CrashStorage> storages = new ArrayList<>();
+  private final List<Tier> tiers = new ArrayList<>();
   private final AtomicLong now = new AtomicLong(1);
   private final Doorbell doorbell = new Doorbell();
   private final AccessRing ring = new AccessRing(1 << 10, doorbell);
@@ -114,10 +126,32 @@ final class LeasePropertyTest {
     }
   }
 
-  private BlockStager stager(boolean threaded) throws Exception {
-    Tier tier = new Tier("ram", (long) CAPACITY_EXTENTS * EXTENT, storage, now::get, (_, _) -> {});
+  /// Over one tier, or several that together are as large.
+  private BlockStager stager(boolean threaded, int count) throws Exception {
+    for (int i = 0; i < count; i++) {
+      storages.add(i == 0 ? storage : new CrashStorage());
+      long bytes = (long) CAPACITY_EXTENTS / count * EXTENT;
+      tiers.add(new Tier("tier" + i, bytes, storages.get(i), now::get, (_, _) -> {}));
+    }
     return new BlockStager(
-        List.of(origin), tier, OPTIONS, now::get, (_, _) -> {}, doorbell, threaded);
+        List.of(origin),
+        new Tiers(tiers, OFTEN, (_, _) -> {}),
+        OPTIONS,
+        now::get,
+        (_, _) -> {},
+        doorbell,
+        threaded);
+  }
+
+  private void assertTiersAddUp(BlockSpace space, String when) {
+    BitSet seen = new BitSet();
+    for (Shelf shelf : space.shelves) {
+      BitSet here = shelf.file().resident.toBitSet();
+      assertThat(here.intersects(seen)).as("an extent in two tiers, " + when).isFalse();
+      seen.or(here);
+      assertThat(shelf.tier().usedBytes()).as(when).isEqualTo(shelf.file().residentBytes());
+      TiersTest.assertPassagesAddUp(shelf.tier());
+    }
   }
 
   private static Lease lease(long id, Random random, long now) {
@@ -134,12 +168,12 @@ final class LeasePropertyTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
-  void eachExtentOfALeaseEndsExactlyOnce(long seed) throws Exception {
+  @CsvSource({"1,1", "2,1", "3,1", "4,1", "5,1", "6,1", "7,1", "8,1", "1,3", "2,3", "3,3", "4,2"})
+  void eachExtentOfALeaseEndsExactlyOnce(long seed, int count) throws Exception {
     var random = new Random(seed);
     byte[] image = origin.put("disk", EXTENTS * EXTENT - 777, seed);
     AtomicReference<String> wrong = new AtomicReference<>("");
-    try (BlockStager stager = stager(false)) {
+    try (BlockStager stager = stager(false, count)) {
       BlockSpace space = stager.attach(9, "t", "disk");
       List<Disk> disks = new ArrayList<>();
       for (int vm = 0; vm < VMS; vm++) {
@@ -157,14 +191,16 @@ final class LeasePropertyTest {
           }
           case 3 -> stager.cancel(1 + random.nextInt((int) next + 1));
           case 4, 5 -> stager.reclaim(1 + random.nextInt((int) next + 1));
-          case 6 -> storage.flip("t/disk.data", random.nextInt(image.length));
+          case 6 ->
+              storages.get(random.nextInt(count)).flip("t/disk.data", random.nextInt(image.length));
           case 7 -> {
             origin.fail(1);
             stager.step("test", buffer);
             origin.fail(0);
           }
           case 8 -> {
-            storage.setFull(random.nextInt(4) == 0);
+            storages.get(random.nextInt(count)).setFull(random.nextInt(4) == 0);
+            stager.settleTiers();
             now.addAndGet(random.nextInt(4) == 0 ? 100_000_000_000L : 0);
           }
           case 9, 10, 11 -> {
@@ -179,12 +215,14 @@ final class LeasePropertyTest {
         stager.takeEvicted((_, _, _) -> {});
         assertThat(wrong.get()).as(when).isEmpty();
         if (random.nextInt(500) == 0) {
-          stager.detach(space, random.nextInt(VMS));
           assertThat(stager.attach(9, "t", "disk")).isSameAs(space);
+          stager.detach(space, random.nextInt(VMS));
         }
       }
-      storage.setFull(false);
+      storages.forEach(each -> each.setFull(false));
       settle(stager, next);
+      assertTiersAddUp(space, "seed " + seed);
+      assertThat(tiers.stream().mapToLong(Tier::demotedBytes).sum() > 0).isEqualTo(count > 1);
       assertThat(account.endedExtents()).as("seed %d", seed).isEqualTo(account.grantedExtents());
       assertThat(stager.takeHeld()).isEmpty();
       assertThat(account.count(LeaseState::useful)).as("useful").isPositive();
@@ -219,15 +257,18 @@ final class LeasePropertyTest {
     account.hear(stager.takeChanged(), "at the end");
   }
 
-  @Test
-  void theAccountAddsUpWhenManyThreadsDoEverythingAtOnce() throws Exception {
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void theAccountAddsUpWhenManyThreadsDoEverythingAtOnce(int count) throws Exception {
     long seed = System.nanoTime();
     System.out.println("LeasePropertyTest seed " + seed);
     byte[] image = origin.put("disk", EXTENTS * EXTENT - 777, seed);
     AtomicReference<String> wrong = new AtomicReference<>("");
     var ids = new AtomicLong();
-    try (BlockStager stager = stager(true)) {
+    AtomicReference<@Nullable BlockSpace> attached = new AtomicReference<>();
+    try (BlockStager stager = stager(true, count)) {
       BlockSpace space = stager.attach(9, "t", "disk");
+      attached.set(space);
       var disk = new Disk(0, "vm0", space, stager, ring, now::get);
       List<Thread> threads = new ArrayList<>();
       for (int i = 0; i < 3; i++) {
@@ -266,11 +307,13 @@ final class LeasePropertyTest {
       assertThat(account.endedExtents()).as("seed %d", seed).isEqualTo(account.grantedExtents());
       assertThat(stager.pendingReads()).as("seed %d", seed).isZero();
     }
+    assertTiersAddUp(requireNonNull(attached.get()), "seed " + seed);
   }
 
   private void readAlot(Disk disk, byte[] image, Random random, AtomicReference<String> wrong) {
     var own = new VerifiedReader();
     for (int i = 0; i < STEPS / 2; i++) {
+      now.addAndGet(VISIT_NANOS);
       int offset = random.nextInt(image.length - 2 * EXTENT);
       int length = 1 + random.nextInt(2 * EXTENT);
       ByteBuffer into = ByteBuffer.allocateDirect(length);

@@ -9,6 +9,7 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.resource.Range;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -29,9 +30,10 @@ final class StagerLockTest {
     origin.put("disk", 8 * TierFile.EXTENT_BYTES, 11);
     Image image = origin.open("disk");
     var queue = new FetchQueue(origin, Link.unscheduled("nas"), 1, lock.newCondition());
-    space =
-        new BlockSpace(
-            1, "t", image, TierFile.open(new CrashStorage(), "t/disk", image.identity()), queue);
+    Tier tier =
+        new Tier("ssd", 8L * TierFile.EXTENT_BYTES, new CrashStorage(), () -> 0, (_, _) -> {});
+    TierFile file = tier.open("t", "disk", image.identity()).file();
+    space = new BlockSpace(1, "t", image, List.of(new Shelf(tier, file)), queue);
     lock.enter();
     try {
       lease =
@@ -74,7 +76,7 @@ final class StagerLockTest {
   /// The copy leaves the tier, and before its loss is told another lease has the extent fetched.
   @Test
   void anExtentThatIsStagedAgainEndsForWhoeverHadItReadyBefore() {
-    space.file.pinned.set(EXTENT);
+    space.pinned.set(EXTENT);
     lock.enter();
     try {
       LiveLease next =

@@ -26,6 +26,7 @@ final class TestOrigin implements Origin {
   private final Condition changed = lock.newCondition();
   private final Map<String, byte[]> images = new HashMap<>();
   private final Map<String, Long> times = new HashMap<>();
+  private final Map<String, Long> touches = new HashMap<>();
   private final List<Read> reads = new ArrayList<>();
   private int passes = Integer.MAX_VALUE;
   private int failures;
@@ -50,6 +51,15 @@ final class TestOrigin implements Origin {
     images.put(image, content);
     times.merge(image, 1L, Long::sum);
     return content;
+  }
+
+  /// Changes bytes of an image and puts its time of writing back: by what the origin says of it, it
+  /// may have been touched only.
+  void changeUnseen(String image, int offset) {
+    byte[] changed = images.get(image).clone();
+    changed[offset] ^= 1;
+    images.put(image, changed);
+    touches.merge(image, 1L, Long::sum);
   }
 
   /// Lets so many reads pass from now on, and stops the ones after them.
@@ -116,7 +126,10 @@ final class TestOrigin implements Origin {
     }
     openImages.incrementAndGet();
     return new MemoryImage(
-        image, new Image.Identity(content.length, times.getOrDefault(image, 0L), 1, 1), content);
+        image,
+        new Image.Identity(
+            content.length, times.getOrDefault(image, 0L), 1 + touches.getOrDefault(image, 0L), 1),
+        content);
   }
 
   @Override

@@ -69,7 +69,7 @@ final class TwoOriginsTest {
     BlockSpace ofFirst = stager.attach(1, "t", "disk");
     BlockSpace ofSecond = stager.attach(2, "t", "disk", versionOf(second));
     assertThat(ofSecond.identity()).isEqualTo(versionOf(second));
-    assertThat(ofSecond.file).isNotSameAs(ofFirst.file);
+    assertThat(ofSecond.shelves[0].file()).isNotSameAs(ofFirst.shelves[0].file());
     assertThat(stager.attach(3, "t", "disk", versionOf(first))).isSameAs(ofFirst);
     assertThat(stager.attach(4, "t", "disk", versionOf(second))).isSameAs(ofSecond);
   }
