@@ -72,8 +72,7 @@ class TiersHostTest {
         readAll(host, vm);
       }
       assertThat(tier(host, "hdd").path("kind").asText()).isEqualTo("hdd");
-      assertThat(tier(host, "hdd").path("usedBytes").asLong()).isPositive();
-      assertThat(tier(host, "nas").path("usedBytes").asLong()).isPositive();
+      host.await("what was read has filled all tiers", () -> isUsed(host, "hdd", "nas"));
       heat(host, "vm-3");
       assertThat(tier(host, "ram").path("promotedBytes").asLong()).isPositive();
       awaitAccount(host);
@@ -172,6 +171,19 @@ class TiersHostTest {
       }
     }
     throw new AssertionError("no tier " + name);
+  }
+
+  private static boolean isUsed(RunningHost host, String... tiers) {
+    try {
+      for (String name : tiers) {
+        if (tier(host, name).path("usedBytes").asLong() == 0) {
+          return false;
+        }
+      }
+      return true;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /// Moves are under way in the background, so this is asked until it is so.
