@@ -21,37 +21,40 @@ public final class AmountGate {
 
   /// What a way to reserve came to.
   ///
-  /// @param exceeded the share of windows that asked for more
+  /// @param exceeded how many windows asked for more
+  /// @param counted how many asked for something, or had something reserved
   /// @param unused what was reserved and not asked for, as a share of what was asked for
-  record Outcome(double exceeded, double unused) {}
+  record Outcome(int exceeded, int counted, double unused) {
+    double share() {
+      return (double) exceeded / counted;
+    }
+  }
 
   /// Makes the comparison for a series.
   public static void run(AmountSeries series, Consumer<String> out, Consumer<Check> checks) {
     Outcome forecast = forecast(series);
-    Outcome last = rule(series.amounts(), true, forecast.exceeded);
-    Outcome mean = rule(series.amounts(), false, forecast.exceeded);
+    double last = unusedOfRule(series.amounts(), true, forecast.exceeded);
+    double mean = unusedOfRule(series.amounts(), false, forecast.exceeded);
     out.accept(
         String.format(
             Locale.ROOT,
-            "%s: p90 exceeded %.1f %%, unused %.2f of what was asked for; last + kσ: %.1f %%, %.2f; mean + kσ: %.1f %%, %.2f",
+            "%s: p90 exceeded in %d of %d windows, unused %.2f of what was asked for; last + kσ %.2f, mean + kσ %.2f",
             series.name(),
-            100 * forecast.exceeded,
+            forecast.exceeded,
+            forecast.counted,
             forecast.unused,
-            100 * last.exceeded,
-            last.unused,
-            100 * mean.exceeded,
-            mean.unused));
-    String wanted = String.format(Locale.ROOT, "%.2f to %.2f", LEAST_EXCEEDED, MOST_EXCEEDED);
+            last,
+            mean));
     checks.accept(
         new Check(
             series.name() + ": share of windows that exceed the p90",
-            forecast.exceeded,
-            wanted,
-            forecast.exceeded >= LEAST_EXCEEDED && forecast.exceeded <= MOST_EXCEEDED));
+            forecast.share(),
+            String.format(Locale.ROOT, "%.2f to %.2f", LEAST_EXCEEDED, MOST_EXCEEDED),
+            forecast.share() >= LEAST_EXCEEDED && forecast.share() <= MOST_EXCEEDED));
     checks.accept(
         Check.atMost(
             series.name() + ": unused, against the better of two reactive rules",
-            forecast.unused / Math.min(last.unused, mean.unused),
+            forecast.unused / Math.min(last, mean),
             1));
   }
 
@@ -67,34 +70,49 @@ public final class AmountGate {
 
   private static Outcome outcome(double[] amounts, double[] reserved) {
     int exceeded = 0;
+    int counted = 0;
     double unused = 0;
     double asked = 0;
     for (int i = WARM; i < amounts.length; i++) {
       exceeded += amounts[i] > reserved[i] ? 1 : 0;
+      counted += amounts[i] > 0 || reserved[i] > 0 ? 1 : 0;
       unused += Math.max(0, reserved[i] - amounts[i]);
       asked += amounts[i];
     }
-    return new Outcome((double) exceeded / (amounts.length - WARM), unused / asked);
+    return new Outcome(exceeded, counted, unused / asked);
   }
 
-  /// The last window's amount, or the mean of some, and as many standard deviations more as it
-  /// takes to be exceeded no more often.
-  private static Outcome rule(double[] amounts, boolean last, double exceeded) {
+  /// What a rule leaves unused with the reserve with which it is exceeded as often as that. Where
+  /// one more bit of reserve makes a step past it, what lies in between is taken; where no reserve
+  /// is enough, there is no such rule.
+  static double unusedOfRule(double[] amounts, boolean last, int exceeded) {
     double few = -4;
     double many = 64;
-    while (many - few > 1e-3) {
+    while (many - few > 1e-6) {
       double middle = (few + many) / 2;
-      if (with(middle, amounts, last).exceeded > exceeded) {
+      if (rule(amounts, last, middle).exceeded > exceeded) {
         few = middle;
       } else {
         many = middle;
       }
     }
-    return with(many, amounts, last);
+    Outcome less = rule(amounts, last, few);
+    Outcome more = rule(amounts, last, many);
+    if (more.exceeded > exceeded) {
+      return Double.POSITIVE_INFINITY;
+    }
+    if (less.exceeded <= exceeded) {
+      return less.unused;
+    }
+    double part = (double) (less.exceeded - exceeded) / (less.exceeded - more.exceeded);
+    return less.unused + part * (more.unused - less.unused);
   }
 
-  private static Outcome with(double deviations, double[] amounts, boolean last) {
+  /// The last window's amount, or the mean of some, and so many standard deviations more; never
+  /// more than ever came.
+  private static Outcome rule(double[] amounts, boolean last, double deviations) {
     double[] reserved = new double[amounts.length];
+    double largest = 0;
     for (int i = 1; i < amounts.length; i++) {
       int from = Math.max(0, i - RULE_WINDOWS);
       double mean = 0;
@@ -105,8 +123,9 @@ public final class AmountGate {
       for (int j = from; j < i; j++) {
         variance += (amounts[j] - mean) * (amounts[j] - mean) / (i - from);
       }
+      largest = Math.max(largest, amounts[i - 1]);
       double base = last ? amounts[i - 1] : mean;
-      reserved[i] = Math.max(0, base + deviations * Math.sqrt(variance));
+      reserved[i] = Math.clamp(base + deviations * Math.sqrt(variance), 0, largest);
     }
     return outcome(amounts, reserved);
   }

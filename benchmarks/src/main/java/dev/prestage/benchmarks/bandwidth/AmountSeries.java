@@ -55,8 +55,16 @@ public record AmountSeries(String name, Duration window, double[] amounts) {
           name + " has " + times.size() + " windows, and needs " + AmountGate.WARM * 2);
     }
     double seconds = times.get(1) - times.get(0);
-    if (!(seconds > 0)) {
-      throw new IOException(name + ": time does not go on from line 2 to line 3");
+    for (int i = 1; i < times.size(); i++) {
+      double step = times.get(i) - times.get(i - 1);
+      if (!(step > 0 && Math.abs(step - seconds) <= seconds / 100)) {
+        throw new IOException(
+            name + ", line " + (i + 2) + ": windows must follow each other and be of equal length");
+      }
+    }
+    if (amounts.stream().skip(AmountGate.WARM).allMatch(amount -> amount == 0)) {
+      throw new IOException(
+          name + " asks for nothing after its first " + AmountGate.WARM + " windows");
     }
     return new AmountSeries(
         name,

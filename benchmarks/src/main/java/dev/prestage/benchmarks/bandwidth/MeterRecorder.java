@@ -12,7 +12,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /// Records what two guests ask of their disks in each half second: a job that reads in turns of
 /// twelve seconds, and one whose bursts come when they like and last as long as they like.
@@ -59,28 +65,25 @@ public final class MeterRecorder {
         Path socket = host.nbdSocket(folder.resolve("host"));
         host.registerReader("periodic", "periodic", "periodic.raw", "");
         host.registerReader("bursty", "bursty", "bursty.raw", "");
-        Thread other =
-            Thread.ofPlatform()
-                .daemon()
-                .start(() -> recordOrFail(socket, "bursty", MeterRecorder::bursty, into, seconds));
-        record(socket, "periodic", MeterRecorder::periodic, into, seconds);
-        other.join();
+        try (ExecutorService both = Executors.newFixedThreadPool(2)) {
+          Future<?> periodic =
+              both.submit(() -> record(socket, "periodic", MeterRecorder::periodic, into, seconds));
+          Future<?> bursty =
+              both.submit(() -> record(socket, "bursty", MeterRecorder::bursty, into, seconds));
+          periodic.get();
+          bursty.get();
+        } catch (ExecutionException e) {
+          throw new IOException("recording failed: " + e.getCause(), e);
+        }
       }
     } finally {
       Folders.delete(folder);
     }
   }
 
-  private static void recordOrFail(Path socket, String vm, Habit habit, Path into, int seconds) {
-    try {
-      record(socket, vm, habit, into, seconds);
-    } catch (IOException e) {
-      throw new IllegalStateException("recording " + vm + " failed", e);
-    }
-  }
-
-  private static void record(Path socket, String vm, Habit habit, Path into, int seconds)
-      throws IOException {
+  private static @Nullable Void record(Path socket, String vm, Habit habit, Path into, int seconds)
+      throws IOException, InterruptedException {
+    AtomicReference<@Nullable IOException> failure = new AtomicReference<>();
     List<String> lines = new ArrayList<>(List.of("seconds,bytes"));
     try (Guest guest = new Guest(socket, vm, 0, READS, 7)) {
       Thread reader =
@@ -90,7 +93,7 @@ public final class MeterRecorder {
                 try {
                   habit.read(guest, new SplittableRandom(11), seconds);
                 } catch (IOException e) {
-                  throw new IllegalStateException("guest " + vm + " failed", e);
+                  failure.set(e);
                 }
               });
       long began = System.nanoTime();
@@ -103,10 +106,12 @@ public final class MeterRecorder {
         before = asked;
       }
       reader.join();
+      IOException failed = failure.get();
+      if (failed != null) {
+        throw failed;
+      }
       Files.write(into.resolve(vm + ".csv"), lines);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException("interrupted", e);
+      return null;
     }
   }
 

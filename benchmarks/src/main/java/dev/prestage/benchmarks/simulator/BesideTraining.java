@@ -156,7 +156,7 @@ final class BesideTraining {
   }
 
   /// Reads at a steady rate, whether or not they are answered; the hundredth part that took longest
-  /// took at least so many nanoseconds.
+  /// took at least so many nanoseconds from when it was due.
   private static double p99(NbdClient disk, SplittableRandom random) throws IOException {
     long[] nanos = new long[READS];
     Semaphore answered = new Semaphore(0);
@@ -168,12 +168,11 @@ final class BesideTraining {
         LockSupport.parkNanos(left);
       }
       int read = i;
-      long asked = System.nanoTime();
       disk.read(
           random.nextLong(IMAGE_BYTES / READ_BYTES) * READ_BYTES,
           READ_BYTES,
           (error, _) -> {
-            nanos[read] = System.nanoTime() - asked;
+            nanos[read] = System.nanoTime() - at;
             errors.addAndGet(error == 0 ? 0 : 1);
             answered.release();
           });

@@ -227,7 +227,8 @@ public final class BenchCommand {
     return gate(
         gate,
         checks -> {
-          Path folder = Files.createTempDirectory(SelfCommand.home().resolve("build"), "history");
+          Path build = Files.createDirectories(SelfCommand.home().resolve("build"));
+          Path folder = Files.createTempDirectory(build, "history");
           try {
             HistoryGate.run(SelfCommand.line(), folder, checks);
           } finally {

@@ -105,9 +105,11 @@ final class Metered {
     space = newSpace;
   }
 
-  /// Levels in use or promised.
+  /// Levels in use, or promised to forecasts of runs.
   BitSet levels() {
     BitSet levels = (BitSet) promised.clone();
+    // What is promised for half a second only is nothing to count on.
+    levels.andNot(foretold);
     levels.set(0, inUse);
     return levels;
   }
@@ -206,7 +208,7 @@ final class Metered {
     for (int level = foretold.nextSetBit(levels);
         level >= 0;
         level = foretold.nextSetBit(level + 1)) {
-      giveUpForetold(level);
+      giveBack(level);
     }
     for (int level = promised.nextClearBit(0);
         level < Math.min(levels, link.levels()) && link.promise(vm());
@@ -216,21 +218,14 @@ final class Metered {
     }
   }
 
-  private void giveUpForetold(int level) {
-    foretold.clear(level);
-    if (level >= inUse) {
-      giveBack(level);
-    }
-  }
-
-  /// Gives up the highest level that is promised by nothing but what the VM asked before; false if
-  /// there is none that is not in use.
+  /// Gives up the highest level that is promised by nothing but what the VM asked before, in use or
+  /// not; false if there is none.
   boolean giveUpForetold() {
     int highest = foretold.length() - 1;
-    if (highest < inUse) {
+    if (highest < 0) {
       return false;
     }
-    giveUpForetold(highest);
+    giveBack(highest);
     return true;
   }
 

@@ -19,6 +19,9 @@ public final class AmountForecast {
   private static final double FORGETS = 0.98;
   private static final int ERRORS = 100;
   private static final double RATE = 0.02;
+  private static final double LEAST_LEVEL = 0.05;
+  private static final double MOST_LEVEL = 0.999;
+  private static final double LARGEST_FORGETS = 0.9999;
 
   private final double quantile;
   private final List<AmountExpert> experts;
@@ -31,6 +34,7 @@ public final class AmountForecast {
   private double largest;
   private double next;
   private long windows;
+  private long foretold;
   private long exceeded;
 
   /// @param quantile which one, such as .9
@@ -57,9 +61,10 @@ public final class AmountForecast {
     return next;
   }
 
-  /// How many windows were foretold.
+  /// How many windows asked for something, or were foretold to. Silence that was foretold says
+  /// nothing of how good the forecast is, and is not counted.
   public long windows() {
-    return windows;
+    return foretold;
   }
 
   /// How many of them came to more than was foretold.
@@ -71,10 +76,11 @@ public final class AmountForecast {
   ///
   /// @param amount what was asked for in it, at least 0
   public void observe(double amount) {
-    if (windows > 0) {
+    if (amount > 0 || next > 0) {
       boolean more = amount > next;
+      foretold++;
       exceeded += more ? 1 : 0;
-      level = Math.clamp(level + RATE * ((more ? 1 : 0) - (1 - quantile)), 0.01, 0.999);
+      level = Math.clamp(level + RATE * ((more ? 1 : 0) - (1 - quantile)), LEAST_LEVEL, MOST_LEVEL);
     }
     for (int i = 0; i < said.length; i++) {
       double error = amount - said[i];
@@ -84,7 +90,9 @@ public final class AmountForecast {
     }
     late.observe(amount);
     windows++;
-    largest = Math.max(amount, largest * 0.9999);
+    if (amount > 0) {
+      largest = Math.max(amount, largest * LARGEST_FORGETS);
+    }
     int best = 0;
     for (int i = 0; i < said.length; i++) {
       said[i] = experts.get(i).next();

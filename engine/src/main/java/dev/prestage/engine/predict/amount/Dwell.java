@@ -13,6 +13,9 @@ final class Dwell implements AmountExpert {
   private static final int LEAST_SEEN = 3;
   private static final float FORGETS = 0.98f;
 
+  // A burst that never came again is forgotten after some three hundred windows with demand.
+  private static final double LATE_FORGETS = 0.997;
+
   private final double quantile;
 
   /// By state, length and next state.
@@ -22,6 +25,7 @@ final class Dwell implements AmountExpert {
   private final double[] tops = new double[STATES];
 
   private double largest;
+  private double late;
   private int state = -1;
   private int length;
 
@@ -69,19 +73,21 @@ final class Dwell implements AmountExpert {
 
   @Override
   public void observe(double amount) {
-    if (amount > largest) {
-      // Another scale: what was counted in the old one would be in the wrong states.
-      if (amount > 1.5 * largest) {
-        for (float[][] lengths : counts) {
-          for (float[] next : lengths) {
-            Arrays.fill(next, 0);
-          }
-        }
-        Arrays.fill(tops, 0);
-        state = -1;
-      }
-      largest = amount;
+    if (amount > 0) {
+      late = Math.max(amount, late * LATE_FORGETS);
     }
+    if (late > 1.5 * largest || late < largest / 2) {
+      // Another scale: what was counted in the old one would be in the wrong states.
+      for (float[][] lengths : counts) {
+        for (float[] next : lengths) {
+          Arrays.fill(next, 0);
+        }
+      }
+      Arrays.fill(tops, 0);
+      state = -1;
+      largest = late;
+    }
+    largest = Math.max(largest, amount);
     int next = stateOf(amount);
     if (state >= 0) {
       float[] from = counts[state][length];

@@ -14,6 +14,11 @@ final class LateWindows {
   private static final double LEAST_LIKE = 0.3;
 
   private final double[] kept = new double[KEPT];
+
+  /// Their magnitudes, which are compared: one window that is a thousand times the others must not
+  /// hide what these do.
+  private final double[] magnitudes = new double[KEPT];
+
   private final double[] products = new double[LONGEST + 1];
   private final double[] weights = new double[LONGEST + 1];
   private double sum;
@@ -40,10 +45,13 @@ final class LateWindows {
 
   void observe(double amount) {
     kept[(int) (count % KEPT)] = amount;
+    double magnitude = Math.log1p(amount);
+    magnitudes[(int) (count % KEPT)] = magnitude;
     count++;
-    sum = FORGETS * sum + amount;
+    sum = FORGETS * sum + magnitude;
     for (int lag = 0; lag <= Math.min(LONGEST, count - 1); lag++) {
-      products[lag] = FORGETS * products[lag] + amount * at(count - 1 - lag);
+      double then = magnitudes[(int) ((count - 1 - lag) % KEPT)];
+      products[lag] = FORGETS * products[lag] + magnitude * then;
       weights[lag] = FORGETS * weights[lag] + 1;
     }
     period = find();

@@ -35,8 +35,8 @@ final class TimeOfDay implements AmountExpert {
   @Override
   public void observe(double amount) {
     int part = part();
-    scale += RATE * (Math.abs(amount - scale) - scale / 2);
     if (known[part]) {
+      scale += RATE * (Math.abs(amount - usual[part]) - scale);
       usual[part] += RATE * scale * (amount > usual[part] ? quantile : quantile - 1);
       usual[part] = Math.max(0, usual[part]);
     } else {

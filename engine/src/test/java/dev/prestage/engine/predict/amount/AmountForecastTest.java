@@ -21,7 +21,7 @@ class AmountForecastTest {
   private void run(AmountForecast forecast, double[] amounts) {
     for (int i = 0; i < amounts.length; i++) {
       if (i >= WARM) {
-        windows++;
+        windows += amounts[i] > 0 || forecast.next() > 0 ? 1 : 0;
         exceeded += amounts[i] > forecast.next() ? 1 : 0;
         unused += Math.max(0, forecast.next() - amounts[i]);
         used += amounts[i];
@@ -87,6 +87,57 @@ class AmountForecastTest {
     run(new AmountForecast(.9, window, 0), amounts);
     assertThat(share()).isBetween(.05, .15);
     assertThat(unused / used).isLessThan(.3);
+  }
+
+  @Test
+  void aTimeOfDayIsLearntByItself() {
+    Duration window = Duration.ofMinutes(1);
+    TimeOfDay expert = new TimeOfDay(.9, window.toNanos(), 0);
+    SplittableRandom random = new SplittableRandom(3);
+    for (int i = 0; i < 1440 * 20; i++) {
+      int hour = i % 1440 / 60;
+      if (i > 1440 * 10) {
+        assertThat(expert.next())
+            .as("at %d h", hour)
+            .isBetween(hour < 8 ? 0.0 : 50.0, hour < 8 ? 20.0 : 200.0);
+      }
+      expert.observe(hour < 8 ? 0 : noisy(random, 100));
+    }
+  }
+
+  /// Four minutes of silence say nothing of bursts.
+  @Test
+  void aPauseDoesNotMakeForecastsBolder() {
+    SplittableRandom random = new SplittableRandom(9);
+    AmountForecast forecast = new AmountForecast(.9, WINDOW, 0);
+    for (int i = 0; i < 1000; i++) {
+      forecast.observe(noisy(random, 100));
+    }
+    for (int i = 0; i < 5000; i++) {
+      forecast.observe(0);
+    }
+    forecast.observe(100);
+    int more = 0;
+    for (int i = 0; i < 40; i++) {
+      double amount = noisy(random, 100);
+      more += amount > forecast.next() ? 1 : 0;
+      forecast.observe(amount);
+    }
+    assertThat(more).isLessThan(12);
+  }
+
+  @Test
+  void anOutlierIsForgotten() {
+    SplittableRandom random = new SplittableRandom(9);
+    AmountForecast forecast = new AmountForecast(.9, WINDOW, 0);
+    forecast.observe(100_000);
+    double[] amounts = new double[3000];
+    for (int i = 0; i < amounts.length; i++) {
+      amounts[i] = noisy(random, i % 20 < 6 ? 100 : 5);
+    }
+    run(forecast, amounts);
+    assertThat(share()).isBetween(.05, .15);
+    assertThat(unused / used).isLessThan(.5);
   }
 
   @Test
