@@ -36,12 +36,19 @@ final class Staging implements Stager, AutoCloseable {
   /// Reading from page cache and disk at once; more would only compete with the faults.
   private static final int READERS = 2;
 
-  /// Ranges whose pages are asked for before the first of them is read, so that a disk has some to
-  /// choose from: what the planner lets be in flight, 256 units, in leases of 16.
-  private static final int ADVISED = 16;
+  /// Reading at once where a read takes longer than a disk's, so that it is a round trip that is
+  /// waited for: 16 reads of 64 KiB that take 10 ms each are 100 MiB/s.
+  private static final int FAR_READERS = 16;
 
-  /// Buffers of a lease each: 4 MiB in all.
-  private static final int BUFFERS = 16;
+  /// A read of this time is far: local disks take a tenth of it for 64 KiB.
+  private static final long FAR_NANOS = 2_000_000;
+
+  /// Ranges whose pages are asked for before the first of them is read, so that a disk has some to
+  /// choose from: 2 MiB in leases of 16, of the 16 MiB that the planner lets be in flight.
+  private static final int ADVISED = 32;
+
+  /// Buffers of a lease each: 8 MiB in all, two for each that reads.
+  private static final int BUFFERS = 32;
 
   private static final int BUFFER_BYTES = Lease.MAX_UNITS * Regions.PAGE;
 
@@ -63,14 +70,17 @@ final class Staging implements Stager, AutoCloseable {
   private final SequencedSet<Live> changed = new LinkedHashSet<>();
   private final List<Gone> gone = new ArrayList<>();
   private boolean closed;
+  private long readNanos;
 
   Staging(Host host) {
     this.host = host;
     for (int i = 0; i < BUFFERS; i++) {
       buffers.add(arena.allocate(BUFFER_BYTES, Regions.PAGE));
     }
-    for (int i = 0; i < READERS; i++) {
-      readers.add(Thread.ofPlatform().daemon().name("memory-read-" + i).start(this::readAll));
+    for (int i = 0; i < FAR_READERS; i++) {
+      int number = i;
+      readers.add(
+          Thread.ofPlatform().daemon().name("memory-read-" + i).start(() -> readAll(number)));
     }
   }
 
@@ -278,23 +288,45 @@ final class Staging implements Stager, AutoCloseable {
     host.doorbell().ring();
   }
 
-  // ---- what page servers say
-
-  /// The units of a lease that may still be filled in, as bits.
-  long open(Chunk chunk) {
+  /// The lease of which a page is that a guest waits for and that was not filled in yet, so that
+  /// its neighbours come with it; null if there is none.
+  @Nullable Live leaseOf(Endpoint endpoint, long page) {
     lock.lock();
     try {
-      return chunk.live().open();
+      NavigableMap<Place, Live> places = byPlace.get(endpoint);
+      if (places == null || places.isEmpty()) {
+        return null;
+      }
+      var from = new Place(page - Lease.MAX_UNITS + 1, Long.MIN_VALUE);
+      var to = new Place(page, Long.MAX_VALUE);
+      for (Live live : places.subMap(from, true, to, true).values()) {
+        long index = page - live.first();
+        if (index < live.units() && (live.open() & 1L << index) != 0) {
+          return live;
+        }
+      }
+      return null;
     } finally {
       lock.unlock();
     }
   }
 
-  /// What became of the units of a chunk.
-  void filled(Chunk chunk, long filled, long there, long calledOff, long failed) {
+  // ---- what page servers say
+
+  /// The units of a lease that may still be filled in, as bits.
+  long open(Live live) {
     lock.lock();
     try {
-      Live live = chunk.live();
+      return live.open();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// What became of units of a lease.
+  void filled(Live live, long filled, long there, long calledOff, long failed) {
+    lock.lock();
+    try {
       long open = live.open();
       live.ready |= filled & open;
       live.unobserved |= filled & open;
@@ -348,7 +380,8 @@ final class Staging implements Stager, AutoCloseable {
     if (!live.queued) {
       live.queued = true;
       queue.add(live);
-      work.signal();
+      // Of those that wait some read from far only, and one of these must not take the signal.
+      work.signalAll();
     }
   }
 
@@ -397,10 +430,10 @@ final class Staging implements Stager, AutoCloseable {
 
   // ---- reading
 
-  private void readAll() {
+  private void readAll(int number) {
     try {
       while (true) {
-        List<Live> next = next();
+        List<Live> next = next(number);
         if (next.isEmpty()) {
           return;
         }
@@ -417,16 +450,22 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  /// What is due first; nothing when this is closed.
-  private List<Live> next() throws InterruptedException {
+  private boolean isFar() {
+    return readNanos > FAR_NANOS;
+  }
+
+  /// What is due first; nothing when this is closed. From far only one at a time: the others that
+  /// read have the next ones.
+  private List<Live> next(int number) throws InterruptedException {
     List<Live> next = new ArrayList<>();
     lock.lock();
     try {
       while (next.isEmpty() && !closed) {
-        while (queue.isEmpty() && !closed) {
+        while ((queue.isEmpty() || (number >= READERS && !isFar())) && !closed) {
           work.await();
         }
-        while (!queue.isEmpty() && next.size() < ADVISED && !closed) {
+        int most = isFar() ? 1 : ADVISED;
+        while (!queue.isEmpty() && next.size() < most && !closed) {
           Live live = queue.remove();
           live.queued = false;
           if (live.open() != 0) {
@@ -453,14 +492,16 @@ final class Staging implements Stager, AutoCloseable {
     Chunk chunk = new Chunk(live, buffer);
     Endpoint endpoint = live.endpoint;
     boolean handedOver = false;
-    if (open(chunk) == 0 || endpoint == null) {
+    if (open(live) == 0 || endpoint == null) {
       giveBack(chunk);
       return;
     }
     PageServer server = endpoint.server();
     try {
       MemorySegment bytes = buffer.asSlice(0, readable(live));
+      long began = System.nanoTime();
       source(live).read(bytes, live.first() * Regions.PAGE);
+      took(System.nanoTime() - began);
       handedOver = server != null && server.offer(chunk);
       if (!handedOver) {
         warmed(live);
@@ -475,6 +516,20 @@ final class Staging implements Stager, AutoCloseable {
       if (!handedOver) {
         giveBack(chunk);
       }
+    }
+  }
+
+  /// About the last four reads say how far the snapshot is.
+  private void took(long nanos) {
+    lock.lock();
+    try {
+      boolean wasFar = isFar();
+      readNanos += (nanos - readNanos) / 4;
+      if (isFar() && !wasFar) {
+        work.signalAll();
+      }
+    } finally {
+      lock.unlock();
     }
   }
 
