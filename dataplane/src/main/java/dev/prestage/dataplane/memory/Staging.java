@@ -60,9 +60,9 @@ final class Staging implements Stager, AutoCloseable {
   private final List<Thread> readers = new ArrayList<>();
 
   // Guarded by the lock.
-  private final Map<Integer, Endpoint> endpoints = new HashMap<>();
+  private final Map<Integer, Target> endpoints = new HashMap<>();
   private final Map<Long, Live> leases = new HashMap<>();
-  private final Map<Endpoint, NavigableMap<Place, Live>> byPlace = new HashMap<>();
+  private final Map<Target, NavigableMap<Place, Live>> byPlace = new HashMap<>();
   private final PriorityQueue<Live> queue =
       new PriorityQueue<>(
           Comparator.comparingLong((Live live) -> live.lease.dueNanos())
@@ -97,7 +97,7 @@ final class Staging implements Stager, AutoCloseable {
   /// A lease that has not ended. Guarded by the lock.
   static final class Live {
     private final Lease lease;
-    private final @Nullable Endpoint endpoint;
+    private final @Nullable Target endpoint;
     private boolean queued;
     private long ready;
     private long useful;
@@ -110,7 +110,7 @@ final class Staging implements Stager, AutoCloseable {
     private long readyNanos;
     private long leadNanos;
 
-    private Live(Lease lease, @Nullable Endpoint endpoint) {
+    private Live(Lease lease, @Nullable Target endpoint) {
       this.lease = lease;
       this.endpoint = endpoint;
     }
@@ -153,7 +153,7 @@ final class Staging implements Stager, AutoCloseable {
   // ---- bindings
 
   /// Leases for this endpoint may come.
-  void add(Endpoint endpoint) {
+  void add(Target endpoint) {
     lock.lock();
     try {
       endpoints.put(endpoint.binding(), endpoint);
@@ -164,7 +164,7 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   /// An endpoint goes, or gets other numbers: leases for it end.
-  void remove(Endpoint endpoint) {
+  void remove(Target endpoint) {
     lock.lock();
     try {
       if (endpoints.remove(endpoint.binding(), endpoint)) {
@@ -191,7 +191,7 @@ final class Staging implements Stager, AutoCloseable {
 
   /// A VM begins with no page of a snapshot: what other VMs had is not there for this one. What
   /// stands ready for it is filled in.
-  void began(Endpoint endpoint) {
+  void began(Target endpoint) {
     lock.lock();
     try {
       forgetReady(endpoint);
@@ -204,7 +204,7 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   /// A VM is gone, and all its pages are.
-  void ended(Endpoint endpoint) {
+  void ended(Target endpoint) {
     lock.lock();
     try {
       forgetReady(endpoint);
@@ -213,7 +213,7 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  private void forgetReady(Endpoint endpoint) {
+  private void forgetReady(Target endpoint) {
     gone.add(new Gone(endpoint.space(), (int) (endpoint.sizeBytes() / Regions.PAGE)));
     host.doorbell().ring();
   }
@@ -241,7 +241,7 @@ final class Staging implements Stager, AutoCloseable {
   /// A VM has touched pages that were missing, which have been filled by now.
   ///
   /// @param wasReady learns which of them stood ready in the page cache
-  void demanded(Endpoint endpoint, long[] pages, int count, boolean[] wasReady) {
+  void demanded(Target endpoint, long[] pages, int count, boolean[] wasReady) {
     lock.lock();
     try {
       NavigableMap<Place, Live> places = byPlace.get(endpoint);
@@ -290,7 +290,7 @@ final class Staging implements Stager, AutoCloseable {
 
   /// The lease of which a page is that a guest waits for and that was not filled in yet, so that
   /// its neighbours come with it; null if there is none.
-  @Nullable Live leaseOf(Endpoint endpoint, long page) {
+  @Nullable Live leaseOf(Target endpoint, long page) {
     lock.lock();
     try {
       NavigableMap<Place, Live> places = byPlace.get(endpoint);
@@ -354,7 +354,7 @@ final class Staging implements Stager, AutoCloseable {
       if (leases.containsKey(lease.id())) {
         return;
       }
-      Endpoint endpoint = endpoints.get(lease.binding());
+      Target endpoint = endpoints.get(lease.binding());
       if (endpoint != null && endpoint.space() != lease.space()) {
         endpoint = null;
       }
@@ -439,6 +439,9 @@ final class Staging implements Stager, AutoCloseable {
         }
         for (Live live : next) {
           long first = live.first() * Regions.PAGE;
+          if (live.endpoint != null) {
+            live.endpoint.expect(live.first(), live.units());
+          }
           source(live).willNeed(first, (long) live.units() * Regions.PAGE);
         }
         for (Live live : next) {
@@ -480,7 +483,7 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   private static Snapshot source(Live live) {
-    Endpoint endpoint = live.endpoint;
+    Target endpoint = live.endpoint;
     if (endpoint == null) {
       throw new IllegalStateException("a lease of no endpoint is read");
     }
@@ -490,7 +493,7 @@ final class Staging implements Stager, AutoCloseable {
 
   private void read(Live live, MemorySegment buffer) throws InterruptedException {
     Chunk chunk = new Chunk(live, buffer);
-    Endpoint endpoint = live.endpoint;
+    Target endpoint = live.endpoint;
     boolean handedOver = false;
     if (open(live) == 0 || endpoint == null) {
       giveBack(chunk);
@@ -556,6 +559,9 @@ final class Staging implements Stager, AutoCloseable {
     try {
       live.ready |= live.waiting();
       live.readyNanos = host.clock().nanos();
+      if (live.endpoint != null && live.endpoint.isMapped()) {
+        live.unobserved |= live.idle();
+      }
       touched(live);
       if (live.endpoint != null && live.endpoint.server() != null && live.open() != 0) {
         enqueue(live);
