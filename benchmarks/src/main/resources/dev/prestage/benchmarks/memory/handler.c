@@ -143,7 +143,8 @@ int main(int count, char **arguments) {
   printf("ready\n");
   long began = nanos();
   long faults = serve(peer, list);
-  if (faults < 0) return 2;
-  printf("%ld %ld %ld\n", faults, staged, nanos() - began);
-  return list ? fclose(list) : 0;
+  long taken = nanos() - began;
+  if (faults < 0 || (list && fclose(list))) return 2;
+  printf("%ld %ld %ld\n", faults, staged, taken);
+  return 0;
 }
