@@ -152,8 +152,7 @@ class MappedMemoryHostTest {
   private void rewind() throws Exception {
     try (FileChannel from = FileChannel.open(kept(), StandardOpenOption.READ);
         FileChannel to =
-            FileChannel.open(
-                memory(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            FileChannel.open(memory(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
       for (long at = 0; at < from.size(); ) {
         at += from.transferTo(at, from.size() - at, to);
       }
@@ -161,7 +160,8 @@ class MappedMemoryHostTest {
     }
     // coreutils' way to drop a whole file from the page cache.
     Process dropped =
-        new ProcessBuilder("dd", "of=" + memory(), "oflag=nocache", "conv=notrunc,fdatasync", "count=0")
+        new ProcessBuilder(
+                "dd", "of=" + memory(), "oflag=nocache", "conv=notrunc,fdatasync", "count=0")
             .redirectErrorStream(true)
             .redirectOutput(folder.resolve("dd.log").toFile())
             .start();
@@ -170,8 +170,7 @@ class MappedMemoryHostTest {
 
   private List<String> restoreAndCheck(RunningHost host) throws Exception {
     try (QemuMachine machine =
-        QemuMachine.launch(
-            guest, devices(memory().toString(), "-S", "-incoming", "defer"))) {
+        QemuMachine.launch(guest, devices(memory().toString(), "-S", "-incoming", "defer"))) {
       host.await("QEMU's monitor is there", () -> Files.exists(folder.resolve("qmp")));
       try (Monitor monitor = new Monitor(folder.resolve("qmp"))) {
         monitor.leaveMemory();
@@ -197,7 +196,11 @@ class MappedMemoryHostTest {
 
   private static int unobserved(RunningHost host) {
     try {
-      return host.get("/v1/leases?limit=1").path("account").path("outcomes").path("unobserved").asInt();
+      return host.get("/v1/leases?limit=1")
+          .path("account")
+          .path("outcomes")
+          .path("unobserved")
+          .asInt();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -74,7 +74,8 @@ final class MappedFile implements Target {
     this.staging = staging;
     this.host = host;
     this.path = snapshot.file().toString();
-    this.cache = PageCache.open(snapshot.file(), snapshot.sizeBytes() / Regions.PAGE * Regions.PAGE);
+    this.cache =
+        PageCache.open(snapshot.file(), snapshot.sizeBytes() / Regions.PAGE * Regions.PAGE);
     this.thread = Thread.ofPlatform().daemon().name("mapped-" + name).unstarted(this::run);
     cache.look();
     for (int page = 0; page < cache.pages(); page++) {
