@@ -284,8 +284,7 @@ final class CommandExecutor {
       if (resource.type() == ResourceType.NETWORK_CONNECTION) {
         checkUpstream(resource.source());
       } else {
-        named(
-            resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", nameIn(resource));
+        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", nameIn(resource));
       }
     }
   }
