@@ -44,6 +44,9 @@ final class CommandExecutor {
   private static final System.Logger LOG = System.getLogger(CommandExecutor.class.getName());
   static final String DEFAULT_TENANT = "default";
 
+  /// Before the name of a snapshot whose file the VM manager maps.
+  private static final String MAPPED = "mapped:";
+
   /// Names become export names, file names and labels.
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
 
@@ -281,7 +284,7 @@ final class CommandExecutor {
       if (resource.type() == ResourceType.NETWORK_CONNECTION) {
         checkUpstream(resource.source());
       } else {
-        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", resource.source());
+        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", nameIn(resource));
       }
     }
   }
@@ -536,6 +539,14 @@ final class CommandExecutor {
       throw new Refusal(Reason.UNKNOWN, "no VM is registered as '" + name + "'; register it first");
     }
     return registered;
+  }
+
+  /// The name in what a resource comes from. A file that the VM manager maps has a word before it.
+  private static String nameIn(Command.RequestedResource resource) {
+    String source = resource.source();
+    return resource.type() == ResourceType.MEMORY_PAGE && source.startsWith(MAPPED)
+        ? source.substring(MAPPED.length())
+        : source;
   }
 
   static String named(String what, @Nullable String value) throws Refusal {

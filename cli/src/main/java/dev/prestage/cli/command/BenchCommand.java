@@ -157,7 +157,7 @@ public final class BenchCommand {
 
   @Command(
       description =
-          "A VM restored from a snapshot that is not in the page cache: pages on demand and pages filled in before.")
+          "A VM restored from a snapshot that is not in the page cache, near and far: pages on demand, replayed, forecast, and all of them.")
   int memory(
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {

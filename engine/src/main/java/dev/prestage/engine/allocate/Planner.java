@@ -37,6 +37,10 @@ public final class Planner {
   /// delay what is due next behind bytes that are not.
   private static final int COALESCED_UNITS = 16;
 
+  /// A unit on its way counts as so many parts of the limit, and a page of 4 KiB as one: 256 units
+  /// are 16 MiB of either.
+  private static final int PARTS = 16;
+
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
   private static final long COALESCED_NANOS = 50_000_000;
 
@@ -76,7 +80,7 @@ public final class Planner {
   private double expected;
   private long came;
   private long nextLease;
-  private int inFlight;
+  private int inFlightParts;
   private long demanded;
   private boolean overflowing;
   private long retriedNanos;
@@ -204,15 +208,22 @@ public final class Planner {
         return limits.inFlightUnits();
       }
     }
-    return limits.inFlightUnits() - inFlight;
+    int parts = type == ResourceType.MEMORY_PAGE ? 1 : PARTS;
+    return (limits.inFlightUnits() * PARTS - inFlightParts) / parts;
   }
 
+  /// What units take of the room in flight, in parts of a unit. A page is a sixteenth of an extent,
+  /// and a limit made for extents would let less be on its way than a disk has to choose from.
   private static int travelling(Residency residency, int units) {
-    return residency.space().shape().isOwn() ? 0 : units;
+    Space space = residency.space();
+    if (space.shape().isOwn()) {
+      return 0;
+    }
+    return space.type() == ResourceType.MEMORY_PAGE ? units : units * PARTS;
   }
 
   private boolean hasRoom(Residency residency) {
-    return residency.space().shape().isOwn() ? budgetLeft() > 0 : hasRoom();
+    return inFlightRoom(residency) > 0 && budgetLeft() > 0;
   }
 
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
@@ -232,7 +243,7 @@ public final class Planner {
 
   /// The lowest threshold of the spaces at hand, at the load of now.
   private double cheapest(List<Binding> bindings, ResourceType type) {
-    double load = (double) inFlight / limits.inFlightUnits();
+    double load = (double) inFlightParts / (limits.inFlightUnits() * PARTS);
     double least = 1;
     for (int i = 0; i < bindings.size(); i++) {
       Residency residency = residency(bindings.get(i));
@@ -386,7 +397,7 @@ public final class Planner {
 
   /// Whether anything may be granted before units in flight have landed.
   public boolean hasRoom() {
-    return inFlight < limits.inFlightUnits() && budgetLeft() > 0;
+    return inFlightParts < limits.inFlightUnits() * PARTS && budgetLeft() > 0;
   }
 
   /// Units that a VM manager asked for, in the order in which they are due, and how far they were
@@ -507,8 +518,14 @@ public final class Planner {
   private int affordable(Residency residency) {
     long byAmount =
         unitAmount(residency) == 0 ? Integer.MAX_VALUE : pool.free() / unitAmount(residency);
-    int inFlightRoom = limits.inFlightUnits() - travelling(residency, inFlight);
-    return (int) Math.min(Math.min(byAmount, inFlightRoom), budgetLeft());
+    return (int) Math.min(Math.min(byAmount, inFlightRoom(residency)), budgetLeft());
+  }
+
+  private int inFlightRoom(Residency residency) {
+    int parts = travelling(residency, 1);
+    return parts == 0
+        ? limits.inFlightUnits()
+        : (limits.inFlightUnits() * PARTS - inFlightParts) / parts;
   }
 
   /// How many units may still be staged in vain. The worst is assumed of what is live, so the
@@ -600,7 +617,7 @@ public final class Planner {
     ledger.grant(lease, nowNanos);
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
-    inFlight += travelling(residency, range.units());
+    inFlightParts += travelling(residency, range.units());
     came += range.units();
     price.came(range.units());
     expected += range.units() * (double) wanted.probability();
@@ -619,7 +636,7 @@ public final class Planner {
         residency.fetched(nowNanos - progress.entry().grantedNanos());
         price.landed(
             Long.bitCount(progress.ready()) * unitAmount(residency),
-            inFlight >= limits.inFlightUnits() / 2,
+            inFlightParts >= limits.inFlightUnits() * PARTS / 2,
             nowNanos);
       }
       settle(progress);
@@ -650,7 +667,7 @@ public final class Planner {
       residency.leased();
     }
     pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
-    inFlight += travelling(residency, Long.bitCount(entry.inFlight()));
+    inFlightParts += travelling(residency, Long.bitCount(entry.inFlight()));
     expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -672,7 +689,7 @@ public final class Planner {
     LeaseState news = progress.news();
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
     Residency residency = openSpace(lease.space(), lease.binding());
-    inFlight -= travelling(residency, progress.landed());
+    inFlightParts -= travelling(residency, progress.landed());
     pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
     long arrived =
         progress.ready() | news.useful() | news.late() | news.redundant() | news.unobserved();
@@ -888,9 +905,9 @@ public final class Planner {
     return waiting.size();
   }
 
-  /// Units granted and neither ready nor ended.
+  /// Units granted and neither ready nor ended; sixteen pages count as one.
   public int inFlightUnits() {
-    return inFlight;
+    return Math.ceilDiv(inFlightParts, PARTS);
   }
 
   /// Bytes held by live leases.
