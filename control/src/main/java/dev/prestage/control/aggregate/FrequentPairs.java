@@ -86,8 +86,7 @@ final class FrequentPairs {
     long hash = first * 0x9E37_79B9_7F4A_7C15L + second;
     hash = (hash ^ (hash >>> 32)) * 0xD6E8_FEB8_6659_FD93L;
     int at = (int) (hash >>> 32) * SLOT & (slots.length - 1);
-    while (slots[at + REST] != 0
-        && (slots[at] != first || slots[at + 1] != second)) {
+    while (slots[at + REST] != 0 && (slots[at] != first || slots[at + 1] != second)) {
       at = (at + SLOT) & (slots.length - 1);
     }
     return at;
@@ -132,8 +131,7 @@ final class FrequentPairs {
         free[freed++] = place(before[at + REST]);
         size--;
       } else {
-        System.arraycopy(
-            before, at, slots, slot(before[at], before[at + 1]), SLOT);
+        System.arraycopy(before, at, slots, slot(before[at], before[at + 1]), SLOT);
       }
     }
   }

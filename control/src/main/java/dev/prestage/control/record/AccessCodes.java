@@ -7,11 +7,7 @@ import dev.prestage.engine.access.Cause;
 /// the schema: a number keeps its meaning for ever, whatever becomes of the enums.
 final class AccessCodes {
   private static final AccessType[] TYPES = {
-    AccessType.READ,
-    AccessType.WRITE,
-    AccessType.EXECUTE,
-    AccessType.RELEASE,
-    AccessType.UNKNOWN
+    AccessType.READ, AccessType.WRITE, AccessType.EXECUTE, AccessType.RELEASE, AccessType.UNKNOWN
   };
 
   private static final Cause[] CAUSES = {

@@ -6,8 +6,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 
 /// A bounded queue of accesses for many producers and one consumer, without locks; what waits in it
-/// is nothing to the garbage collector. Dmitry Vyukov's bounded queue. Each slot carries a sequence number; a producer may
-/// fill slot `p` when its number is `p`, the consumer may empty it when it is `p + 1`.
+/// is nothing to the garbage collector. Dmitry Vyukov's bounded queue. Each slot carries a sequence
+/// number; a producer may fill slot `p` when its number is `p`, the consumer may empty it when it
+/// is `p + 1`.
 final class AccessRing {
   private final int mask;
   private final AtomicLongArray sequences;

@@ -284,10 +284,7 @@ public final class QuestDbHistory implements AccessHistory {
       numbered.clear(); // of VMs that are long gone, most of them
     }
     int number =
-        table
-            .writer()
-            .getSymbolMapWriter(AccessTable.BINDING)
-            .put(BindingNames.of(binding).text());
+        table.writer().getSymbolMapWriter(AccessTable.BINDING).put(BindingNames.of(binding).text());
     numbered.put(binding, number);
     return number;
   }
@@ -332,8 +329,7 @@ public final class QuestDbHistory implements AccessHistory {
   private void scanBoth(Older before, Selection selection, Visitor visitor) throws SqlException {
     try (OlderQueries.Rows rows = before.queries().oldestFirst(selection)) {
       var merged = new Merged(rows, visitor);
-      reader.oldestFirst(
-          selection, row -> merged.visitOlder(row.timeNanos()) && merged.visit(row));
+      reader.oldestFirst(selection, row -> merged.visitOlder(row.timeNanos()) && merged.visit(row));
       boolean _ = merged.visitOlder(Long.MAX_VALUE);
     }
   }

@@ -295,7 +295,8 @@ final class QuestDbHistoryTest {
       history.commit();
       assertThat(history.rows()).isEqualTo(9);
       assertThat(history.hours())
-          .containsExactly(START, START + 2 * HALF_HOUR, START + 4 * HALF_HOUR, START + 6 * HALF_HOUR);
+          .containsExactly(
+              START, START + 2 * HALF_HOUR, START + 4 * HALF_HOUR, START + 6 * HALF_HOUR);
       assertThat(scanned(history, 100)).containsExactly(0L, 1L, 11L, 2L, 12L, 3L, 4L, 5L, 16L);
       assertThat(scanned(history, 3)).containsExactly(0L, 1L, 11L);
       assertThat(scanned(history, 1)).containsExactly(0L);
@@ -351,8 +352,7 @@ final class QuestDbHistoryTest {
       assertThat(
               scanned(
                   history,
-                  new AccessHistory.Selection(
-                      "web", "vm2", ResourceType.FILE_BLOCK, from, to + 1)))
+                  new AccessHistory.Selection("web", "vm2", ResourceType.FILE_BLOCK, from, to + 1)))
           .containsExactly(22L, 26L, 30L);
       assertThat(scanned(history, new AccessHistory.Selection("batch", null, null, from, to)))
           .containsExactly(21L, 23L, 25L, 27L, 29L);
