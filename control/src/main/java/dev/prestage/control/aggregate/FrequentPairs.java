@@ -69,7 +69,7 @@ final class FrequentPairs {
     slots[at] = first;
     slots[at + 1] = second;
     slots[at + SEEN] = 1;
-    slots[at + REST] = missedUpTo << PLACE_BITS | (place + 1);
+    slots[at + REST] = (missedUpTo << PLACE_BITS) | (place + 1);
     return ~place;
   }
 
@@ -85,7 +85,7 @@ final class FrequentPairs {
   private int slot(long first, long second) {
     long hash = first * 0x9E37_79B9_7F4A_7C15L + second;
     hash = (hash ^ (hash >>> 32)) * 0xD6E8_FEB8_6659_FD93L;
-    int at = (int) (hash >>> 32) * SLOT & (slots.length - 1);
+    int at = ((int) (hash >>> 32) * SLOT) & (slots.length - 1);
     while (slots[at + REST] != 0 && (slots[at] != first || slots[at + 1] != second)) {
       at = (at + SLOT) & (slots.length - 1);
     }

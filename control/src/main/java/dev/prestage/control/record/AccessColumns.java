@@ -1,8 +1,6 @@
 package dev.prestage.control.record;
 
 import dev.prestage.engine.access.Access;
-import dev.prestage.engine.access.AccessType;
-import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.resource.Binding;
 import org.jspecify.annotations.Nullable;
 
@@ -28,10 +26,8 @@ final class AccessColumns {
   /// each.
   private static final int REST = 5;
 
-  private static final int BYTE = 0xff;
-
-  private static final AccessType[] TYPES = AccessType.values();
-  private static final Cause[] CAUSES = Cause.values();
+  private static final int TYPE_SHIFT = 2 * Byte.SIZE;
+  private static final int CAUSE_SHIFT = Byte.SIZE;
 
   private final long[] numbers;
   private final @Nullable Binding[] bindings;
@@ -55,8 +51,8 @@ final class AccessColumns {
     numbers[at + RUN] = access.run();
     numbers[at + REST] =
         ((long) access.binding() << Integer.SIZE)
-            | ((long) access.type().ordinal() << 2 * Byte.SIZE)
-            | ((long) access.cause().ordinal() << Byte.SIZE)
+            | ((long) AccessCodes.of(access.type()) << TYPE_SHIFT)
+            | ((long) AccessCodes.of(access.cause()) << CAUSE_SHIFT)
             | (access.waited() ? 1 : 0);
     if (bindings[place] != binding) {
       bindings[place] = binding;
@@ -71,9 +67,9 @@ final class AccessColumns {
         numbers[at + RUN],
         numbers[at + RESOURCE],
         numbers[at + TIME],
-        TYPES[(int) (rest >> 2 * Byte.SIZE) & BYTE],
+        AccessCodes.type((byte) (rest >> TYPE_SHIFT)),
         numbers[at + AMOUNT],
-        CAUSES[(int) (rest >> Byte.SIZE) & BYTE],
+        AccessCodes.cause((byte) (rest >> CAUSE_SHIFT)),
         (rest & 1) != 0,
         numbers[at + LATENCY]);
   }
