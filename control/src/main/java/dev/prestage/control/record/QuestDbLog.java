@@ -9,7 +9,6 @@ import io.questdb.mp.SCSequence;
 import io.questdb.mp.SynchronizedJob;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
 /// Leads QuestDB's own log into ours: what is critical as a warning, errors for debugging, the rest
@@ -26,7 +25,7 @@ public final class QuestDbLog extends SynchronizedJob implements LogWriter {
   /// QuestDB has a thread for its log that looks at the queue at least a hundred times a second,
   /// which takes 1 % of a core, for a line in a month. The thread does nothing else, so it waits
   /// here.
-  private static final long PAUSE_NANOS = Duration.ofMillis(500).toNanos();
+  private static final long PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
   private final RingQueue<LogRecordUtf8Sink> ring;
   private final SCSequence sequence;
