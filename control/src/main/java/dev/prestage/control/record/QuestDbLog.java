@@ -9,6 +9,7 @@ import io.questdb.mp.SCSequence;
 import io.questdb.mp.SynchronizedJob;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
 /// Leads QuestDB's own log into ours: what is critical as a warning, errors for debugging, the rest
