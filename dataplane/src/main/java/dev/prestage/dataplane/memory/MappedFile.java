@@ -8,6 +8,8 @@ import dev.prestage.engine.access.Cause;
 import dev.prestage.link.Frame;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -27,14 +29,19 @@ import org.jspecify.annotations.Nullable;
 /// staged is taken for touched: more than was, because the kernel reads around a touch. While
 /// several VMs map one file nothing is: nobody can say whose touch it was.
 final class MappedFile implements Target {
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
   /// The least time between two looks.
   private static final Duration PERIOD = Duration.ofMillis(20);
 
   /// A look takes some 15 ms for 1 GiB; at most a twentieth of a processor goes into it.
   private static final int REST = 19;
 
-  /// 64 MiB at once is no guest but somebody who reads the file, a backup or a copy.
+  /// More than 64 MiB, and 1 GiB a second since the last look, is no guest but somebody who reads
+  /// the file, a backup or a copy.
   private static final int MOST_TOUCHED = 64 * 256;
+
+  private static final long NANOS_PER_PAGE = 4000;
 
   /// Faults of other VMs wait for what is told of so many.
   private static final int SLICE = 256;
@@ -71,6 +78,7 @@ final class MappedFile implements Target {
   private long[] touched = new long[SLICE];
 
   private long namedNanos = System.nanoTime();
+  private long lookedNanos = System.nanoTime();
 
   /// Begins with what the page cache has: that was touched by nobody.
   ///
@@ -216,11 +224,12 @@ final class MappedFile implements Target {
     long pauseNanos = PERIOD.toNanos();
     try {
       while (!end.await(pauseNanos, TimeUnit.NANOSECONDS)) {
-        long began = System.nanoTime();
+        long began = THREADS.getCurrentThreadCpuTime();
         try {
           look();
-          checkName(began);
-          pauseNanos = Math.max(PERIOD.toNanos(), REST * (System.nanoTime() - began));
+          checkName(System.nanoTime());
+          long took = THREADS.getCurrentThreadCpuTime() - began;
+          pauseNanos = Math.max(PERIOD.toNanos(), REST * took);
         } catch (IOException e) {
           tell(
               "which pages of its memory file are cached cannot be seen, so that nothing is"
@@ -283,7 +292,10 @@ final class MappedFile implements Target {
     if (!lost.isEmpty()) {
       staging.evicted(this, lost);
     }
-    if (count > MOST_TOUCHED || files.sharing(this).size() > 1) {
+    long now = System.nanoTime();
+    long most = MOST_TOUCHED + (now - lookedNanos) / NANOS_PER_PAGE;
+    lookedNanos = now;
+    if (count > most || files.sharing(this).size() > 1) {
       counts.dropped().add(count);
     } else {
       report(count);
