@@ -213,7 +213,6 @@ public final class BandwidthDemo {
 
     /// What staging does to the others: their rate without, and beside it.
     Beside beside() throws IOException {
-      host.predicting(false);
       host.registerReader("boot-0", "boot", "boot.raw", "");
       try (Guest guest = new Guest(socket(), "boot-0", 0, READS_OF_A_BURST, 1)) {
         host.startProgram("boot-0");

@@ -51,7 +51,8 @@ public final class BandwidthGate {
     double decision = decisionNanos();
     BandwidthReport report = BandwidthDemo.run(prestage, err, terminal);
     Beside beside;
-    try (Setting setting = Setting.open(prestage, "")) {
+    // What was granted before staging is switched off goes on, so it is never on before.
+    try (Setting setting = Setting.open(prestage, "predict: {enabled: false, controls: 0}\n")) {
       // The link is scheduled while anybody is bound to it.
       setting.learn();
       setting.host.registerReader("bound", "bound", "job.raw", "nas");
