@@ -843,8 +843,8 @@ public final class Planner {
     return any;
   }
 
-  /// Calls off what is in flight or waits for the bindings of a VM that stopped.
-  public void stopped(List<Binding> bindings) {
+  /// Calls off what is in flight or waits for bindings.
+  public void callOff(List<Binding> bindings) {
     Set<Integer> theirs = bindings.stream().map(Binding::id).collect(Collectors.toSet());
     for (LeaseLedger.Entry entry : List.copyOf(ledger.live())) {
       if (theirs.contains(entry.lease().binding()) && entry.inFlight() != 0) {
