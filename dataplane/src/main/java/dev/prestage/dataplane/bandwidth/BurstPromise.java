@@ -27,7 +27,7 @@ final class BurstPromise {
     double next = forecast.next();
     foretoldBytes += (long) next;
     unusedBytes += Math.max(0, (long) next - bytes);
-    forecast.observe(bytes);
+    forecast.observe((double) bytes);
   }
 
   /// How many levels the next window will ask for.
