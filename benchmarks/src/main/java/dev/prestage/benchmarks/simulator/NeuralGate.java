@@ -63,6 +63,7 @@ public final class NeuralGate {
   private static final double MOST_DIFFERENCE = 1e-4;
   private static final double LEAST_PROBABILITY = 1e-4;
   private static final double LN2 = Math.log(2);
+  private static final Pattern FIGURE = Pattern.compile("([a-z-]+) ([0-9.e+-]+)");
   private static final Pattern SPEED = Pattern.compile("(\\d+) words/s");
 
   private final List<String> prestage;
@@ -240,8 +241,10 @@ public final class NeuralGate {
         STEPS_BESIDE,
         PASSES_BESIDE,
         line -> {
-          String[] words = line.split(" ");
-          figures.put(words[0], Double.parseDouble(words[1]));
+          Matcher matcher = FIGURE.matcher(line);
+          if (matcher.matches()) {
+            figures.put(matcher.group(1), Double.parseDouble(matcher.group(2)));
+          }
         });
     double ours = figure(figures, "ours");
     double operator = figure(figures, "onnx-operator");
