@@ -2,6 +2,7 @@ package dev.prestage.benchmarks.bandwidth;
 
 import dev.prestage.benchmarks.Check;
 import dev.prestage.engine.predict.amount.AmountForecast;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.function.Consumer;
 
@@ -32,9 +33,10 @@ public final class AmountGate {
 
   /// Makes the comparison for a series.
   public static void run(AmountSeries series, Consumer<String> out, Consumer<Check> checks) {
-    Outcome forecast = forecast(series);
-    double last = unusedOfRule(series.amounts(), true, forecast.exceeded);
-    double mean = unusedOfRule(series.amounts(), false, forecast.exceeded);
+    double[] amounts = series.amounts();
+    Outcome forecast = forecast(amounts, series.window());
+    double last = unusedOfRule(amounts, true, forecast.exceeded);
+    double mean = unusedOfRule(amounts, false, forecast.exceeded);
     out.accept(
         String.format(
             Locale.ROOT,
@@ -58,14 +60,14 @@ public final class AmountGate {
             1));
   }
 
-  static Outcome forecast(AmountSeries series) {
-    AmountForecast forecast = new AmountForecast(QUANTILE, series.window(), 0);
-    double[] reserved = new double[series.amounts().length];
+  static Outcome forecast(double[] amounts, Duration window) {
+    AmountForecast forecast = new AmountForecast(QUANTILE, window, 0);
+    double[] reserved = new double[amounts.length];
     for (int i = 0; i < reserved.length; i++) {
       reserved[i] = forecast.next();
-      forecast.observe(series.amounts()[i]);
+      forecast.observe(amounts[i]);
     }
-    return outcome(series.amounts(), reserved);
+    return outcome(amounts, reserved);
   }
 
   private static Outcome outcome(double[] amounts, double[] reserved) {

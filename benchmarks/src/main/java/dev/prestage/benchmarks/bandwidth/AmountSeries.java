@@ -12,9 +12,31 @@ import java.util.List;
 import java.util.Objects;
 
 /// Amounts of windows that follow each other.
-///
-/// @param window how long each is
-public record AmountSeries(String name, Duration window, double[] amounts) {
+public final class AmountSeries {
+  private final String name;
+  private final Duration window;
+  private final double[] amounts;
+
+  private AmountSeries(String name, Duration window, double[] amounts) {
+    this.name = name;
+    this.window = window;
+    this.amounts = amounts;
+  }
+
+  String name() {
+    return name;
+  }
+
+  /// How long each window is.
+  Duration window() {
+    return window;
+  }
+
+  /// A copy of the amounts.
+  double[] amounts() {
+    return amounts.clone();
+  }
+
   /// Reads a CSV with a header and lines of time in seconds and amount; the first two lines say how
   /// long a window is.
   ///

@@ -54,14 +54,15 @@ public final class MeterRecorder {
           int _ = image.write(ByteBuffer.allocate(1), (long) READS * Guest.READ_BYTES - 1);
         }
       }
-      String configuration =
-          "origins: [{name: nas, directory: %s, faults: {latency: 2ms, bandwidth: 200MB/s}}]%n"
-              + "tier: {capacity: 256MiB}%npredict: {enabled: false}%nhistory: {enabled: false}%n";
       try (Host host =
           Host.start(
               prestage,
               folder.resolve("host"),
-              String.format(Locale.ROOT, configuration, images))) {
+              String.format(
+                  Locale.ROOT,
+                  "origins: [{name: nas, directory: %s, faults: {latency: 2ms, bandwidth: 200MB/s}}]%n"
+                      + "tier: {capacity: 256MiB}%npredict: {enabled: false}%nhistory: {enabled: false}%n",
+                  images))) {
         Path socket = host.nbdSocket(folder.resolve("host"));
         host.registerReader("periodic", "periodic", "periodic.raw", "");
         host.registerReader("bursty", "bursty", "bursty.raw", "");

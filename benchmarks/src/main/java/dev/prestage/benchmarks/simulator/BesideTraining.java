@@ -73,10 +73,13 @@ final class BesideTraining {
       image.setLength(IMAGE_BYTES);
     }
     Path state = folder.resolve("state");
-    String configuration =
-        "origins: [{name: files, directory: %s, anyFormat: true}]\ntier: {capacity: 1GiB}\n";
     Thread training = Thread.ofPlatform().daemon().name("training").unstarted(this::train);
-    try (Host host = Host.start(prestage, state, configuration.formatted(images))) {
+    try (Host host =
+        Host.start(
+            prestage,
+            state,
+            "origins: [{name: files, directory: %s, anyFormat: true}]\ntier: {capacity: 1GiB}\n"
+                .formatted(images))) {
       host.registerReader("vm", "program", "disk", "");
       try (NbdClient disk =
           NbdClient.connect(UnixDomainSocketAddress.of(host.nbdSocket(state)), "vm")) {

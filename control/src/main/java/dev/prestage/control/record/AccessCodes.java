@@ -35,12 +35,16 @@ final class AccessCodes {
     };
   }
 
-  /// @throws ArrayIndexOutOfBoundsException if no type has this number
+  /// Whether a row may have these numbers: one that was not written whole before a power cut may
+  /// have others.
+  static boolean areKnown(byte type, byte cause) {
+    return type >= 0 && type < TYPES.length && cause >= 0 && cause < CAUSES.length;
+  }
+
   static AccessType type(byte code) {
     return TYPES[code];
   }
 
-  /// @throws ArrayIndexOutOfBoundsException if no cause has this number
   static Cause cause(byte code) {
     return CAUSES[code];
   }

@@ -5,6 +5,8 @@ import io.questdb.cairo.CairoEngine;
 import io.questdb.cairo.TableReader;
 import io.questdb.cairo.TableToken;
 import io.questdb.cairo.vm.api.MemoryCR;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
@@ -18,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Any thread may ask; who owns the database keeps it open meanwhile.
 final class AccessReader {
+  private static final Logger LOG = System.getLogger(AccessReader.class.getName());
+
   private final CairoEngine engine;
   private final TableToken table;
 
@@ -42,7 +46,7 @@ final class AccessReader {
         }
         for (long row = part.end - 1; row >= part.begin && left > 0; row--) {
           BindingNames binding = names.of(part.binding(row));
-          if (binding != null) {
+          if (binding != null && part.isWhole(row)) {
             left--;
             if (!visitor.visit(part.row(row, binding))) {
               return;
@@ -75,7 +79,7 @@ final class AccessReader {
   private static boolean visit(Part part, Names names, AccessHistory.Visitor visitor) {
     for (long row = part.begin; row < part.end; row++) {
       BindingNames binding = names.of(part.binding(row));
-      if (binding != null && !visitor.visit(part.row(row, binding))) {
+      if (binding != null && part.isWhole(row) && !visitor.visit(part.row(row, binding))) {
         return false;
       }
     }
@@ -149,6 +153,10 @@ final class AccessReader {
       return bindings.getInt(row * Integer.BYTES);
     }
 
+    boolean isWhole(long row) {
+      return AccessCodes.areKnown(accesses.getByte(row), causes.getByte(row));
+    }
+
     AccessHistory.Row row(long row, BindingNames names) {
       return new AccessHistory.Row(
           times.getLong(row * Long.BYTES),
@@ -189,17 +197,28 @@ final class AccessReader {
 
     private @Nullable BindingNames read(int number) {
       @Nullable CharSequence text = reader.getSymbolTable(AccessTable.BINDING).valueOf(number);
-      if (text == null) {
-        throw new IllegalStateException("a row is of binding " + number + ", which has no name");
+      @Nullable BindingNames names = text == null ? null : parsed(number, text.toString());
+      if (number < 0) {
+        return null;
       }
-      BindingNames names = BindingNames.of(text.toString());
       while (known.size() <= number) {
         known.add(null);
         isRead.add(false);
       }
-      known.set(number, wanted.test(names) ? names : null);
+      known.set(number, names != null && wanted.test(names) ? names : null);
       isRead.set(number, true);
       return known.get(number);
+    }
+
+    /// Null if a power cut has left something else: that is no reason to answer nothing at all.
+    private static @Nullable BindingNames parsed(int number, String text) {
+      try {
+        return BindingNames.of(text);
+      } catch (IllegalArgumentException e) {
+        LOG.log(
+            Level.WARNING, "history has rows of nobody, number {0}: {1}", number, e.getMessage());
+        return null;
+      }
     }
   }
 }

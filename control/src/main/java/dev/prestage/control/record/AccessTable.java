@@ -31,11 +31,12 @@ record AccessTable(TableWriter writer, Path files) {
   static final int LATENCY = 7;
   static final int RUN = 8;
 
-  /// A row takes 43 bytes.
+  /// A row takes 43 bytes. Who appends and who reads keeps the texts that are in use; the database
+  /// would keep all that ever were.
   static final String CREATE =
       """
       CREATE TABLE IF NOT EXISTS accesses (
-        time TIMESTAMP_NS, binding SYMBOL, resource LONG, access BYTE, cause BYTE, waited BOOLEAN,
+        time TIMESTAMP_NS, binding SYMBOL NOCACHE, resource LONG, access BYTE, cause BYTE, waited BOOLEAN,
         size INT, latency LONG, run LONG
       ) TIMESTAMP(time) PARTITION BY HOUR BYPASS WAL\
       """;

@@ -62,6 +62,9 @@ public final class QuestDbHistory implements AccessHistory {
   private static final String VERSION_FILE = "version";
   private static final String VERSION_WORD = "prestage-history ";
 
+  /// There while the older table is being removed.
+  private static final String OLDER_IS_OVER = "older-is-over";
+
   /// More bindings than a host has at one time.
   private static final int NUMBERED = 1 << 14;
 
@@ -102,6 +105,7 @@ public final class QuestDbHistory implements AccessHistory {
       int found = version(folder, database);
       Files.createDirectories(database);
       this.configuration = new Configuration(folder, database);
+      removeHalves(folder, database, found);
       opened = new CairoEngine(configuration);
       this.older = olderTable(opened, configuration, found);
       opened.execute(AccessTable.CREATE, OlderQueries.context(opened, configuration));
@@ -166,6 +170,30 @@ public final class QuestDbHistory implements AccessHistory {
     AccessTable table = table(engine, configuration, AccessTable.OLDER);
     checkColumns(table.writer(), OlderQueries.RUN);
     return new Older(table, new OlderQueries(engine, configuration));
+  }
+
+  /// What a process left that was killed while it made the table, or removed the older one.
+  private static void removeHalves(Path folder, Path database, int found) throws IOException {
+    if (found < VERSION) {
+      // Nothing is appended before the version is written.
+      remove(database.resolve(AccessTable.NAME));
+    }
+    Path over = folder.resolve(OLDER_IS_OVER);
+    if (Files.exists(over)) {
+      remove(database.resolve(AccessTable.OLDER));
+      Files.delete(over);
+    }
+  }
+
+  private static void remove(Path tree) throws IOException {
+    if (!Files.isDirectory(tree)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(tree)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   /// Rows that are committed.
@@ -233,11 +261,16 @@ public final class QuestDbHistory implements AccessHistory {
       return;
     }
     try {
+      Path over = folder.resolve(OLDER_IS_OVER);
+      if (!Files.exists(over)) {
+        Files.createFile(over);
+      }
       older = null;
       quietly(kept.writer());
       engine.execute(
           "DROP TABLE IF EXISTS " + AccessTable.OLDER, OlderQueries.context(engine, configuration));
-    } catch (SqlException e) {
+      Files.delete(over);
+    } catch (SqlException | CairoException | IOException e) {
       // Tried again after the next start.
       System.getLogger(QuestDbHistory.class.getName())
           .log(System.Logger.Level.WARNING, "an older history cannot be removed: {0}", reason(e));

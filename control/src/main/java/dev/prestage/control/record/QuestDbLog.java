@@ -26,7 +26,7 @@ public final class QuestDbLog extends SynchronizedJob implements LogWriter {
   /// QuestDB has a thread for its log that looks at the queue at least a hundred times a second,
   /// which takes 1 % of a core, for a line in a month. The thread does nothing else, so it waits
   /// here.
-  private static final long PAUSE_NANOS = Duration.ofMillis(500).toNanos();
+  private static final long PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
   private final RingQueue<LogRecordUtf8Sink> ring;
   private final SCSequence sequence;

@@ -328,6 +328,32 @@ final class QuestDbHistoryTest {
   }
 
   @Test
+  void aTableThatAKillLeftHalfMadeIsMadeAnew() throws Exception {
+    makeVersion2();
+    Path half = Files.createDirectories(folder.resolve("db").resolve(AccessTable.NAME));
+    Files.write(half.resolve("_txn"), new byte[10]);
+    try (var history = new QuestDbHistory(folder)) {
+      assertThat(scanned(history, 100)).containsExactly(0L, 1L, 2L, 3L, 4L, 5L);
+    }
+  }
+
+  @Test
+  void anOlderTableThatAKillLeftHalfRemovedIsNoDamage() throws Exception {
+    makeVersion2();
+    try (var history = new QuestDbHistory(folder)) {
+      history.append(at(START + 6 * HALF_HOUR, 16), WEB);
+      history.commit();
+    }
+    Files.createFile(folder.resolve("older-is-over"));
+    Files.delete(folder.resolve("db").resolve(AccessTable.OLDER).resolve("_meta"));
+    try (var history = new QuestDbHistory(folder)) {
+      assertThat(indices(history, query(null, null, 100))).containsExactly(16L);
+    }
+    assertThat(folder.resolve("db").resolve(AccessTable.OLDER)).doesNotExist();
+    assertThat(folder.resolve("older-is-over")).doesNotExist();
+  }
+
+  @Test
   void theOlderTableMakesRoomFirst() throws Exception {
     makeVersion2();
     try (var history = new QuestDbHistory(folder)) {

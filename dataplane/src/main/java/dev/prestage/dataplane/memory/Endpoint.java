@@ -144,7 +144,7 @@ final class Endpoint implements Target {
 
   /// It knows by its page server what was touched.
   @Override
-  public void expect(long first, int units) {}
+  public void expect(long first, int units, boolean comes) {}
 
   @Override
   public void count(List<Frame.Counter> into) {

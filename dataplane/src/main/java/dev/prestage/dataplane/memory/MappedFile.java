@@ -8,6 +8,11 @@ import dev.prestage.engine.access.Cause;
 import dev.prestage.link.Frame;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -21,10 +26,28 @@ import org.jspecify.annotations.Nullable;
 /// system's page cache, from where the guest has it without waiting for the disk.
 ///
 /// Nobody is told of a touch. What has come into the page cache since the last look and was not
-/// staged is taken for touched: more than was, because the kernel reads around a touch.
+/// staged is taken for touched: more than was, because the kernel reads around a touch. While
+/// several VMs map one file nothing is: nobody can say whose touch it was.
 final class MappedFile implements Target {
-  /// Between two looks. One takes a tenth of a millisecond for 1 GiB.
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
+  /// The least time between two looks.
   private static final Duration PERIOD = Duration.ofMillis(20);
+
+  /// A look takes some 15 ms for 1 GiB; at most a twentieth of a processor goes into it.
+  private static final int REST = 19;
+
+  /// More than 64 MiB, and 1 GiB a second since the last look, is no guest but somebody who reads
+  /// the file, a backup or a copy.
+  private static final int MOST_TOUCHED = 64 * 256;
+
+  private static final long NANOS_PER_PAGE = 4000;
+
+  /// Faults of other VMs wait for what is told of so many.
+  private static final int SLICE = 256;
+
+  private static final Duration AFTER_FAILURE = Duration.ofSeconds(10);
+  private static final Duration NAME_PERIOD = Duration.ofSeconds(1);
 
   private static final Duration PATIENCE_AT_END = Duration.ofSeconds(5);
 
@@ -35,7 +58,9 @@ final class MappedFile implements Target {
   private final String path;
   private final PageCache cache;
   private final Staging staging;
+  private final MappedFiles files;
   private final Host host;
+  private final Object key;
   private final CountDownLatch end = new CountDownLatch(1);
   private final Thread thread;
   private final Counts counts = new Counts();
@@ -50,7 +75,10 @@ final class MappedFile implements Target {
   private final BitSet staged = new BitSet();
 
   /// Of the thread: what was touched since the last look.
-  private long[] touched = new long[64];
+  private long[] touched = new long[SLICE];
+
+  private long namedNanos = System.nanoTime();
+  private long lookedNanos = System.nanoTime();
 
   /// Begins with what the page cache has: that was touched by nobody.
   ///
@@ -63,8 +91,10 @@ final class MappedFile implements Target {
       String source,
       Snapshot snapshot,
       Staging staging,
+      MappedFiles files,
       Host host)
       throws IOException {
+    this.files = files;
     this.name = name;
     this.binding = binding;
     this.space = space;
@@ -74,17 +104,34 @@ final class MappedFile implements Target {
     this.staging = staging;
     this.host = host;
     this.path = snapshot.file().toString();
-    this.cache =
-        PageCache.open(snapshot.file(), snapshot.sizeBytes() / Regions.PAGE * Regions.PAGE);
+    this.key = keyOf(snapshot.opened());
     this.thread = Thread.ofPlatform().daemon().name("mapped-" + name).unstarted(this::run);
-    cache.look();
+    this.cache =
+        PageCache.open(snapshot.opened(), snapshot.sizeBytes() / Regions.PAGE * Regions.PAGE);
+    try {
+      cache.look();
+    } catch (IOException | RuntimeException e) {
+      cache.close();
+      throw e;
+    }
     for (int page = 0; page < cache.pages(); page++) {
       known.set(page, cache.has(page));
     }
   }
 
+  private static Object keyOf(Path file) throws IOException {
+    Object key = Files.readAttributes(file, BasicFileAttributes.class).fileKey();
+    return key == null ? file.toRealPath() : key;
+  }
+
+  /// Which file it is, whatever it is called.
+  Object key() {
+    return key;
+  }
+
   @Override
   public void start() {
+    files.add(this);
     thread.start();
   }
 
@@ -146,9 +193,23 @@ final class MappedFile implements Target {
   }
 
   @Override
-  public synchronized void expect(long first, int units) {
-    staged.set((int) first, (int) Math.min(first + units, cache.pages()));
-    counts.staged().add(units);
+  public void expect(long first, int units, boolean comes) {
+    int before = staged();
+    files.sharing(this).forEach(each -> each.expected(first, units, comes));
+    counts.staged().add(Math.max(0, staged() - before));
+  }
+
+  private synchronized int staged() {
+    return staged.cardinality();
+  }
+
+  private synchronized void expected(long first, int units, boolean comes) {
+    int end = (int) Math.min(first + units, cache.pages());
+    for (int page = known.nextClearBit((int) first);
+        page < end;
+        page = known.nextClearBit(page + 1)) {
+      staged.set(page, comes);
+    }
   }
 
   @Override
@@ -160,28 +221,59 @@ final class MappedFile implements Target {
   }
 
   private void run() {
+    long pauseNanos = PERIOD.toNanos();
     try {
-      while (!end.await(PERIOD.toMillis(), TimeUnit.MILLISECONDS)) {
-        look();
-      }
-    } catch (IOException e) {
-      host.trouble()
-          .report(
-              "memory:" + name,
-              "VM "
-                  + name
-                  + ": which pages of its memory file are cached cannot be seen, so that nothing"
-                  + " is learnt: "
+      while (!end.await(pauseNanos, TimeUnit.NANOSECONDS)) {
+        long began = THREADS.getCurrentThreadCpuTime();
+        try {
+          look();
+          checkName(System.nanoTime());
+          long took = THREADS.getCurrentThreadCpuTime() - began;
+          pauseNanos = Math.max(PERIOD.toNanos(), REST * took);
+        } catch (IOException e) {
+          tell(
+              "which pages of its memory file are cached cannot be seen, so that nothing is"
+                  + " learnt for a while: "
                   + IoProblem.explain(e));
+          pauseNanos = AFTER_FAILURE.toNanos();
+        }
+      }
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();
+    } finally {
+      cache.close();
+      snapshot.close();
     }
+  }
+
+  private void tell(String what) {
+    host.trouble().report("memory:" + name, "VM " + name + ": " + what);
+  }
+
+  /// VM managers map the file that has the name.
+  private void checkName(long nowNanos) {
+    if (nowNanos - namedNanos < NAME_PERIOD.toNanos()) {
+      return;
+    }
+    namedNanos = nowNanos;
+    try {
+      if (keyOf(Path.of(path)).equals(key)) {
+        return;
+      }
+    } catch (IOException _) {
+      // Then nobody can map it by that name.
+    }
+    tell(
+        "'"
+            + path
+            + "' is another file now, or none, and what is staged is of the one before; remove the"
+            + " VM and add it again");
   }
 
   private void look() throws IOException {
     cache.look();
     int count = 0;
-    boolean lost = false;
+    BitSet lost = new BitSet();
     synchronized (this) {
       for (int page = 0; page < cache.pages(); page++) {
         if (cache.has(page) == known.get(page)) {
@@ -189,7 +281,7 @@ final class MappedFile implements Target {
         }
         known.flip(page);
         if (!known.get(page)) {
-          lost = true;
+          lost.set(page);
           staged.clear(page);
         } else if (!staged.get(page)) {
           count = remember(page, count);
@@ -197,10 +289,20 @@ final class MappedFile implements Target {
       }
     }
     resident.set(known.cardinality());
-    if (lost) {
-      staging.ended(this);
+    if (!lost.isEmpty()) {
+      staging.evicted(this, lost);
     }
-    report(count);
+    long now = System.nanoTime();
+    long most = MOST_TOUCHED + (now - lookedNanos) / NANOS_PER_PAGE;
+    lookedNanos = now;
+    if (count > most || files.sharing(this).size() > 1) {
+      counts.dropped().add(count);
+    } else {
+      report(count);
+    }
+    if (touched.length > MOST_TOUCHED) {
+      touched = new long[SLICE];
+    }
   }
 
   private int remember(int page, int count) {
@@ -212,7 +314,10 @@ final class MappedFile implements Target {
   }
 
   private void report(int count) {
-    staging.demanded(this, touched, count, new boolean[count]);
+    for (int at = 0; at < count; at += SLICE) {
+      long[] slice = Arrays.copyOfRange(touched, at, Math.min(count, at + SLICE));
+      staging.demanded(this, slice, slice.length, new boolean[slice.length]);
+    }
     long now = host.clock().nanos();
     for (int i = 0; i < count; i++) {
       counts.faults().increment();
@@ -244,16 +349,18 @@ final class MappedFile implements Target {
 
   @Override
   public void close() {
+    files.remove(this);
     end.countDown();
-    try {
-      if (thread.isAlive() && !thread.join(PATIENCE_AT_END)) {
-        return; // what it looks at stays open for it
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    if (thread.getState() == Thread.State.NEW) {
+      cache.close();
+      snapshot.close();
       return;
     }
-    cache.close();
-    snapshot.close();
+    try {
+      // It closes what it looks at, now or when it can.
+      boolean _ = thread.join(PATIENCE_AT_END);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

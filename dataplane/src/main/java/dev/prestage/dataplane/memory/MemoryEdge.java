@@ -39,6 +39,7 @@ public final class MemoryEdge implements Edge {
   private final Path directory;
   private final List<Folder> folders;
   private final Host host;
+  private final MappedFiles mapped = new MappedFiles();
   private final Staging staging;
 
   /// Held while endpoints come and go; looked at without it.
@@ -128,8 +129,9 @@ public final class MemoryEdge implements Edge {
           bind.source(),
           snapshot,
           staging,
+          mapped,
           host);
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       snapshot.close();
       throw e;
     }

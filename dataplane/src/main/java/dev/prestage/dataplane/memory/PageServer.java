@@ -33,6 +33,9 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
   private static final byte PRESENT = 1;
   private static final byte REMOVED = 2;
 
+  /// A touch of it waited.
+  private static final byte DEMANDED = 4;
+
   /// Pages of a staged run that are filled in one call, for which a fault that comes meanwhile
   /// waits: what one lease of the planner has. Longer runs take no less time for each page.
   private static final int RUN_PAGES = 16;
@@ -335,11 +338,15 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     } else if (count < 0) {
       return failed(fault, "errno " + -count);
     }
-    if (known) {
+    // One that came with a neighbour, or was staged, between the touch and now was waited for.
+    boolean cameMeanwhile =
+        count == PageFaults.EXISTS && (states[(int) fault.page] & (REMOVED | DEMANDED)) == 0;
+    if (known && !cameMeanwhile) {
       states[(int) fault.page] |= PRESENT;
       counts.zeroFaults().increment();
     } else {
       arrived((int) fault.page);
+      states[(int) fault.page] |= DEMANDED;
       counts.faults().increment();
       fault.latencyNanos = Math.max(0, host.clock().nanos() - fault.timeNanos);
       remember(fault);

@@ -102,6 +102,11 @@ final class Snapshot implements AutoCloseable {
     return Files.readSymbolicLink(descriptor.path());
   }
 
+  /// The open file itself, whatever has its name now.
+  Path opened() {
+    return descriptor.path();
+  }
+
   /// Its size when it was opened.
   long sizeBytes() {
     return sizeBytes;

@@ -92,7 +92,7 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  private record Gone(int space, int units) {}
+  private record Gone(int space, long first, int units) {}
 
   /// A lease that has not ended. Guarded by the lock.
   static final class Live {
@@ -214,8 +214,23 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   private void forgetReady(Target endpoint) {
-    gone.add(new Gone(endpoint.space(), (int) (endpoint.sizeBytes() / Regions.PAGE)));
+    gone.add(new Gone(endpoint.space(), 0, (int) (endpoint.sizeBytes() / Regions.PAGE)));
     host.doorbell().ring();
+  }
+
+  /// Pages have left the page cache.
+  void evicted(Target endpoint, BitSet pages) {
+    lock.lock();
+    try {
+      for (int first = pages.nextSetBit(0); first >= 0; ) {
+        int end = pages.nextClearBit(first);
+        gone.add(new Gone(endpoint.space(), first, end - first));
+        first = pages.nextSetBit(end);
+      }
+      host.doorbell().ring();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /// The pages that stand ready in the page cache for VMs that are not there yet.
@@ -440,7 +455,7 @@ final class Staging implements Stager, AutoCloseable {
         for (Live live : next) {
           long first = live.first() * Regions.PAGE;
           if (live.endpoint != null) {
-            live.endpoint.expect(live.first(), live.units());
+            live.endpoint.expect(live.first(), live.units(), true);
           }
           source(live).willNeed(first, (long) live.units() * Regions.PAGE);
         }
@@ -579,6 +594,9 @@ final class Staging implements Stager, AutoCloseable {
     } finally {
       lock.unlock();
     }
+    if (live.endpoint != null) {
+      live.endpoint.expect(live.first(), live.units(), false);
+    }
     host.trouble()
         .report(
             "memory-staging",
@@ -609,7 +627,7 @@ final class Staging implements Stager, AutoCloseable {
       lock.unlock();
     }
     // First what is gone: what became ready since then is.
-    spaces.forEach(space -> to.gone(space.space(), 0, space.units()));
+    spaces.forEach(space -> to.gone(space.space(), space.first(), space.units()));
     to.changed(states);
   }
 

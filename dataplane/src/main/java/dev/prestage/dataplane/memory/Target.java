@@ -29,8 +29,8 @@ sealed interface Target extends AutoCloseable permits Endpoint, MappedFile {
   /// Whether it is there once it is in the page cache, from where nobody tells of its use.
   boolean isMapped();
 
-  /// These pages are about to be read ahead, for no touch.
-  void expect(long first, int units);
+  /// These pages are about to be read ahead, for no touch; or are not after all.
+  void expect(long first, int units, boolean comes);
 
   /// What a VM manager is told.
   String address();

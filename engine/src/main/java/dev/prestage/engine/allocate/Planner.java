@@ -208,8 +208,14 @@ public final class Planner {
         return limits.inFlightUnits();
       }
     }
-    int parts = type == ResourceType.MEMORY_PAGE ? 1 : PARTS;
-    return (limits.inFlightUnits() * PARTS - inFlightParts) / parts;
+    return partsFree(type) / (type == ResourceType.MEMORY_PAGE ? 1 : PARTS);
+  }
+
+  /// Pages leave room for one unit of anything else: what lands one by one would else always be
+  /// refilled by them.
+  private int partsFree(ResourceType type) {
+    boolean leaves = type == ResourceType.MEMORY_PAGE && limits.inFlightUnits() > 1;
+    return limits.inFlightUnits() * PARTS - inFlightParts - (leaves ? PARTS : 0);
   }
 
   /// What units take of the room in flight, in parts of a unit. A page is a sixteenth of an extent,
@@ -523,9 +529,7 @@ public final class Planner {
 
   private int inFlightRoom(Residency residency) {
     int parts = travelling(residency, 1);
-    return parts == 0
-        ? limits.inFlightUnits()
-        : (limits.inFlightUnits() * PARTS - inFlightParts) / parts;
+    return parts == 0 ? limits.inFlightUnits() : partsFree(residency.space().type()) / parts;
   }
 
   /// How many units may still be staged in vain. The worst is assumed of what is live, so the
