@@ -122,6 +122,10 @@ final class CommandExecutor {
         Program program = knownProgram(name, tenant);
         aside(() -> plane.swaps().show(program), reply);
       }
+      case Command.DiffModels(String name, String tenant, Integer from, Integer to) -> {
+        Program program = knownProgram(name, tenant);
+        aside(() -> plane.swaps().diff(program, from, to), reply);
+      }
       case Command.RollBackModel(String name, String tenant, Integer version) -> {
         Program program = knownProgram(name, tenant);
         aside(() -> plane.swaps().rollBack(program, version), reply);
@@ -221,6 +225,7 @@ final class CommandExecutor {
           Command.PurgeImage _,
           Command.RebuildModel _,
           Command.ShowModelVersions _,
+          Command.DiffModels _,
           Command.RollBackModel _,
           Command.ImportModel _,
           Command.HistoryQuestion _ ->
