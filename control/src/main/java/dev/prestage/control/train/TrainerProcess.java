@@ -73,10 +73,7 @@ public record TrainerProcess(Path folder, Path work) {
           new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(input)))) {
         corpus.write(bytes);
       }
-      List<String> command = new ArrayList<>();
-      if (Files.isExecutable(Path.of("/usr/bin/nice"))) {
-        command.addAll(List.of("/usr/bin/nice", "-n", "19"));
-      }
+      List<String> command = new ArrayList<>(leastUrgent());
       command.addAll(java(TRAINER));
       command.addAll(
           List.of(
@@ -142,6 +139,18 @@ public record TrainerProcess(Path folder, Path work) {
     } finally {
       remove(folder);
     }
+  }
+
+  /// Runs what follows only while nobody else wants the processor: at the scheduling policy "idle",
+  /// which whoever wakes up preempts at once, or else at the lowest priority, which may keep a read
+  /// waiting for a tick.
+  private static List<String> leastUrgent() {
+    if (Files.isExecutable(Path.of("/usr/bin/chrt"))) {
+      return List.of("/usr/bin/chrt", "--idle", "0");
+    }
+    return Files.isExecutable(Path.of("/usr/bin/nice"))
+        ? List.of("/usr/bin/nice", "-n", "19")
+        : List.of();
   }
 
   /// What a killed process left.
