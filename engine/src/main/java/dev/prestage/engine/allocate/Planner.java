@@ -204,28 +204,37 @@ public final class Planner {
   private int roomInFlight(List<Binding> bindings, ResourceType type) {
     for (int i = 0; i < bindings.size(); i++) {
       Space space = bindings.get(i).space();
-      if (space.type() == type && space.shape().isOwn()) {
-        return limits.inFlightUnits();
+      if (space.type() == type) {
+        return inFlightRoom(space.shape());
       }
     }
-    return partsFree(type) / (type == ResourceType.MEMORY_PAGE ? 1 : PARTS);
+    return 0;
   }
 
-  /// Pages leave room for one unit of anything else: what lands one by one would else always be
-  /// refilled by them.
-  private int partsFree(ResourceType type) {
-    boolean leaves = type == ResourceType.MEMORY_PAGE && limits.inFlightUnits() > 1;
-    return limits.inFlightUnits() * PARTS - inFlightParts - (leaves ? PARTS : 0);
+  private int inFlightRoom(Shape shape) {
+    int parts = partsOf(shape);
+    if (parts == 0) {
+      return limits.inFlightUnits();
+    }
+    // Small units leave room for a large one: what lands one by one would else always be refilled
+    // by them.
+    int left = parts < PARTS && limits.inFlightUnits() > 1 ? PARTS : 0;
+    return (limits.inFlightUnits() * PARTS - inFlightParts - left) / parts;
   }
 
-  /// What units take of the room in flight, in parts of a unit. A page is a sixteenth of an extent,
-  /// and a limit made for extents would let less be on its way than a disk has to choose from.
-  private static int travelling(Residency residency, int units) {
-    Space space = residency.space();
-    if (space.shape().isOwn()) {
+  /// What a unit takes of the room in flight. A page of memory is a sixteenth of an extent, and a
+  /// limit made for extents would let less of pages be on its way than a disk has to choose from.
+  private static int partsOf(Shape shape) {
+    if (shape.isOwn()) {
       return 0;
     }
-    return space.type() == ResourceType.MEMORY_PAGE ? units : units * PARTS;
+    return shape.measure() == Measure.BYTES
+        ? Math.clamp(shape.unitAmount() * PARTS / Shape.BLOCK_BYTES, 1, PARTS)
+        : PARTS;
+  }
+
+  private static int travelling(Residency residency, int units) {
+    return units * partsOf(residency.space().shape());
   }
 
   private boolean hasRoom(Residency residency) {
@@ -528,8 +537,7 @@ public final class Planner {
   }
 
   private int inFlightRoom(Residency residency) {
-    int parts = travelling(residency, 1);
-    return parts == 0 ? limits.inFlightUnits() : partsFree(residency.space().type()) / parts;
+    return inFlightRoom(residency.space().shape());
   }
 
   /// How many units may still be staged in vain. The worst is assumed of what is live, so the
