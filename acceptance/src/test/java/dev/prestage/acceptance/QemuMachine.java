@@ -45,6 +45,18 @@ final class QemuMachine implements AutoCloseable {
 
   /// Starts one and waits for its console.
   static QemuMachine start(Path guest, String... devices) throws Exception {
+    QemuMachine machine = launch(guest, devices);
+    try {
+      machine.until("ready");
+    } catch (AssertionError | InterruptedException e) {
+      machine.close();
+      throw e;
+    }
+    return machine;
+  }
+
+  /// Starts one that waits for the state of another.
+  static QemuMachine launch(Path guest, String... devices) throws IOException {
     List<String> command =
         new ArrayList<>(
             List.of("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", "pc"));
@@ -54,15 +66,7 @@ final class QemuMachine implements AutoCloseable {
     command.add(
         "console=ttyS0 panic=1 quiet mitigations=off no_timer_check memhp_default_state=online");
     command.addAll(List.of(devices));
-    QemuMachine machine =
-        new QemuMachine(new ProcessBuilder(command).redirectErrorStream(true).start());
-    try {
-      machine.until("ready");
-    } catch (AssertionError | InterruptedException e) {
-      machine.close();
-      throw e;
-    }
-    return machine;
+    return new QemuMachine(new ProcessBuilder(command).redirectErrorStream(true).start());
   }
 
   private void read() {

@@ -72,9 +72,9 @@ class TiersHostTest {
         readAll(host, vm);
       }
       assertThat(tier(host, "hdd").path("kind").asText()).isEqualTo("hdd");
-      host.await("what was read has filled all tiers", () -> isUsed(host, "hdd", "nas"));
+      host.await("what was read has filled all tiers", () -> has(host, "usedBytes", "hdd", "nas"));
       heat(host, "vm-3");
-      assertThat(tier(host, "ram").path("promotedBytes").asLong()).isPositive();
+      host.await("that is said", () -> has(host, "promotedBytes", "ram"));
       awaitAccount(host);
 
       ProcessHandle data = host.plane("data-plane");
@@ -101,7 +101,7 @@ class TiersHostTest {
     try (RunningHost host = RunningHost.restart(folder, new byte[0]).awaitOk()) {
       readAll(host, "vm-1");
       readAll(host, "vm-2");
-      assertThat(tier(host, "ssd").path("usedBytes").asLong()).isPositive();
+      host.await("the tier that was lost is used", () -> has(host, "usedBytes", "ssd"));
       awaitAccount(host);
     }
   }
@@ -173,10 +173,11 @@ class TiersHostTest {
     throw new AssertionError("no tier " + name);
   }
 
-  private static boolean isUsed(RunningHost host, String... tiers) {
+  /// Numbers are reported once a second.
+  private static boolean has(RunningHost host, String bytes, String... tiers) {
     try {
       for (String name : tiers) {
-        if (tier(host, name).path("usedBytes").asLong() == 0) {
+        if (tier(host, name).path(bytes).asLong() == 0) {
           return false;
         }
       }

@@ -50,11 +50,35 @@ class ModelCommandTest {
           new Reply.Training("default", program, Reply.Training.REBUILDING, "reading history");
       case Command.ShowModelVersions(String program, _) -> versions(program);
       case Command.RollBackModel(String program, _, _) -> versions(program);
+      case Command.DiffModels(String program, _, _, _) -> diff(program);
       default -> throw new Refusal(Refusal.Reason.UNKNOWN, "not asked here");
     };
   }
 
-  private static Reply versions(String program) {
+  private static Reply diff(String program) {
+    Reply.ModelVersions versions = versions(program);
+    return new Reply.ModelDiff(
+        "default",
+        program,
+        versions.versions().get(1),
+        versions.versions().get(0),
+        List.of(
+            new Reply.ModelTypeDiff(
+                "file-block",
+                4,
+                6,
+                false,
+                true,
+                null,
+                0.25,
+                30,
+                40,
+                20,
+                0.4,
+                List.of(new Reply.ModelChange("file-block:debian12/7", 0.0, 0.9)))));
+  }
+
+  private static Reply.ModelVersions versions(String program) {
     return new Reply.ModelVersions(
         "default",
         program,
@@ -114,6 +138,24 @@ class ModelCommandTest {
     assertThat(lines.get(1))
         .matches(" *2 +yes +rebuilt .*2026-01-01T00:00:00Z.* from 78 accesses of 3 runs *");
     assertThat(lines.get(2)).matches(" *1 +- +learnt +- .* 3 +it was damaged *");
+  }
+
+  @Test
+  void diffStandsSideBySide() {
+    List<String> lines = model("diff", "web", "1", "2", "--tenant", "blue").out().lines().toList();
+    assertThat(asked).containsExactly(new Command.DiffModels("web", "blue", 1, 2));
+    assertThat(lines)
+        .anyMatch(line -> line.matches("how +learnt +rebuilt *"))
+        .anyMatch(line -> line.matches("file-block: runs +4 +6 *"))
+        .anyMatch(line -> line.matches("file-block: network +- +[+]0[.]25 bits *"))
+        .anyMatch(line -> line.matches("file-block: units expected +30 +40 *"))
+        .anyMatch(line -> line.matches("file-block: 20 expected by both, 0[.]40 of all .*"))
+        .anyMatch(line -> line.matches("file-block:debian12/7 +0[.]00 +0[.]90 +[+]0[.]90 *"));
+    assertThat(model("diff", "web").code()).isZero();
+    assertThat(asked.getLast()).isEqualTo(new Command.DiffModels("web", null, null, null));
+    Printed wrong = model("diff", "web", "1", "0");
+    assertThat(wrong.code()).isNotZero();
+    assertThat(wrong.err()).contains("'to' is '0'; send a number from 1");
   }
 
   @Test

@@ -44,6 +44,9 @@ final class CommandExecutor {
   private static final System.Logger LOG = System.getLogger(CommandExecutor.class.getName());
   static final String DEFAULT_TENANT = "default";
 
+  /// Before the name of a snapshot whose file the VM manager maps.
+  private static final String MAPPED = "mapped:";
+
   /// Names become export names, file names and labels.
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
 
@@ -118,6 +121,10 @@ final class CommandExecutor {
       case Command.ShowModelVersions(String name, String tenant) -> {
         Program program = knownProgram(name, tenant);
         aside(() -> plane.swaps().show(program), reply);
+      }
+      case Command.DiffModels(String name, String tenant, Integer from, Integer to) -> {
+        Program program = knownProgram(name, tenant);
+        aside(() -> plane.swaps().diff(program, from, to), reply);
       }
       case Command.RollBackModel(String name, String tenant, Integer version) -> {
         Program program = knownProgram(name, tenant);
@@ -218,6 +225,7 @@ final class CommandExecutor {
           Command.PurgeImage _,
           Command.RebuildModel _,
           Command.ShowModelVersions _,
+          Command.DiffModels _,
           Command.RollBackModel _,
           Command.ImportModel _,
           Command.HistoryQuestion _ ->
@@ -281,7 +289,7 @@ final class CommandExecutor {
       if (resource.type() == ResourceType.NETWORK_CONNECTION) {
         checkUpstream(resource.source());
       } else {
-        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", resource.source());
+        named(resource.type() == ResourceType.IO_BANDWIDTH ? "origin" : "image", nameIn(resource));
       }
     }
   }
@@ -536,6 +544,14 @@ final class CommandExecutor {
       throw new Refusal(Reason.UNKNOWN, "no VM is registered as '" + name + "'; register it first");
     }
     return registered;
+  }
+
+  /// The name in what a resource comes from. A file that the VM manager maps has a word before it.
+  private static String nameIn(Command.RequestedResource resource) {
+    String source = resource.source();
+    return resource.type() == ResourceType.MEMORY_PAGE && source.startsWith(MAPPED)
+        ? source.substring(MAPPED.length())
+        : source;
   }
 
   static String named(String what, @Nullable String value) throws Refusal {

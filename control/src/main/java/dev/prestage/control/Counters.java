@@ -23,6 +23,7 @@ final class Counters {
           "disk_served",
           "memory_connections",
           "memory_missing",
+          "memory_resident",
           "network_in_use",
           "network_ready",
           "link_rate_bytes",

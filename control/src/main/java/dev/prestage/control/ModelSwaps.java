@@ -6,6 +6,7 @@ import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
 import dev.prestage.control.model.ModelBundle;
+import dev.prestage.control.model.ModelDiff;
 import dev.prestage.control.model.ModelStore;
 import dev.prestage.control.model.ModelVersions;
 import dev.prestage.control.model.Provenance;
@@ -254,6 +255,53 @@ final class ModelSwaps {
     } catch (IOException e) {
       throw new Refusal(Reason.UNAVAILABLE, "versions cannot be read: " + e);
     }
+  }
+
+  /// What two models of a program differ in; none is changed.
+  ///
+  /// @param from the number of one, kept or serving, or null for the one that served last
+  /// @param to that of the other, or null for the one that serves
+  synchronized Reply.ModelDiff diff(Program program, @Nullable Integer from, @Nullable Integer to)
+      throws InterruptedException, Refusal {
+    try {
+      ModelVersions.Version serving = versions.serving(program.key());
+      Numbered one = numbered(program, serving, from);
+      Numbered other =
+          numbered(program, serving, to == null ? Integer.valueOf(serving.number()) : to);
+      return new Reply.ModelDiff(
+          program.tenant(),
+          program.name(),
+          one.view(),
+          other.view(),
+          ModelDiff.of(one.model(), other.model()));
+    } catch (ModelException e) {
+      throw new Refusal(Reason.INVALID, "models cannot be compared: " + e.getMessage());
+    } catch (IOException e) {
+      throw new Refusal(Reason.UNAVAILABLE, "versions cannot be read: " + e);
+    }
+  }
+
+  private record Numbered(Reply.ModelVersion view, ByteBuffer model) {}
+
+  private Numbered numbered(
+      Program program, ModelVersions.Version serving, @Nullable Integer number)
+      throws InterruptedException, Refusal, IOException {
+    if (number != null && number == serving.number()) {
+      ModelStore.Exported model =
+          plane
+              .onEngine(() -> executor.outgoing(program.key()))
+              .orElseThrow(() ->
+                  new Refusal(Reason.UNKNOWN, "no run of " + program.name() + " was learnt yet"));
+      return new Numbered(view(serving, true), model.model());
+    }
+    ModelVersions.Earlier earlier = versions.earlier(program.key(), number);
+    Reply.ModelVersion view =
+        versions.kept(program.key()).stream()
+            .filter(kept -> kept.number() == earlier.number())
+            .map(kept -> view(kept, false))
+            .findFirst()
+            .orElseThrow();
+    return new Numbered(view, earlier.model());
   }
 
   private static Reply.ModelVersion view(ModelVersions.Version version, boolean serving) {

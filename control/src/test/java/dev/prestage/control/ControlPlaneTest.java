@@ -1237,6 +1237,46 @@ class ControlPlaneTest {
   }
 
   @Test
+  void versionsOfAModelAreCompared() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    assertRefused(
+        plane, new Command.DiffModels("web", null, 1, 1), Reason.UNKNOWN, "no run of web");
+    learn(plane, data, "vm1");
+    Reply.Model first = (Reply.Model) ask(plane, new Command.ExportModel("web", null));
+    ask(plane, new Command.ImportModel(first.bytes()));
+    learn(plane, data, "vm1");
+    Reply.ModelDiff diff =
+        (Reply.ModelDiff) ask(plane, new Command.DiffModels("web", null, null, null));
+    assertThat(diff.from().how()).isEqualTo("learnt");
+    assertThat(diff.to().how()).isEqualTo("imported");
+    assertThat(diff.to().serving()).isTrue();
+    Reply.ModelTypeDiff blocks = diff.types().getFirst();
+    assertThat(blocks)
+        .extracting(
+            Reply.ModelTypeDiff::fromRuns,
+            Reply.ModelTypeDiff::toRuns,
+            Reply.ModelTypeDiff::both,
+            Reply.ModelTypeDiff::jaccard)
+        .containsExactly(1, 2, blocks.fromExpected(), 1.0);
+    assertThat(blocks.fromExpected()).isGreaterThanOrEqualTo(80);
+    assertThat(blocks.changes())
+        .hasSize(10)
+        .allMatch(change ->
+            change.resource().startsWith("file-block:debian") && change.to() > change.from());
+    assertThat(
+            ((Reply.ModelDiff) ask(plane, new Command.DiffModels("web", null, 2, 2)))
+                .types()
+                .getFirst()
+                .changes())
+        .isEmpty();
+    assertRefused(
+        plane, new Command.DiffModels("web", null, 1, 7), Reason.INVALID, "version 7 of web");
+  }
+
+  @Test
   void whatCannotBeUsedOrKeptLeavesTheModelThatServes() throws Exception {
     FakeDataPlane data = dataPlane();
     ControlPlane plane = controlPlane();

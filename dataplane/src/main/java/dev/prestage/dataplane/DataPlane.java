@@ -72,7 +72,7 @@ public final class DataPlane implements AutoCloseable {
             });
     try {
       parts.own(StateLock.take(options.stateDirectory(), "data-plane"));
-      Links links = new Links(options.links(), options.reactiveLinks());
+      Links links = new Links(options.links(), options.promises());
       List<Edge> edges = new ArrayList<>();
       this.disks = parts.own(new BlockEdge(options, links, host));
       edges.add(disks);

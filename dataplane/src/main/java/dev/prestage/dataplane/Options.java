@@ -1,5 +1,6 @@
 package dev.prestage.dataplane;
 
+import dev.prestage.dataplane.bandwidth.Promises;
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.memory.MemoryEdge;
 import dev.prestage.dataplane.nbd.NbdLimits;
@@ -24,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 /// @param limits what NBD clients can make this process hold
 /// @param connectionsAddress one of this host's own, where guests' connections are relayed, for
 ///   everyone who can reach it
-/// @param reactiveLinks whether what a VM has used of a link for a second is promised to it
+/// @param promises by what shares of links are promised
 public record Options(
     Path stateDirectory,
     Path linkSocket,
@@ -35,7 +36,7 @@ public record Options(
     BlockOptions block,
     NbdLimits limits,
     InetAddress connectionsAddress,
-    boolean reactiveLinks) {
+    Promises promises) {
 
   /// Where connections are relayed unless it is told otherwise: for this host only.
   public static final InetAddress LOOPBACK = InetAddress.ofLiteral("127.0.0.1");
@@ -62,7 +63,7 @@ public record Options(
         BlockOptions.DEFAULT,
         NbdLimits.DEFAULT,
         LOOPBACK,
-        false);
+        Promises.RUNS);
   }
 
   /// Where VM managers hand over the memory of VMs.

@@ -16,6 +16,7 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -308,6 +309,45 @@ class MemoryTest {
       assertThat(state.late() | state.redundant()).isEqualTo(0b10);
       assertThat(state.unobserved()).isEqualTo(0xfd);
     }
+  }
+
+  @Test
+  void neighboursOfOneLeaseComeWithThePageThatIsTouchedFirst() throws Exception {
+    plane.close();
+    site.faults = Faults.link(Duration.ofMillis(300), 0);
+    plane = site.start();
+    control = site.control();
+    try (Vmm vmm = vmm().restore(bind())) {
+      awaitServed();
+      control.send(new Frame.Stage(lease(1, 40, 16)));
+      // It fails at once, so that the one before it is known when it has.
+      control.send(new Frame.Stage(lease(2, PAGES, 1)));
+      assertThat(control.awaitLease(2, s -> s.ended() == 1).failed()).isEqualTo(1);
+      vmm.order("touch 44 12 1");
+      LeaseState state = control.awaitLease(1, s -> s.ended() == 0xffff);
+      assertThat(counter("memory_faults")).isLessThanOrEqualTo(1);
+      assertThat(state.unobserved() | 1 << 4).isEqualTo(0xffff);
+    }
+  }
+
+  // ---- a file that the VM manager maps
+
+  @Test
+  void mappedFileIsReadAheadAndItsOtherPagesAreSeenWhenTheyCome() throws Exception {
+    try (Vmm vmm = Vmm.start(program, snapshot)) {
+      vmm.order("evict");
+    }
+    Frame.Answer bound = bind("mapped:snap1.mem");
+    assertThat(bound.error()).isEmpty();
+    assertThat(bound.address()).isEqualTo(snapshot.toRealPath().toString());
+    LeaseState state = control.stage(lease(1, 512, 16));
+    assertThat(state.unobserved()).isEqualTo(0xffff);
+    Site.await(() -> counter("memory_resident") >= 16, "what is staged is in the page cache");
+    assertThat(counter("memory_faults")).as("staging is no touch").isZero();
+    try (FileChannel file = FileChannel.open(snapshot, StandardOpenOption.READ)) {
+      assertThat(file.read(ByteBuffer.allocate(PAGE), 8L * PAGE)).isEqualTo(PAGE);
+    }
+    assertThat(access(8, true, true).binding()).isEqualTo(MEMORY);
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.prestage.dataplane;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.prestage.dataplane.bandwidth.Promises;
 import dev.prestage.dataplane.block.BlockOptions;
 import dev.prestage.dataplane.nbd.NbdClient;
 import dev.prestage.dataplane.nbd.NbdLimits;
@@ -92,7 +93,7 @@ final class Site {
         block,
         limits,
         connectionsAddress,
-        false);
+        Promises.RUNS);
   }
 
   DataPlane start() throws IOException {

@@ -268,7 +268,7 @@ public final class Engine {
       return;
     }
     allocations.values().removeIf(allocation -> allocation.copy == copy);
-    planner.stopped(copy.bindings);
+    planner.callOff(copy.bindings);
     endRun(copy);
   }
 
@@ -660,7 +660,7 @@ public final class Engine {
       return false;
     }
     if (allocation.copy.run == null) {
-      planner.stopped(allocation.copy.bindings);
+      planner.callOff(allocation.copy.bindings);
     }
     return true;
   }
@@ -726,12 +726,17 @@ public final class Engine {
     }
   }
 
-  /// Whether forecasts are made and staged. Without, accesses are still learnt from.
+  /// Whether forecasts are made and staged. Without, accesses are still learnt from, and what is on
+  /// its way is called off, except for VMs that an allocation was asked for.
   public void predicting(boolean on) {
     predicting = on;
-    copies.values().forEach(Copy::isNotCompared);
-    if (on) {
-      copies.values().forEach(copy -> copy.touched = true);
+    for (Copy copy : copies.values()) {
+      copy.isNotCompared();
+      if (on) {
+        copy.touched = true;
+      } else if (allocations.values().stream().noneMatch(asked -> asked.copy == copy)) {
+        planner.callOff(copy.bindings);
+      }
     }
   }
 

@@ -315,6 +315,18 @@ class EngineTest {
   }
 
   @Test
+  void switchedOffItCallsOffWhatIsOnItsWay() {
+    run(1);
+    host.forgetBytes();
+    host.engine.started(VM.id());
+    assertThat(host.engine.inFlightUnits()).isPositive();
+    host.engine.predicting(false);
+    host.pass(Duration.ofMillis(15));
+    assertThat(host.engine.inFlightUnits()).isZero();
+    assertAccount();
+  }
+
+  @Test
   void unusedUnitsAreGivenBackAfterTheirPeriodAndSaidToBe() {
     run(1);
     host.forgetBytes();

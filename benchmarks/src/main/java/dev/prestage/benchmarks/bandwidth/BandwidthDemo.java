@@ -67,7 +67,7 @@ public final class BandwidthDemo {
         rows.add(setting.measure("predicted"));
       }
       progress.begin("starting a host with the reactive rule");
-      String rule = "predict: {enabled: false}\nbandwidth: {reactive: true}\n";
+      String rule = "predict: {enabled: false}\nbandwidth: {promises: reactive}\n";
       try (Setting setting = Setting.open(prestage, rule)) {
         setting.contend();
         progress.begin("reactive");
@@ -213,7 +213,6 @@ public final class BandwidthDemo {
 
     /// What staging does to the others: their rate without, and beside it.
     Beside beside() throws IOException {
-      host.predicting(false);
       host.registerReader("boot-0", "boot", "boot.raw", "");
       try (Guest guest = new Guest(socket(), "boot-0", 0, READS_OF_A_BURST, 1)) {
         host.startProgram("boot-0");

@@ -22,6 +22,7 @@ public final class BandwidthGate {
   private static final double MOST_SLOWED = 0.05;
   private static final double MOST_DECISION_NANOS = 200;
 
+  private static final List<String> RECORDINGS = List.of("periodic", "bursty");
   private static final int VMS = 8;
   private static final int DECISIONS = 2_000_000;
   private static final int ROUNDS = 5;
@@ -44,10 +45,14 @@ public final class BandwidthGate {
       Consumer<String> out,
       Consumer<Check> checks)
       throws IOException, InterruptedException {
+    for (String recording : RECORDINGS) {
+      AmountGate.run(AmountSeries.recorded(recording), out, checks);
+    }
     double decision = decisionNanos();
     BandwidthReport report = BandwidthDemo.run(prestage, err, terminal);
     Beside beside;
-    try (Setting setting = Setting.open(prestage, "")) {
+    // What was granted before staging is switched off goes on, so it is never on before.
+    try (Setting setting = Setting.open(prestage, "predict: {enabled: false, controls: 0}\n")) {
       // The link is scheduled while anybody is bound to it.
       setting.learn();
       setting.host.registerReader("bound", "bound", "job.raw", "nas");

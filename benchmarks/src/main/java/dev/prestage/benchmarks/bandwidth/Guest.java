@@ -20,6 +20,7 @@ final class Guest implements AutoCloseable {
   private static final double NANOS_PER_SECOND = 1e9;
 
   private final NbdClient disk;
+  private final AtomicLong asked = new AtomicLong();
   private final AtomicLong bytes = new AtomicLong();
   private final AtomicLong errors = new AtomicLong();
   private final long[] order;
@@ -44,10 +45,16 @@ final class Guest implements AutoCloseable {
     return bytes.get();
   }
 
+  /// How many it has asked for.
+  long askedBytes() {
+    return asked.get();
+  }
+
   private void read(Runnable then) throws IOException {
     if (next == order.length) {
       throw new IOException("the guest has read all of its disk");
     }
+    asked.addAndGet(READ_BYTES);
     disk.read(
         order[next++] * READ_BYTES,
         READ_BYTES,

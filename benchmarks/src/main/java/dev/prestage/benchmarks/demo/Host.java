@@ -221,12 +221,21 @@ public final class Host implements AutoCloseable {
 
   /// The process that decides and answers the API.
   public ProcessHandle controlPlane() throws IOException {
+    return child("control-plane");
+  }
+
+  /// The process that serves disks and memory.
+  public ProcessHandle dataPlane() throws IOException {
+    return child("data-plane");
+  }
+
+  private ProcessHandle child(String command) throws IOException {
     return process
         .descendants()
         .filter(child ->
-            child.info().commandLine().filter(line -> line.contains(" control-plane")).isPresent())
+            child.info().commandLine().filter(line -> line.contains(" " + command)).isPresent())
         .findFirst()
-        .orElseThrow(() -> new IOException("the host has no control plane; its log is " + log));
+        .orElseThrow(() -> new IOException("the host has no " + command + "; its log is " + log));
   }
 
   /// The host's numbers of this moment.

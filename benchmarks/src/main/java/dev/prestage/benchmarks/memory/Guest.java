@@ -1,14 +1,10 @@
 package dev.prestage.benchmarks.memory;
 
-import dev.prestage.dataplane.memory.MemoryEdge;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Objects;
 
 /// A VM manager with its guest, in a process of its own: `vmm.c`, which says what it can do.
 final class Guest implements AutoCloseable {
@@ -22,30 +18,6 @@ final class Guest implements AutoCloseable {
     this.in = process.outputWriter(StandardCharsets.US_ASCII);
     this.out = process.inputReader(StandardCharsets.US_ASCII);
     this.sizeBytes = sizeBytes;
-  }
-
-  /// Compiles the program into a folder.
-  ///
-  /// @throws IOException with one line that says what is missing
-  static Path compile(Path folder) throws IOException, InterruptedException {
-    Path source = folder.resolve("vmm.c");
-    Path program = folder.resolve("vmm");
-    try (InputStream c = MemoryEdge.class.getResourceAsStream("vmm.c")) {
-      Files.copy(Objects.requireNonNull(c), source);
-    }
-    Process gcc;
-    try {
-      gcc =
-          new ProcessBuilder("gcc", "-O2", "-pthread", "-o", program.toString(), source.toString())
-              .inheritIO()
-              .start();
-    } catch (IOException e) {
-      throw new IOException("the guest is a program in C: install gcc (Debian package gcc)", e);
-    }
-    if (gcc.waitFor() != 0) {
-      throw new IOException("gcc could not compile the guest");
-    }
-    return program;
   }
 
   /// Starts one with a snapshot, which it writes if there is none of that size.
@@ -107,9 +79,10 @@ final class Guest implements AutoCloseable {
 
   /// Reads pages as a program does that always reads about the same ones, and checks each byte.
   ///
+  /// @param others how many ranges in a hundred are this run's own
   /// @return how long the reads took, in nanoseconds
-  long walk(long pages, long program, long run) throws IOException {
-    return order("walk " + pages + " " + program + " " + run);
+  long walk(long pages, long program, long run, int others) throws IOException {
+    return order("walk " + pages + " " + program + " " + run + " " + others);
   }
 
   @Override

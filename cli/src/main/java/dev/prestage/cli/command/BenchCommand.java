@@ -2,7 +2,10 @@ package dev.prestage.cli.command;
 
 import dev.prestage.benchmarks.Check;
 import dev.prestage.benchmarks.api.ApiGate;
+import dev.prestage.benchmarks.bandwidth.AmountGate;
+import dev.prestage.benchmarks.bandwidth.AmountSeries;
 import dev.prestage.benchmarks.bandwidth.BandwidthGate;
+import dev.prestage.benchmarks.bandwidth.MeterRecorder;
 import dev.prestage.benchmarks.demo.BootRecorder;
 import dev.prestage.benchmarks.demo.Demo;
 import dev.prestage.benchmarks.demo.DemoGate;
@@ -110,8 +113,37 @@ public final class BenchCommand {
       description =
           "A burst on a link that seven other VMs fill: fair share, a rule that reacts, and a forecast; and what staging costs.")
   int bandwidth(
-      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
+      @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate,
+      @Option(
+              names = "--series",
+              paramLabel = "FILE",
+              description =
+                  "Only the forecast of amounts, on a CSV of time,value with equal windows and a header; may be repeated.")
+          List<Path> series,
+      @Option(
+              names = "--record",
+              paramLabel = "FOLDER",
+              description = "Only record what two guests ask for, as such files.")
+          @Nullable Path record,
+      @Option(
+              names = "--seconds",
+              description = "How long to record (default: ${DEFAULT-VALUE}).",
+              defaultValue = "600")
+          int seconds)
       throws IOException, InterruptedException {
+    if (record != null) {
+      MeterRecorder.run(SelfCommand.line(), record, seconds);
+      return 0;
+    }
+    if (series != null && !series.isEmpty()) {
+      return gate(
+          gate,
+          checks -> {
+            for (Path file : series) {
+              AmountGate.run(AmountSeries.read(file), System.out::println, checks);
+            }
+          });
+    }
     return gate(
         gate,
         checks ->
@@ -125,7 +157,7 @@ public final class BenchCommand {
 
   @Command(
       description =
-          "A VM restored from a snapshot that is not in the page cache: pages on demand and pages filled in before.")
+          "A VM restored from a snapshot that is not in the page cache, near and far: pages on demand, replayed, forecast, and all of them.")
   int memory(
       @Option(names = "--gate", description = "Exit with 1 when a limit is missed.") boolean gate)
       throws IOException, InterruptedException {
@@ -174,7 +206,7 @@ public final class BenchCommand {
             .orElseThrow(() ->
                 new FileSystemException(
                     "the trainer", null, "is not installed; tools/trainer builds it"));
-    return gate(gate, checks -> new NeuralGate(folder, trainer, checks).run());
+    return gate(gate, checks -> new NeuralGate(SelfCommand.line(), folder, trainer, checks).run());
   }
 
   @Command(
@@ -195,7 +227,8 @@ public final class BenchCommand {
     return gate(
         gate,
         checks -> {
-          Path folder = Files.createTempDirectory(SelfCommand.home().resolve("build"), "history");
+          Path build = Files.createDirectories(SelfCommand.home().resolve("build"));
+          Path folder = Files.createTempDirectory(build, "history");
           try {
             HistoryGate.run(SelfCommand.line(), folder, checks);
           } finally {

@@ -100,6 +100,43 @@ public final class ModelCommand {
   }
 
   @Command(
+      name = "diff",
+      description =
+          "What two models of a program differ in: where they come from, and what each expects a start to touch.")
+  int diff(
+      @Parameters(paramLabel = "PROGRAM") String program,
+      @Parameters(
+              paramLabel = "FROM",
+              arity = "0..1",
+              description =
+                  "The number of one in 'model versions'. Default: the one that served last.")
+          @Nullable Integer from,
+      @Parameters(
+              paramLabel = "TO",
+              arity = "0..1",
+              description = "That of the other. Default: the one that serves.")
+          @Nullable Integer to,
+      @Option(names = "--tenant", description = "Whose program it is. Default: default.")
+          @Nullable String tenant,
+      @Mixin ApiOptions api)
+      throws IOException {
+    StringBuilder path = new StringBuilder(path(program, "/diff", tenant));
+    if (from != null) {
+      path.append(tenant == null ? "?" : "&").append("from=").append(from);
+    }
+    if (to != null) {
+      path.append("&to=").append(to);
+    }
+    try (PrestageClient client = api.client()) {
+      JsonNode answer = api.parsed(client.get(path.toString()).text());
+      if (answer != null) {
+        ModelDiffText.print(answer, System.out);
+      }
+    }
+    return 0;
+  }
+
+  @Command(
       name = "rollback",
       description =
           "Have an earlier model serve a program again; the one that serves now is kept as a version.")
@@ -144,7 +181,7 @@ public final class ModelCommand {
     table.print(System.out);
   }
 
-  private static String orDash(JsonNode value) {
+  static String orDash(JsonNode value) {
     return value.isNull() ? "-" : value.asText();
   }
 

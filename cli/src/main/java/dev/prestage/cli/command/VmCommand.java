@@ -41,7 +41,9 @@ public final class VmCommand {
               paramLabel = "AS=TYPE:SOURCE",
               description =
                   "Anything else, or a disk under another name: data=file-block:data.raw,"
-                      + " db=network-connection:HOST:PORT, link=io-bandwidth:ORIGIN.")
+                      + " db=network-connection:HOST:PORT, link=io-bandwidth:ORIGIN,"
+                      + " memory=memory-page:SNAPSHOT, or memory=memory-page:mapped:SNAPSHOT for"
+                      + " a file that the VM manager maps.")
           @Nullable List<String> resources,
       @Option(names = "--tenant", description = "Whose it is. Default: default.")
           @Nullable String tenant,

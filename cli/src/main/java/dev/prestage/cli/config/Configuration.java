@@ -7,6 +7,7 @@ import dev.prestage.control.vm.vsphere.VsphereConnector;
 import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
+import dev.prestage.dataplane.bandwidth.Promises;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
@@ -42,7 +43,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param tiers the places for what was fetched, the fastest first
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
-/// @param bandwidthReactive whether what a VM has used of a link for a second is reserved for it
+/// @param promises by what shares of links are promised
 /// @param apiTcp `host:port` for the API over TCP, or empty
 /// @param apiTokens the tokens for TCP
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
@@ -66,7 +67,7 @@ public record Configuration(
     List<Tier> tiers,
     Nbd nbd,
     InetAddress connectionsListen,
-    boolean bandwidthReactive,
+    Promises promises,
     String apiTcp,
     List<ApiToken> apiTokens,
     boolean predicting,
@@ -242,7 +243,7 @@ public record Configuration(
         connections.value("listen", Options.LOOPBACK, Configuration::addressOfThisHost);
     connections.close();
     Section bandwidth = root.section("bandwidth");
-    boolean reactive = bandwidth.value("reactive", false, Configuration::yesOrNo);
+    Promises promises = bandwidth.value("promises", Promises.RUNS, Promises::of);
     bandwidth.close();
     Section api = root.section("api");
     String apiTcp = api.value("tcp", "", Configuration::address);
@@ -303,7 +304,7 @@ public record Configuration(
         tiers,
         serving,
         listen,
-        reactive,
+        promises,
         apiTcp,
         List.copyOf(tokens),
         predicting,

@@ -52,6 +52,6 @@ public final class DataPlaneProcess {
             fetch.deadline().dividedBy(3)),
         NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
         configuration.connectionsListen(),
-        configuration.bandwidthReactive());
+        configuration.promises());
   }
 }

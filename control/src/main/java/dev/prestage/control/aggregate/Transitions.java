@@ -3,6 +3,8 @@ package dev.prestage.control.aggregate;
 import dev.prestage.control.command.Reply;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.Resource;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -18,53 +20,38 @@ public final class Transitions implements AccessHistory.Visitor {
   /// About 1 KB a pair at most: 32 MB.
   static final int PAIRS = 1 << 15;
 
-  private static final Comparator<Pair> BY_UNIT =
-      Comparator.comparing((Pair pair) -> pair.from().unit())
-          .thenComparing(pair -> pair.to().unit());
+  private static final Comparator<Pair> ORDER =
+      Comparator.<Pair>comparingLong(pair -> pair.counted().seen())
+          .reversed()
+          .thenComparing(Pair::from)
+          .thenComparing(Pair::to);
 
-  private final FrequentKeys<Pair, LogHistogram> pairs;
-  private final FrequentKeys<Place, Boolean> left;
+  /// From one unit to another, each as a [Resource] of the space's number here.
+  private final FrequentPairs pairs;
+
+  /// How long it took from one to the other, at each pair's place: of a pair that was seen once,
+  /// the time, and of others all times.
+  private final long[] once;
+
+  private final @Nullable LogHistogram[] durations;
+
+  /// From one unit to any.
+  private final FrequentPairs left;
+
   private final Recent<RunOfVm, Last> runs = new Recent<>(Recent.RUNS, Last::new, _ -> {});
-  private final Map<Unit.Whole, Space> spaces = new HashMap<>();
+  private final Map<Unit.Whole, Integer> numbers = new HashMap<>();
+  private final List<Unit.Whole> spaces = new ArrayList<>();
   private long transitions;
   private long outsideRuns;
 
-  /// A space, with a number in place of its names: comparing those takes most of the time.
-  private record Space(Unit.Whole whole, int number) {}
-
-  /// A unit of such a space.
-  private record Place(Space space, long index) {
-    @Override
-    public int hashCode() {
-      return Long.hashCode((index * 31 + space.number) * 0x9E37_79B9_7F4A_7C15L);
-    }
-
-    @Override
-    public boolean equals(@Nullable Object other) {
-      return other instanceof Place(Space another, long at)
-          && at == index
-          && another.number == space.number;
-    }
-
-    Unit unit() {
-      return new Unit(space.whole, index);
-    }
-  }
-
-  private record Pair(Place from, Place to) {
-    @Override
-    public int hashCode() {
-      return from.hashCode() * 31 + to.hashCode();
-    }
-
-    @Override
-    public boolean equals(@Nullable Object other) {
-      return other instanceof Pair(Place a, Place b) && a.equals(from) && b.equals(to);
-    }
-  }
+  /// A pair with names.
+  private record Pair(FrequentPairs.Counted counted, Unit from, Unit to) {}
 
   private static final class Last {
-    @Nullable Place place;
+    static final int NOWHERE = -1;
+
+    int space = NOWHERE;
+    long unit;
     long timeNanos;
   }
 
@@ -74,8 +61,10 @@ public final class Transitions implements AccessHistory.Visitor {
   }
 
   Transitions(int places) {
-    this.pairs = new FrequentKeys<>(places, LogHistogram::new);
-    this.left = FrequentKeys.ofKeys(places);
+    this.pairs = new FrequentPairs(places);
+    this.once = new long[places];
+    this.durations = new LogHistogram[places];
+    this.left = new FrequentPairs(places);
   }
 
   @Override
@@ -88,44 +77,82 @@ public final class Transitions implements AccessHistory.Visitor {
       return true;
     }
     Last last = runs.of(RunOfVm.of(row));
-    Place before = last.place;
-    Place place = new Place(space(before, row), row.resource());
-    if (before != null && !before.equals(place)) {
+    int space = space(last.space, row);
+    long unit = Resource.of(space, row.resource());
+    if (last.space != Last.NOWHERE && last.unit != unit) {
       transitions++;
-      left.add(before);
-      pairs.add(new Pair(before, place)).add(row.timeNanos() - last.timeNanos);
+      int _ = left.add(last.unit, 0);
+      took(pairs.add(last.unit, unit), row.timeNanos() - last.timeNanos);
     }
-    last.place = place;
+    last.space = space;
+    last.unit = unit;
     last.timeNanos = row.timeNanos();
     return true;
   }
 
-  private Space space(@Nullable Place before, AccessHistory.Row row) {
-    if (before != null) {
-      Unit.Whole whole = before.space.whole;
+  private void took(int place, long nanos) {
+    if (place < 0) {
+      once[~place] = nanos;
+      durations[~place] = null;
+      return;
+    }
+    LogHistogram all = durations[place];
+    if (all == null) {
+      all = new LogHistogram();
+      all.add(once[place]);
+      durations[place] = all;
+    }
+    all.add(nanos);
+  }
+
+  private long median(int place) {
+    LogHistogram all = durations[place];
+    return all == null ? once[place] : all.quantile(0.5);
+  }
+
+  /// The number of a row's space. Mostly it is that of the row before.
+  private int space(int before, AccessHistory.Row row) {
+    if (before != Last.NOWHERE) {
+      Unit.Whole whole = spaces.get(before);
       if (whole.name().equals(row.space())
           && whole.type() == row.type()
           && whole.tenant().equals(row.tenant())) {
-        return before.space;
+        return before;
       }
     }
-    return spaces.computeIfAbsent(Unit.Whole.of(row), whole -> new Space(whole, spaces.size()));
+    return numbers.computeIfAbsent(
+        Unit.Whole.of(row),
+        whole -> {
+          spaces.add(whole);
+          return spaces.size() - 1;
+        });
+  }
+
+  private Pair named(FrequentPairs.Counted counted) {
+    return new Pair(counted, named(counted.first()), named(counted.second()));
+  }
+
+  private Unit named(long unit) {
+    return new Unit(spaces.get(Resource.space(unit)), Resource.index(unit));
   }
 
   /// What was found, the most frequent first.
   public Reply.Transitions reply(int limit) {
     List<Reply.Transition> found =
-        pairs.top(limit, BY_UNIT).stream()
-            .map(counted -> {
-              Pair pair = counted.key();
+        pairs.all().stream()
+            .map(this::named)
+            .sorted(ORDER)
+            .limit(limit)
+            .map(pair -> {
+              FrequentPairs.Counted counted = pair.counted();
               return new Reply.Transition(
-                  pair.from().space().whole().tenant(),
-                  pair.from().unit().text(),
-                  pair.to().unit().text(),
+                  pair.from().space().tenant(),
+                  pair.from().text(),
+                  pair.to().text(),
                   counted.seen(),
                   counted.missedUpTo(),
-                  (double) counted.seen() / left.most(pair.from()),
-                  counted.value().quantile(0.5));
+                  (double) counted.seen() / left.most(counted.first(), 0),
+                  median(counted.place()));
             })
             .toList();
     return new Reply.Transitions(transitions, outsideRuns, pairs.exact() && left.exact(), found);

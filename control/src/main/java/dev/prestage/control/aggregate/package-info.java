@@ -12,8 +12,9 @@
 ///
 /// Memory does not grow with the window. What is counted by key is counted in a
 /// [dev.prestage.control.aggregate.FrequentKeys] of a fixed number of keys; replies say whether
-/// that was enough to count all keys exactly. What is remembered of runs is remembered of the
-/// [dev.prestage.control.aggregate.Recent] ones. Quantiles come from
+/// that was enough to count all keys exactly. Where counting takes most of a scan's time it is done
+/// in [dev.prestage.control.aggregate.FrequentPairs], the same in arrays. What is remembered of
+/// runs is remembered of the [dev.prestage.control.aggregate.Recent] ones. Quantiles come from
 /// [dev.prestage.control.aggregate.LogHistogram]s of at most 0.6 KB. The largest fold holds about
 /// 40 MB at its bound.
 ///

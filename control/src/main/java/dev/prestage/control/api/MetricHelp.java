@@ -39,6 +39,7 @@ final class MetricHelp {
           Map.entry("memory_failures", "Attempts to fill a page of a VM that failed."),
           Map.entry("memory_faults", "Touches of pages that were missing."),
           Map.entry("memory_missing", "Pages of a VM that never were there."),
+          Map.entry("memory_resident", "Pages of a mapped memory file in the page cache."),
           Map.entry("memory_staged", "Pages that were filled before they were touched."),
           Map.entry("memory_zero_faults", "Touches of pages that the VM had given back."),
           Map.entry("model_challengers", "Models that were learnt anew of programs that drifted."),

@@ -110,6 +110,13 @@ final class Operations {
                   "The model that serves, and the earlier ones that are kept",
                   Reply.ModelVersions.class)
               .with(TENANT),
+          Operation.get(
+                  "/v1/models/{program}/diff", "What two of them differ in", Reply.ModelDiff.class)
+              .with(
+                  TENANT,
+                  new Parameter("from", "integer", "the number of one; otherwise the last one"),
+                  new Parameter(
+                      "to", "integer", "that of the other; otherwise the one that serves")),
           Operation.of(
                   Method.POST, "/v1/models/{program}/rollback", "Have an earlier model serve again")
               .with(

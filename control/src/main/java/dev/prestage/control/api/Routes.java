@@ -160,13 +160,23 @@ final class Routes {
         query -> new Command.ShowModelVersions(query.segment("program"), query.optional("tenant")));
     route(
         routing,
+        Method.GET,
+        "/v1/models/{program}/diff",
+        query ->
+            new Command.DiffModels(
+                query.segment("program"),
+                query.optional("tenant"),
+                query.optionalNumber("from"),
+                query.optionalNumber("to")));
+    route(
+        routing,
         Method.POST,
         "/v1/models/{program}/rollback",
         query ->
             new Command.RollBackModel(
                 query.noBody().segment("program"),
                 query.optional("tenant"),
-                query.optional("version") == null ? null : query.number("version", 1)));
+                query.optionalNumber("version")));
     route(
         routing,
         Method.POST,
@@ -343,6 +353,7 @@ final class Routes {
           Reply.Host _,
           Reply.Webhooks _,
           Reply.ModelVersions _,
+          Reply.ModelDiff _,
           Reply.History _,
           Reply.Aggregate _,
           Reply.Imported _,
@@ -454,6 +465,11 @@ final class Routes {
 
     int limit(int otherwise) throws Problem.Thrown {
       return number("limit", otherwise);
+    }
+
+    /// A number from 1, or null if there is none.
+    @Nullable Integer optionalNumber(String name) throws Problem.Thrown {
+      return optional(name) == null ? null : number(name, 1);
     }
 
     int number(String name, int otherwise) throws Problem.Thrown {

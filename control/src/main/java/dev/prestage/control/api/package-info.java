@@ -29,6 +29,7 @@
 /// | `POST /v1/models/{program}/training?tenant=` (202) | TrainModel |
 /// | `POST /v1/models/{program}/rebuild?tenant=` (202) | RebuildModel |
 /// | `GET /v1/models/{program}/versions?tenant=`, `POST /v1/models/{program}/rollback?tenant=&version=` | ShowModelVersions, RollBackModel |
+/// | `GET /v1/models/{program}/diff?tenant=&from=&to=` | DiffModels |
 /// | `GET /v1/models/{program}?tenant=`, `POST /v1/models` | ExportModel, ImportModel; octets |
 /// | `GET /v1/events` | notices as server-sent events, from `Last-Event-ID` on |
 /// | `GET /health` | ShowHealth; 200 also when degraded |

@@ -153,6 +153,14 @@ public sealed interface Command {
   /// Which models of a program there are: the one that serves, and earlier ones.
   record ShowModelVersions(String program, @Nullable String tenant) implements Command {}
 
+  /// What two models of a program differ in.
+  ///
+  /// @param from the number of one, kept or serving, or null for the one that served last
+  /// @param to that of the other, or null for the one that serves
+  record DiffModels(
+      String program, @Nullable String tenant, @Nullable Integer from, @Nullable Integer to)
+      implements Command {}
+
   /// Have an earlier model serve a program again.
   ///
   /// @param version its number, or null for the one that served last

@@ -476,6 +476,40 @@ public sealed interface Reply {
       String line,
       String trouble) {}
 
+  /// What two models of a program differ in.
+  ///
+  /// @param types what each was learnt of, one at least
+  record ModelDiff(
+      String tenant, String program, ModelVersion from, ModelVersion to, List<ModelTypeDiff> types)
+      implements Reply {}
+
+  /// The same, of one type of resources. What one of the two does not know counts as 0 in it.
+  ///
+  /// @param fromRuns runs that it was learnt from
+  /// @param fromNetwork whether it has a network
+  /// @param fromNetworkGainBits by how many bits a request its last network made forecasts better,
+  ///   or null before any was tried
+  /// @param fromExpected how many units a start is expected to touch, with .1 at least
+  /// @param both how many of them are expected by both
+  /// @param jaccard `both` by how many are expected by either; 1 if none is
+  /// @param changes the units whose probability changes most, at most ten, the largest first
+  record ModelTypeDiff(
+      String type,
+      int fromRuns,
+      int toRuns,
+      boolean fromNetwork,
+      boolean toNetwork,
+      @Nullable Double fromNetworkGainBits,
+      @Nullable Double toNetworkGainBits,
+      int fromExpected,
+      int toExpected,
+      int both,
+      double jaccard,
+      List<ModelChange> changes) {}
+
+  /// A unit that a start is expected to touch with another probability.
+  record ModelChange(String resource, double from, double to) {}
+
   /// What was imported.
   record Imported(String tenant, String program, int runs, int resources) implements Reply {}
 

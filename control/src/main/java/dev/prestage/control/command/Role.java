@@ -25,6 +25,7 @@ public enum Role {
           Command.HistoryQuestion _,
           Command.ShowModels _,
           Command.ShowModelVersions _,
+          Command.DiffModels _,
           Command.ShowHealth _,
           Command.ShowCounters _ ->
           READ;

@@ -4,16 +4,15 @@ import dev.prestage.engine.access.Access;
 import dev.prestage.engine.resource.Binding;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
-import org.jspecify.annotations.Nullable;
 
-/// A bounded queue of accesses for many producers and one consumer, without locks and without
-/// allocation: Dmitry Vyukov's bounded queue. Each slot carries a sequence number; a producer may
-/// fill slot `p` when its number is `p`, the consumer may empty it when it is `p + 1`.
+/// A bounded queue of accesses for many producers and one consumer, without locks; what waits in it
+/// is nothing to the garbage collector. Dmitry Vyukov's bounded queue. Each slot carries a sequence
+/// number; a producer may fill slot `p` when its number is `p`, the consumer may empty it when it
+/// is `p + 1`.
 final class AccessRing {
   private final int mask;
   private final AtomicLongArray sequences;
-  private final @Nullable Access[] accesses;
-  private final @Nullable Binding[] bindings;
+  private final AccessColumns accesses;
   private final AtomicLong tail = new AtomicLong();
   private long head;
 
@@ -23,8 +22,7 @@ final class AccessRing {
     }
     this.mask = capacity - 1;
     this.sequences = new AtomicLongArray(capacity);
-    this.accesses = new Access[capacity];
-    this.bindings = new Binding[capacity];
+    this.accesses = new AccessColumns(capacity);
     for (int i = 0; i < capacity; i++) {
       sequences.set(i, i);
     }
@@ -40,8 +38,7 @@ final class AccessRing {
         return false;
       }
       if (difference == 0 && tail.compareAndSet(position, position + 1)) {
-        accesses[slot] = access;
-        bindings[slot] = binding;
+        accesses.set(slot, access, binding);
         sequences.setRelease(slot, position + 1);
         return true;
       }
@@ -54,15 +51,11 @@ final class AccessRing {
     if (sequences.getAcquire(slot) != head + 1) {
       return false;
     }
-    Access access = accesses[slot];
-    Binding binding = bindings[slot];
-    accesses[slot] = null;
-    bindings[slot] = null;
+    Access access = accesses.access(slot);
+    Binding binding = accesses.binding(slot);
     sequences.setRelease(slot, head + mask + 1);
     head++;
-    if (access != null && binding != null) {
-      taker.take(access, binding);
-    }
+    taker.take(access, binding);
     return true;
   }
 

@@ -17,7 +17,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
@@ -61,6 +60,9 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
   private static final int CRASHES = 2;
 
   private static final int FAILURES = 3;
+
+  /// Room for what a quiet host appends between two commits; it grows with a busy one.
+  private static final int FIRST_OPEN = 1 << 10;
 
   /// What hours add up to takes at most this part of the capacity.
   private static final int USAGE_SHARE = 10;
@@ -296,9 +298,9 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
     private final HourlyUsage counted;
 
     /// What was appended and not committed: no answer shows it yet.
-    private final List<Access> accesses = new ArrayList<>();
+    private AccessColumns open = new AccessColumns(FIRST_OPEN);
 
-    private final List<Binding> bindings = new ArrayList<>();
+    private int openSize;
     private final long openedNanos = clock.nanos();
     private boolean suspected;
     private long tendAt = openedNanos;
@@ -317,8 +319,10 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
         failed(e);
         throw e;
       }
-      accesses.add(access);
-      bindings.add(binding);
+      if (openSize == open.capacity()) {
+        open = open.enlarged(2 * openSize);
+      }
+      open.set(openSize++, access, binding);
     }
 
     private void failed(Throwable e) {
@@ -339,11 +343,10 @@ public final class HistoryKeeper implements HistoryWriter.Opener {
       }
       failures = 0;
       keep(ROWS, history.rows());
-      for (int i = 0; i < accesses.size(); i++) {
-        counted.add(accesses.get(i), bindings.get(i));
+      for (int i = 0; i < openSize; i++) {
+        counted.add(open.access(i), open.binding(i));
       }
-      accesses.clear();
-      bindings.clear();
+      openSize = 0;
       if (suspected && clock.nanos() - openedNanos >= STEADY.toNanos()) {
         suspected = false;
         keep(OPENED, 0);

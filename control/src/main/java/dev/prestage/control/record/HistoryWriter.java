@@ -104,7 +104,7 @@ public final class HistoryWriter implements AutoCloseable {
   private volatile boolean closing;
 
   // Confined to the writer's thread.
-  private final Binding[] batch = new Binding[COMMIT_ROWS];
+  private final @Nullable Binding[] batch = new Binding[COMMIT_ROWS];
   private int batchSize;
   private long committedAt;
   private long retryAt;
@@ -358,12 +358,16 @@ public final class HistoryWriter implements AutoCloseable {
     return taken > 0;
   }
 
+  @SuppressWarnings("ReferenceEquality") // whether it is this very one
   private void append(AccessHistory history, Access access, Binding binding) {
     if (access.timeNanos() < 0) {
       drop(binding); // before 1970: no time that the database knows
       return;
     }
-    batch[batchSize++] = binding;
+    if (batch[batchSize] != binding) { // a store is work for the collector
+      batch[batchSize] = binding;
+    }
+    batchSize++;
     history.append(access, binding);
   }
 
@@ -394,7 +398,10 @@ public final class HistoryWriter implements AutoCloseable {
 
   private void fail(AccessHistory history, Throwable e) {
     for (int i = 0; i < batchSize; i++) {
-      drop(batch[i]);
+      Binding binding = batch[i];
+      if (binding != null) {
+        drop(binding);
+      }
     }
     batchSize = 0;
     current = null;

@@ -1,14 +1,12 @@
 package dev.prestage.control.record;
 
-import dev.prestage.control.aggregate.Usage;
 import dev.prestage.engine.access.Access;
-import dev.prestage.engine.access.AccessType;
-import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
 import io.questdb.DefaultTelemetryConfiguration;
 import io.questdb.TelemetryConfiguration;
+import io.questdb.cairo.CairoConfiguration;
 import io.questdb.cairo.CairoEngine;
 import io.questdb.cairo.CairoException;
 import io.questdb.cairo.DefaultCairoConfiguration;
@@ -17,7 +15,6 @@ import io.questdb.cairo.TableUtils;
 import io.questdb.cairo.TableWriter;
 import io.questdb.griffin.SqlException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -28,23 +25,25 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumMap;
+import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// The history in an embedded QuestDB: one table, `access`, in a folder of ours.
+/// The history in an embedded QuestDB: one table, `accesses`, in a folder of ours.
 ///
 /// The folder holds `version` (the version of the schema), `lock` (held while a process has it
 /// open) and `db`, the database. The table is partitioned by hour and bypasses QuestDB's
 /// write-ahead log, because there is one writer: that is twice as fast, and a process killed at any
 /// moment loses at most the open batch. A power cut may lose what the kernel had not written yet;
 /// history only advises, so no commit waits for the disk.
+///
+/// A folder of schema 1 or 2 has a table `access` with other columns. Its rows are read as if they
+/// lay in the new table, until their hours are dropped like any others; then the table goes.
 ///
 /// Accesses may come out of order: a slow read is reported after a faster, younger one. A commit
 /// sorts its batch, and one whose rows lie a little before those of the last commit costs about 7
@@ -55,35 +54,24 @@ import org.jspecify.annotations.Nullable;
 /// under way.
 public final class QuestDbHistory implements AccessHistory {
   /// The version of the schema. A folder of an older one is read, of a newer one refused.
-  static final int VERSION = 2;
+  static final int VERSION = 3;
+
+  /// The last version that wrote the older table.
+  private static final int LAST_OLDER = 2;
 
   private static final String VERSION_FILE = "version";
   private static final String VERSION_WORD = "prestage-history ";
 
-  private static final String TABLE = "access";
-
-  /// QuestDB's name of the folder of a table without a write-ahead log.
-  private static final String TABLE_FOLDER = TABLE;
+  /// There while the older table is being removed.
+  private static final String OLDER_IS_OVER = "older-is-over";
 
   /// More bindings than a host has at one time.
   private static final int NUMBERED = 1 << 14;
 
   private static final long HOUR_NANOS = Duration.ofHours(1).toNanos();
 
-  /// Measured with 3 million rows.
-  private static final int ROW_BYTES = 45;
-
   /// EPERM, EIO, ENOMEM, EACCES, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT.
   private static final Set<Integer> HOST_ERRORS = Set.of(1, 5, 12, 13, 23, 24, 28, 30, 122);
-
-  private static final String CREATE =
-      """
-      CREATE TABLE IF NOT EXISTS access (
-        time TIMESTAMP_NS, tenant SYMBOL, program SYMBOL, vm SYMBOL, type SYMBOL, space SYMBOL,
-        resource LONG, access SYMBOL, size INT, cause SYMBOL, waited BOOLEAN, latency LONG,
-        run LONG
-      ) TIMESTAMP(time) PARTITION BY HOUR BYPASS WAL\
-      """;
 
   /// What a table of version 1 lacks.
   private static final String FROM_VERSION_1 =
@@ -93,13 +81,15 @@ public final class QuestDbHistory implements AccessHistory {
   private final FileChannel lock;
   private final Configuration configuration;
   private final CairoEngine engine;
-  private final TableWriter writer;
-  private final QuestDbQueries queries;
+  private final AccessTable table;
+  private final AccessReader reader;
   private final ReentrantReadWriteLock open = new ReentrantReadWriteLock();
-  private final IdentityHashMap<Binding, Numbers> numbered = new IdentityHashMap<>();
-  private final Map<AccessType, Integer> accessTypes = new EnumMap<>(AccessType.class);
-  private final Map<Cause, Integer> causes = new EnumMap<>(Cause.class);
+  private final IdentityHashMap<Binding, Integer> numbered = new IdentityHashMap<>();
+  private volatile @Nullable Older older;
   private boolean closed;
+
+  /// What an older Prestage wrote, until its last hour is dropped.
+  private record Older(AccessTable table, OlderQueries queries) {}
 
   /// Opens the history, or makes a new one in an empty or missing folder.
   ///
@@ -115,16 +105,17 @@ public final class QuestDbHistory implements AccessHistory {
       int found = version(folder, database);
       Files.createDirectories(database);
       this.configuration = new Configuration(folder, database);
+      removeHalves(folder, database, found);
       opened = new CairoEngine(configuration);
-      opened.execute(CREATE, QuestDbQueries.context(opened, configuration));
+      this.older = olderTable(opened, configuration, found);
+      opened.execute(AccessTable.CREATE, OlderQueries.context(opened, configuration));
       if (found < VERSION) {
-        opened.execute(FROM_VERSION_1, QuestDbQueries.context(opened, configuration));
         writeVersion(folder);
       }
-      this.writer = opened.getWriter(opened.verifyTableName(TABLE), "history");
-      checkColumns(writer);
+      this.table = table(opened, configuration, AccessTable.NAME);
+      checkColumns(table.writer(), AccessTable.RUN);
+      this.reader = new AccessReader(opened, opened.verifyTableName(AccessTable.NAME));
       this.engine = opened;
-      this.queries = new QuestDbQueries(opened, configuration);
     } catch (Throwable e) {
       if (opened != null) {
         quietly(opened);
@@ -159,17 +150,65 @@ public final class QuestDbHistory implements AccessHistory {
         && !(e instanceof CairoException cairo && HOST_ERRORS.contains(cairo.getErrno()));
   }
 
+  private static AccessTable table(
+      CairoEngine engine, CairoConfiguration configuration, String name) {
+    // QuestDB's name of the folder of a table without a write-ahead log is the table's.
+    return new AccessTable(
+        engine.getWriter(engine.verifyTableName(name), "history"),
+        Path.of(configuration.getDbRoot(), name));
+  }
+
+  /// The table of an earlier version, if the folder has one with rows in it.
+  private static @Nullable Older olderTable(
+      CairoEngine engine, CairoConfiguration configuration, int found) throws SqlException {
+    if (engine.getTableTokenIfExists(AccessTable.OLDER) == null) {
+      return null;
+    }
+    if (found < LAST_OLDER) {
+      engine.execute(FROM_VERSION_1, OlderQueries.context(engine, configuration));
+    }
+    AccessTable table = table(engine, configuration, AccessTable.OLDER);
+    checkColumns(table.writer(), OlderQueries.RUN);
+    return new Older(table, new OlderQueries(engine, configuration));
+  }
+
+  /// What a process left that was killed while it made the table, or removed the older one.
+  private static void removeHalves(Path folder, Path database, int found) throws IOException {
+    if (found < VERSION) {
+      // Nothing is appended before the version is written.
+      remove(database.resolve(AccessTable.NAME));
+    }
+    Path over = folder.resolve(OLDER_IS_OVER);
+    if (Files.exists(over)) {
+      remove(database.resolve(AccessTable.OLDER));
+      Files.delete(over);
+    }
+  }
+
+  private static void remove(Path tree) throws IOException {
+    if (!Files.isDirectory(tree)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(tree)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
   /// Rows that are committed.
   long rows() {
-    return writer.size();
+    Older before = older;
+    return table.rows() + (before == null ? 0 : before.table().rows());
   }
 
   /// The hours that have committed rows, by their begin. For the thread that appends.
   Set<Long> hours() {
     Set<Long> hours = new TreeSet<>();
-    for (int i = 0; i < writer.getPartitionCount(); i++) {
-      // The newest may be split.
-      hours.add(Usage.hourOf(writer.getPartitionTimestamp(i)));
+    table.addHours(hours);
+    Older before = older;
+    if (before != null) {
+      before.table().addHours(hours);
     }
     return hours;
   }
@@ -179,32 +218,71 @@ public final class QuestDbHistory implements AccessHistory {
   ///
   /// @return how many rows were dropped
   long trim(long beforeNanos, long capacityBytes) {
-    removeLeftovers();
-    long before = writer.size();
-    while (writer.getPartitionCount() > 1
-        && writer.getPartitionTimestamp(0) + HOUR_NANOS <= beforeNanos) {
-      if (!writer.removePartition(writer.getPartitionTimestamp(0))) {
+    long before = rows();
+    Older kept = older;
+    if (kept != null) {
+      removeLeftovers(kept.table());
+      trimOlder(kept.table(), beforeNanos, capacityBytes - table.sizeBytes());
+    }
+    removeLeftovers(table);
+    trim(table, beforeNanos, capacityBytes);
+    return before - rows();
+  }
+
+  private static void trim(AccessTable table, long beforeNanos, long capacityBytes) {
+    while (!table.isLast() && table.oldestNanos() + HOUR_NANOS <= beforeNanos) {
+      if (!table.removeOldest()) {
         break;
       }
     }
-    if (writer.size() > 0) {
-      long bytes = sizeBytes();
-      double bytesPerRow = (double) bytes / writer.size();
-      while (bytes > capacityBytes && writer.getPartitionCount() > 1) {
-        long oldest = writer.getPartitionTimestamp(0);
-        long rows = writer.size();
-        if (!writer.removePartition(oldest)) {
+    if (table.rows() > 0) {
+      long bytes = table.sizeBytes();
+      double bytesPerRow = (double) bytes / table.rows();
+      while (bytes > capacityBytes && !table.isLast()) {
+        long rows = table.rows();
+        if (!table.removeOldest()) {
           break;
         }
-        bytes -= (long) ((rows - writer.size()) * bytesPerRow);
+        bytes -= (long) ((rows - table.rows()) * bytesPerRow);
       }
     }
-    return before - writer.size();
+  }
+
+  /// Of the older table the last hour goes, too, and with it the table.
+  private void trimOlder(AccessTable kept, long beforeNanos, long capacityBytes) {
+    trim(kept, beforeNanos, capacityBytes);
+    boolean isOver =
+        kept.rows() == 0
+            || (kept.isLast()
+                && (kept.oldestNanos() + HOUR_NANOS <= beforeNanos
+                    || kept.sizeBytes() > capacityBytes));
+    // While somebody reads it, it stays for another minute.
+    if (!isOver || !open.writeLock().tryLock()) {
+      return;
+    }
+    try {
+      Path over = folder.resolve(OLDER_IS_OVER);
+      if (!Files.exists(over)) {
+        Files.createFile(over);
+      }
+      older = null;
+      quietly(kept.writer());
+      engine.execute(
+          "DROP TABLE IF EXISTS " + AccessTable.OLDER, OlderQueries.context(engine, configuration));
+      Files.delete(over);
+    } catch (SqlException | CairoException | IOException e) {
+      // Tried again after the next start.
+      System.getLogger(QuestDbHistory.class.getName())
+          .log(System.Logger.Level.WARNING, "an older history cannot be removed: {0}", reason(e));
+    } finally {
+      open.writeLock().unlock();
+    }
   }
 
   /// Removes the files of hours that a question was reading when they were dropped or rewritten. A
   /// server of QuestDB has a thread for that; here nobody else does it.
-  private void removeLeftovers() {
+  private void removeLeftovers(AccessTable of) {
+    TableWriter writer = of.writer();
     boolean _ =
         TableUtils.schedulePurgeO3Partitions(
             engine.getMessageBus(),
@@ -216,95 +294,37 @@ public final class QuestDbHistory implements AccessHistory {
     }
   }
 
-  /// What the hours take on disk. The newest is written to and its files are longer than what they
-  /// hold, so it counts by its rows.
-  private long sizeBytes() {
-    int newest = writer.getPartitionCount() - 1;
-    long rowsBefore = writer.size() - writer.getPartitionSize(newest);
-    String last = "";
-    long all = 0;
-    long ofLast = 0;
-    try (Stream<Path> entries = Files.list(folder.resolve("db").resolve(TABLE_FOLDER))) {
-      for (Path entry : entries.sorted().toList()) {
-        String name = String.valueOf(entry.getFileName());
-        if (!Character.isDigit(name.charAt(0)) || !Files.isDirectory(entry)) {
-          continue;
-        }
-        long bytes = 0;
-        try (Stream<Path> files = Files.list(entry)) {
-          for (Path file : files.toList()) {
-            bytes += Files.size(file);
-          }
-        }
-        all += bytes;
-        last = name;
-        ofLast = bytes;
-      }
-    } catch (IOException | UncheckedIOException e) {
-      // Counted again in a minute.
-      System.getLogger(QuestDbHistory.class.getName())
-          .log(System.Logger.Level.DEBUG, "while measuring the history", e);
-    }
-    long others = last.isEmpty() ? 0 : all - ofLast;
-    double perRow = rowsBefore == 0 ? ROW_BYTES : (double) others / rowsBefore;
-    return others + (long) (perRow * writer.getPartitionSize(newest));
-  }
-
   @Override
   public void append(Access access, Binding binding) {
-    Numbers numbers = numbered.get(binding);
-    if (numbers == null) {
-      numbers = number(binding);
-    }
-    TableWriter.Row row = writer.newRow(access.timeNanos());
-    row.putSymIndex(QuestDbQueries.TENANT, numbers.tenant());
-    row.putSymIndex(QuestDbQueries.PROGRAM, numbers.program());
-    row.putSymIndex(QuestDbQueries.VM, numbers.vm());
-    row.putSymIndex(QuestDbQueries.TYPE, numbers.type());
-    row.putSymIndex(QuestDbQueries.SPACE, numbers.space());
-    row.putLong(QuestDbQueries.RESOURCE, Resource.index(access.resource()));
-    row.putSymIndex(
-        QuestDbQueries.ACCESS, number(QuestDbQueries.ACCESS, accessTypes, access.type()));
-    row.putInt(QuestDbQueries.SIZE, (int) access.amount());
-    row.putSymIndex(QuestDbQueries.CAUSE, number(QuestDbQueries.CAUSE, causes, access.cause()));
-    row.putBool(QuestDbQueries.WAITED, access.waited());
-    row.putLong(QuestDbQueries.LATENCY, access.latencyNanos());
-    if (access.run() != Access.NO_RUN) {
-      row.putLong(QuestDbQueries.RUN, access.run());
-    }
+    Integer known = numbered.get(binding);
+    int number = known == null ? number(binding) : known;
+    TableWriter.Row row = table.writer().newRow(access.timeNanos());
+    row.putSymIndex(AccessTable.BINDING, number);
+    row.putLong(AccessTable.RESOURCE, Resource.index(access.resource()));
+    row.putByte(AccessTable.ACCESS, AccessCodes.of(access.type()));
+    row.putByte(AccessTable.CAUSE, AccessCodes.of(access.cause()));
+    row.putBool(AccessTable.WAITED, access.waited());
+    row.putInt(AccessTable.SIZE, (int) access.amount());
+    row.putLong(AccessTable.LATENCY, access.latencyNanos());
+    row.putLong(AccessTable.RUN, access.run());
     row.append();
   }
 
-  /// The database's numbers for a binding's names: to look up five names takes longer than all the
-  /// rest of a row.
-  private record Numbers(int tenant, int program, int vm, int type, int space) {}
-
-  private Numbers number(Binding binding) {
+  /// The database's number for a binding's names: to look it up takes longer than all the rest of a
+  /// row.
+  private int number(Binding binding) {
     if (numbered.size() == NUMBERED) {
       numbered.clear(); // of VMs that are long gone, most of them
     }
-    var numbers =
-        new Numbers(
-            number(QuestDbQueries.TENANT, binding.vm().program().tenant()),
-            number(QuestDbQueries.PROGRAM, binding.vm().program().name()),
-            number(QuestDbQueries.VM, binding.vm().name()),
-            number(QuestDbQueries.TYPE, binding.space().type().text()),
-            number(QuestDbQueries.SPACE, binding.space().name()));
-    numbered.put(binding, numbers);
-    return numbers;
-  }
-
-  private <E extends Enum<E>> int number(int column, Map<E, Integer> known, E value) {
-    return known.computeIfAbsent(value, _ -> number(column, value.name()));
-  }
-
-  private int number(int column, String name) {
-    return writer.getSymbolMapWriter(column).put(name);
+    int number =
+        table.writer().getSymbolMapWriter(AccessTable.BINDING).put(BindingNames.of(binding).text());
+    numbered.put(binding, number);
+    return number;
   }
 
   @Override
   public void commit() {
-    writer.commit();
+    table.writer().commit();
   }
 
   @Override
@@ -313,13 +333,68 @@ public final class QuestDbHistory implements AccessHistory {
       throw new IllegalArgumentException("limit " + query.limit());
     }
     List<Row> rows = new ArrayList<>();
-    read(() -> queries.newestFirst(query, rows::add));
-    return List.copyOf(rows.reversed());
+    read(() -> {
+      reader.newestFirst(query, rows::add);
+      Older before = older;
+      if (before != null) {
+        before.queries().newestFirst(query, rows::add);
+      }
+    });
+    // Stable, and those of the older table were appended first.
+    List<Row> sorted = new ArrayList<>(rows.reversed());
+    sorted.sort(Comparator.comparingLong(Row::timeNanos));
+    return List.copyOf(sorted.subList(Math.max(0, sorted.size() - query.limit()), sorted.size()));
   }
 
   @Override
   public void scan(Selection selection, Visitor visitor) {
-    read(() -> queries.oldestFirst(selection, visitor));
+    read(() -> {
+      Older before = older;
+      if (before == null) {
+        reader.oldestFirst(selection, visitor);
+      } else {
+        scanBoth(before, selection, visitor);
+      }
+    });
+  }
+
+  /// The rows of both tables in the order of time; of one time, those of the older table first.
+  private void scanBoth(Older before, Selection selection, Visitor visitor) throws SqlException {
+    try (OlderQueries.Rows rows = before.queries().oldestFirst(selection)) {
+      var merged = new Merged(rows, visitor);
+      reader.oldestFirst(selection, row -> merged.visitOlder(row.timeNanos()) && merged.visit(row));
+      boolean _ = merged.visitOlder(Long.MAX_VALUE);
+    }
+  }
+
+  /// A visitor that is handed rows of the older table in between.
+  private static final class Merged {
+    private final OlderQueries.Rows rows;
+    private final Visitor visitor;
+    private @Nullable Row next;
+    private boolean goesOn = true;
+
+    Merged(OlderQueries.Rows rows, Visitor visitor) {
+      this.rows = rows;
+      this.visitor = visitor;
+      this.next = rows.next();
+    }
+
+    /// Hands over the rows of the older table until a time, inclusive.
+    ///
+    /// @return whether to go on
+    boolean visitOlder(long untilNanos) {
+      for (Row row = next; goesOn && row != null && row.timeNanos() <= untilNanos; row = next) {
+        goesOn = visitor.visit(row);
+        next = rows.next();
+      }
+      return goesOn;
+    }
+
+    boolean visit(Row row) {
+      goesOn = visitor.visit(row);
+      return goesOn;
+    }
   }
 
   /// A question to the database.
@@ -360,7 +435,11 @@ public final class QuestDbHistory implements AccessHistory {
         return;
       }
       closed = true;
-      quietly(writer);
+      quietly(table.writer());
+      Older before = older;
+      if (before != null) {
+        quietly(before.table().writer());
+      }
       quietly(engine);
       quietly(lock);
     } finally {
@@ -456,10 +535,11 @@ public final class QuestDbHistory implements AccessHistory {
     Files.move(fresh, folder.resolve(VERSION_FILE), StandardCopyOption.ATOMIC_MOVE);
   }
 
-  private static void checkColumns(TableWriter writer) {
-    if (writer.getMetadata().getColumnCount() != QuestDbQueries.RUN + 1
-        || writer.getMetadata().getColumnIndexQuiet("run") != QuestDbQueries.RUN) {
-      throw new IllegalStateException("table access has other columns than schema " + VERSION);
+  private static void checkColumns(TableWriter writer, int run) {
+    if (writer.getMetadata().getColumnCount() != run + 1
+        || writer.getMetadata().getColumnIndexQuiet("run") != run) {
+      throw new IllegalStateException(
+          "table " + writer.getTableToken().getTableName() + " has other columns than its schema");
     }
   }
 

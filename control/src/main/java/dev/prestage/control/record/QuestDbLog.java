@@ -9,6 +9,8 @@ import io.questdb.mp.SCSequence;
 import io.questdb.mp.SynchronizedJob;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.concurrent.locks.LockSupport;
 
 /// Leads QuestDB's own log into ours: what is critical as a warning, errors for debugging, the rest
 /// nowhere. Left alone it writes tens of lines to standard output at each start.
@@ -20,6 +22,11 @@ public final class QuestDbLog extends SynchronizedJob implements LogWriter {
 
   /// QuestDB's name for the system property that names its log configuration.
   private static final String PROPERTY = LogFactory.CONFIG_SYSTEM_PROPERTY;
+
+  /// QuestDB has a thread for its log that looks at the queue at least a hundred times a second,
+  /// which takes 1 % of a core, for a line in a month. The thread does nothing else, so it waits
+  /// here.
+  private static final long PAUSE_NANOS = Duration.ofMillis(100).toNanos();
 
   private final RingQueue<LogRecordUtf8Sink> ring;
   private final SCSequence sequence;
@@ -55,7 +62,11 @@ public final class QuestDbLog extends SynchronizedJob implements LogWriter {
 
   @Override
   protected boolean runSerially() {
-    return sequence.consumeAll(ring, this::write);
+    boolean busy = sequence.consumeAll(ring, this::write);
+    if (!busy) {
+      LockSupport.parkNanos(this, PAUSE_NANOS);
+    }
+    return busy;
   }
 
   private void write(LogRecordUtf8Sink line) {

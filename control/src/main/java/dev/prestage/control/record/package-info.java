@@ -1,6 +1,10 @@
 /// History on QuestDB, embedded in the control plane.
 ///
-/// [dev.prestage.control.record.QuestDbHistory] is the database: a folder, one table, one writer.
+/// [dev.prestage.control.record.QuestDbHistory] is the database: a folder, one table
+/// ([dev.prestage.control.record.AccessTable]), one writer, and beside it, until its last hour is
+/// dropped, the table of an earlier schema. [dev.prestage.control.record.AccessReader] reads rows
+/// from the columns; all questions, exports and trainings come to it.
+///
 /// [dev.prestage.control.record.HistoryWriter] stands before it with a bounded queue and a thread
 /// of its own: a slow or broken database means lost history, counted by VM, and a loud health
 /// state, never a slow guest. It opens the history in the background and again after each failure.
@@ -15,8 +19,9 @@
 /// unpacked to the JVM's temporary folder. QuestDB opens no port, sends no telemetry, and says what
 /// is critical through `System.Logger`.
 ///
-/// Limits: a row takes about 45 bytes, whole hours are dropped, the newest never, and an access is
-/// stored with the space of its VM's disk.
+/// Limits: a row takes 43 bytes; whole hours are dropped, the newest never; an access is stored
+/// with the space of its VM's disk; the names of a binding take their 100 bytes or so for as long
+/// as the table lives, also when its rows are gone.
 @NullMarked
 package dev.prestage.control.record;
 

@@ -2,6 +2,7 @@ package dev.prestage.control.train;
 
 import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -23,7 +24,14 @@ final class HistoryCorpus implements AccessHistory.Visitor {
   private final int[] stream;
   private long requests;
 
-  private record Key(long run, String vm, Spaces.Name space) {}
+  private record Key(long run, String vm, ResourceType type, String space) {
+    // Written out, because a record's own takes several times as long and there is one a row.
+    @Override
+    public int hashCode() {
+      return ((vm.hashCode() * 31 + space.hashCode()) * 31 + type.hashCode()) * 31
+          + Long.hashCode(run);
+    }
+  }
 
   private static final class Stream {
     final int number;
@@ -49,8 +57,10 @@ final class HistoryCorpus implements AccessHistory.Visitor {
     if (row.cause() != Cause.DEMAND || !row.tenant().equals(tenant)) {
       return true;
     }
-    Spaces.Name space = new Spaces.Name(row.tenant(), row.type(), row.space());
-    Stream touched = streams.computeIfAbsent(new Key(row.run(), row.vm(), space), _ -> open(space));
+    Stream touched =
+        streams.computeIfAbsent(
+            new Key(row.run(), row.vm(), row.type(), row.space()),
+            key -> open(new Spaces.Name(tenant, key.type(), key.space())));
     boolean goesOn = row.resource() == touched.lastUnit + 1 && row.timeNanos() == touched.lastNanos;
     touched.lastUnit = row.resource();
     touched.lastNanos = row.timeNanos();

@@ -28,7 +28,8 @@ import java.util.function.Consumer;
 /// @param folder with the trainer's jar, `trainer.jar`, and what it needs in `lib`
 /// @param work where it keeps its files while it works, and PyTorch's libraries
 public record TrainerProcess(Path folder, Path work) {
-  private static final String MAIN = "dev.prestage.trainer.Trainer";
+  private static final String TRAINER = "dev.prestage.trainer.Trainer";
+  private static final String BESIDE_ONNX_RUNTIME = "dev.prestage.trainer.BesideOnnxRuntime";
 
   /// What is random in a training is the same each time: the order of segments and first weights.
   static final int SEED = 1;
@@ -72,13 +73,84 @@ public record TrainerProcess(Path folder, Path work) {
           new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(input)))) {
         corpus.write(bytes);
       }
-      run(input, output, epochs, progress);
+      List<String> command = new ArrayList<>(leastUrgent());
+      command.addAll(java(TRAINER));
+      command.addAll(
+          List.of(
+              input.toString(),
+              output.toString(),
+              Integer.toString(epochs),
+              Integer.toString(HIDDEN_UNITS),
+              Integer.toString(SEED)));
+      run(command, folder, progress);
       try (var bytes = new DataInputStream(new BufferedInputStream(Files.newInputStream(output)))) {
         return NetworkFile.read(bytes, DataInput::readLong);
       }
     } finally {
       remove(folder);
     }
+  }
+
+  /// What a network's words add to its gates, in two factors, as ONNX's operator GRU takes it.
+  ///
+  /// @param width of a word's embedding
+  /// @param words the embedding of each word: `w · width`
+  /// @param gates what each of its cells adds to the gates r, z, n: `width · 3h`
+  @SuppressWarnings("ArrayRecordComponent") // weights, not compared
+  public record Embedding(int width, float[] words, float[] gates) {}
+
+  /// Measures a network's step in our loops and in ONNX Runtime, in turns in one process.
+  ///
+  /// @param embedding whose product the network has
+  /// @param steps of a pass
+  /// @param figures hears each figure: its name, a space, its value
+  /// @throws IOException with the trainer's own line if it fails
+  public void besideOnnxRuntime(
+      Network network, Embedding embedding, int steps, int passes, Consumer<String> figures)
+      throws IOException, InterruptedException {
+    Files.createDirectories(work);
+    sweep();
+    Path folder = Files.createTempDirectory(work, LEFTOVER);
+    try {
+      Path weights = folder.resolve("network");
+      Path factors = folder.resolve("embedding");
+      try (var bytes =
+          new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(weights)))) {
+        NetworkFile.write(network, bytes, (resource, to) -> to.writeLong(resource));
+      }
+      try (var bytes =
+          new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(factors)))) {
+        bytes.writeInt(embedding.width());
+        for (float weight : embedding.words()) {
+          bytes.writeFloat(weight);
+        }
+        for (float weight : embedding.gates()) {
+          bytes.writeFloat(weight);
+        }
+      }
+      List<String> command = new ArrayList<>(java(BESIDE_ONNX_RUNTIME));
+      command.addAll(
+          List.of(
+              weights.toString(),
+              factors.toString(),
+              Integer.toString(steps),
+              Integer.toString(passes)));
+      run(command, folder, figures);
+    } finally {
+      remove(folder);
+    }
+  }
+
+  /// Runs what follows only while nobody else wants the processor: at the scheduling policy "idle",
+  /// which whoever wakes up preempts at once, or else at the lowest priority, which may keep a read
+  /// waiting for a tick.
+  private static List<String> leastUrgent() {
+    if (Files.isExecutable(Path.of("/usr/bin/chrt"))) {
+      return List.of("/usr/bin/chrt", "--idle", "0");
+    }
+    return Files.isExecutable(Path.of("/usr/bin/nice"))
+        ? List.of("/usr/bin/nice", "-n", "19")
+        : List.of();
   }
 
   /// What a killed process left.
@@ -99,10 +171,10 @@ public record TrainerProcess(Path folder, Path work) {
     Files.deleteIfExists(folder);
   }
 
-  private void run(Path input, Path output, int epochs, Consumer<String> progress)
+  private void run(List<String> command, Path scratch, Consumer<String> progress)
       throws IOException, InterruptedException {
-    Path errors = input.resolveSibling("errors");
-    ProcessBuilder builder = new ProcessBuilder(command(input, output, epochs));
+    Path errors = scratch.resolve("errors");
+    ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("OMP_NUM_THREADS", "1");
     builder.environment().put("DJL_CACHE_DIR", work.resolve("pytorch").toString());
     builder.redirectError(errors.toFile());
@@ -122,30 +194,19 @@ public record TrainerProcess(Path folder, Path work) {
     }
   }
 
-  private List<String> command(Path input, Path output, int epochs) {
-    List<String> command = new ArrayList<>();
-    if (Files.isExecutable(Path.of("/usr/bin/nice"))) {
-      command.addAll(List.of("/usr/bin/nice", "-n", "19"));
-    }
-    command.addAll(
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:+UseSerialGC",
-            MOST_MEMORY,
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            "-Dai.djl.offline=true",
-            "-Dai.djl.pytorch.num_threads=1",
-            "-Dai.djl.pytorch.num_interop_threads=1",
-            "-cp",
-            folder.resolve("trainer.jar") + ":" + folder.resolve("lib") + "/*",
-            MAIN,
-            input.toString(),
-            output.toString(),
-            Integer.toString(epochs),
-            Integer.toString(HIDDEN_UNITS),
-            Integer.toString(SEED)));
-    return command;
+  private List<String> java(String main) {
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "-XX:+UseSerialGC",
+        MOST_MEMORY,
+        "--enable-native-access=ALL-UNNAMED",
+        "--sun-misc-unsafe-memory-access=allow",
+        "-Dai.djl.offline=true",
+        "-Dai.djl.pytorch.num_threads=1",
+        "-Dai.djl.pytorch.num_interop_threads=1",
+        "-cp",
+        folder.resolve("trainer.jar") + ":" + folder.resolve("lib") + "/*",
+        main);
   }
 
   private static void tell(Process process, Consumer<String> progress) {

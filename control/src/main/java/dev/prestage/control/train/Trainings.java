@@ -211,18 +211,22 @@ public final class Trainings implements AutoCloseable {
     DriftWatch.Event event =
         drifts.computeIfAbsent(program.key(), _ -> new DriftWatch()).ended(loss, clock.nanos());
     DriftWatch.Drift began = event.began();
+    // In either case history has the run's last accesses a little later.
     if (began != null) {
       drifted.incrementAndGet();
       LOG.log(INFO, "{0} drifts: {1}", program.name(), began.line());
-      thread.execute(() -> {
-        if (trainer.get().isPresent()) {
-          train(program);
-        }
-      });
+      var _ =
+          thread.schedule(
+              () -> {
+                if (trainer.get().isPresent()) {
+                  train(program);
+                }
+              },
+              settling.toMillis(),
+              TimeUnit.MILLISECONDS);
     }
     DriftWatch.Decision decision = event.decision();
     if (decision != null) {
-      // History has the run's last accesses a little later.
       var _ =
           thread.schedule(
               () -> challenge(program, decision), settling.toMillis(), TimeUnit.MILLISECONDS);

@@ -88,6 +88,29 @@ final class FakeCommands implements Commands {
                 1, false, "learnt", null, null, null, 1L, 4L, 4096, "first", "")));
   }
 
+  private static Reply.ModelDiff diff(String program) {
+    Reply.ModelVersions versions = versions(program);
+    return new Reply.ModelDiff(
+        "default",
+        program,
+        versions.versions().get(1),
+        versions.versions().get(0),
+        List.of(
+            new Reply.ModelTypeDiff(
+                "file-block",
+                4,
+                6,
+                false,
+                true,
+                null,
+                0.25,
+                30,
+                40,
+                20,
+                0.4,
+                List.of(new Reply.ModelChange("file-block:debian12/7", 0.0, 0.9)))));
+  }
+
   @Override
   public Reply execute(Command command) throws Refusal {
     asked.add(command);
@@ -139,6 +162,7 @@ final class FakeCommands implements Commands {
                       new Reply.Training("default", "db", Reply.Training.QUEUED, "soon"))));
       case Command.ShowModelVersions(String program, _) -> versions(program);
       case Command.RollBackModel(String program, _, _) -> versions(program);
+      case Command.DiffModels(String program, _, _, _) -> diff(program);
       case Command.RebuildModel(String program, _) ->
           new Reply.Training("default", program, Reply.Training.REBUILDING, "reading history");
       case Command.TrainModel(String program, _) ->

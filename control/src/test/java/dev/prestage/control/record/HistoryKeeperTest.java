@@ -303,7 +303,7 @@ final class HistoryKeeperTest {
   }
 
   private List<Path> hours() throws IOException {
-    try (Stream<Path> entries = Files.list(folder.resolve("db").resolve("access"))) {
+    try (Stream<Path> entries = Files.list(folder.resolve("db").resolve(AccessTable.NAME))) {
       return entries
           .filter(Files::isDirectory)
           .filter(entry -> Character.isDigit(entry.getFileName().toString().charAt(0)))

@@ -26,6 +26,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -33,6 +34,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 final class QuestDbHistoryTest {
+  private static final long HALF_HOUR = 1_800_000_000_000L;
+
   @TempDir Path folder;
 
   private static final Binding WEB = disk("vm1", "web");
@@ -236,8 +239,30 @@ final class QuestDbHistoryTest {
 
   /// As version 1 made it, whose rows knew no run.
   private void makeVersion1() throws Exception {
+    makeOlder(
+        1,
+        "",
+        START
+            + "::TIMESTAMP_NS, 'default', 'web', 'vm1', 'file-block', 'debian12', 5, 'READ', 4096,"
+            + " 'DEMAND', true, 77");
+  }
+
+  /// As version 2 made it: two accesses in each of three hours.
+  private void makeVersion2() throws Exception {
+    String[] rows = new String[6];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] =
+          (START + i * HALF_HOUR)
+              + "::TIMESTAMP_NS, 'default', 'web', 'vm1', 'file-block', 'debian12', "
+              + i
+              + ", 'READ', 4096, 'DEMAND', true, 77, 9";
+    }
+    makeOlder(2, ", run LONG", rows);
+  }
+
+  private void makeOlder(int version, String moreColumns, String... rows) throws Exception {
     Files.createDirectories(folder.resolve("db"));
-    Files.writeString(folder.resolve("version"), "prestage-history 1\n");
+    Files.writeString(folder.resolve("version"), "prestage-history " + version + "\n");
     var configuration = new DefaultCairoConfiguration(folder.resolve("db").toString());
     try (var engine = new CairoEngine(configuration);
         var context =
@@ -249,15 +274,121 @@ final class QuestDbHistoryTest {
           CREATE TABLE access (
             time TIMESTAMP_NS, tenant SYMBOL, program SYMBOL, vm SYMBOL, type SYMBOL, space SYMBOL,
             resource LONG, access SYMBOL, size INT, cause SYMBOL, waited BOOLEAN, latency LONG
-          ) TIMESTAMP(time) PARTITION BY HOUR BYPASS WAL\
-          """,
+          """
+              + moreColumns
+              + ") TIMESTAMP(time) PARTITION BY HOUR BYPASS WAL",
           context);
-      engine.execute(
-          "INSERT INTO access VALUES ("
-              + START
-              + "::TIMESTAMP_NS, 'default', 'web', 'vm1', 'file-block', 'debian12', 5, 'READ', 4096,"
-              + " 'DEMAND', true, 77)",
-          context);
+      for (String row : rows) {
+        engine.execute("INSERT INTO access VALUES (" + row + ")", context);
+      }
+    }
+  }
+
+  @Test
+  void rowsOfTheSecondVersionStandAmongTheNewOnes() throws Exception {
+    makeVersion2();
+    try (var history = new QuestDbHistory(folder)) {
+      // Late ones, one at the time of an older row, and one after all of them.
+      for (long index : new long[] {11, 12, 16}) {
+        history.append(at(START + (index - 10) * HALF_HOUR + index % 2, index), WEB);
+      }
+      history.commit();
+      assertThat(history.rows()).isEqualTo(9);
+      assertThat(history.hours())
+          .containsExactly(
+              START, START + 2 * HALF_HOUR, START + 4 * HALF_HOUR, START + 6 * HALF_HOUR);
+      assertThat(scanned(history, 100)).containsExactly(0L, 1L, 11L, 2L, 12L, 3L, 4L, 5L, 16L);
+      assertThat(scanned(history, 3)).containsExactly(0L, 1L, 11L);
+      assertThat(scanned(history, 1)).containsExactly(0L);
+      assertThat(indices(history, query(null, null, 100)))
+          .containsExactly(0L, 1L, 11L, 2L, 12L, 3L, 4L, 5L, 16L);
+      assertThat(indices(history, query("web", "vm1", 4))).containsExactly(3L, 4L, 5L, 16L);
+      assertThat(history.find(query(null, null, 4)).getFirst().run()).isEqualTo(9);
+    }
+    assertThat(folder.resolve("version")).hasContent("prestage-history 3\n");
+  }
+
+  @Test
+  void anOlderTableGoesWithItsLastHour() throws Exception {
+    makeVersion2();
+    try (var history = new QuestDbHistory(folder)) {
+      history.append(at(START + 6 * HALF_HOUR, 16), WEB);
+      history.commit();
+      assertThat(history.trim(START + 2 * HALF_HOUR, 1L << 40)).isEqualTo(2);
+      assertThat(scanned(history, 100)).containsExactly(2L, 3L, 4L, 5L, 16L);
+      assertThat(history.trim(START + 6 * HALF_HOUR, 1L << 40)).isEqualTo(4);
+      assertThat(scanned(history, 100)).containsExactly(16L);
+      assertThat(folder.resolve("db").resolve(AccessTable.OLDER)).doesNotExist();
+      history.append(at(START + 6 * HALF_HOUR + 1, 17), WEB);
+      history.commit();
+    }
+    try (var history = new QuestDbHistory(folder)) {
+      assertThat(indices(history, query(null, null, 100))).containsExactly(16L, 17L);
+    }
+  }
+
+  @Test
+  void aTableThatAKillLeftHalfMadeIsMadeAnew() throws Exception {
+    makeVersion2();
+    Path half = Files.createDirectories(folder.resolve("db").resolve(AccessTable.NAME));
+    Files.write(half.resolve("_txn"), new byte[10]);
+    try (var history = new QuestDbHistory(folder)) {
+      assertThat(scanned(history, 100)).containsExactly(0L, 1L, 2L, 3L, 4L, 5L);
+    }
+  }
+
+  @Test
+  void anOlderTableThatAKillLeftHalfRemovedIsNoDamage() throws Exception {
+    makeVersion2();
+    try (var history = new QuestDbHistory(folder)) {
+      history.append(at(START + 6 * HALF_HOUR, 16), WEB);
+      history.commit();
+    }
+    Files.createFile(folder.resolve("older-is-over"));
+    Files.delete(folder.resolve("db").resolve(AccessTable.OLDER).resolve("_meta"));
+    try (var history = new QuestDbHistory(folder)) {
+      assertThat(indices(history, query(null, null, 100))).containsExactly(16L);
+    }
+    assertThat(folder.resolve("db").resolve(AccessTable.OLDER)).doesNotExist();
+    assertThat(folder.resolve("older-is-over")).doesNotExist();
+  }
+
+  @Test
+  void theOlderTableMakesRoomFirst() throws Exception {
+    makeVersion2();
+    try (var history = new QuestDbHistory(folder)) {
+      history.append(at(START, 10), WEB);
+      history.append(at(START + 6 * HALF_HOUR, 16), WEB);
+      history.commit();
+      assertThat(history.trim(0, 100)).isEqualTo(7);
+      assertThat(indices(history, query(null, null, 100))).containsExactly(16L);
+    }
+  }
+
+  @Test
+  void aScanSelectsByProgramVmTypeAndTime() {
+    try (var history = new QuestDbHistory(folder)) {
+      for (int i = 0; i < 100; i++) {
+        history.append(
+            at(START + i * 600_000_000_000L, i), disk("vm" + i % 4, i % 2 == 0 ? "web" : "batch"));
+      }
+      history.commit();
+      long from = START + 20 * 600_000_000_000L;
+      long to = START + 30 * 600_000_000_000L;
+      assertThat(
+              scanned(
+                  history,
+                  new AccessHistory.Selection("web", "vm2", ResourceType.FILE_BLOCK, from, to + 1)))
+          .containsExactly(22L, 26L, 30L);
+      assertThat(scanned(history, new AccessHistory.Selection("batch", null, null, from, to)))
+          .containsExactly(21L, 23L, 25L, 27L, 29L);
+      assertThat(
+              scanned(
+                  history,
+                  new AccessHistory.Selection(null, null, ResourceType.MEMORY_PAGE, from, to)))
+          .isEmpty();
+      assertThat(scanned(history, new AccessHistory.Selection(null, null, null, to, from)))
+          .isEmpty();
     }
   }
 
@@ -287,7 +418,7 @@ final class QuestDbHistoryTest {
         assertThat(history.find(query(null, null, 10)).getLast().run()).isEqualTo(1);
       }
     }
-    assertThat(folder.resolve("version")).hasContent("prestage-history 2\n");
+    assertThat(folder.resolve("version")).hasContent("prestage-history 3\n");
   }
 
   @Test
@@ -321,7 +452,7 @@ final class QuestDbHistoryTest {
       history.commit();
     }
     for (String name : new String[] {"_meta", "_txn"}) {
-      Path file = folder.resolve("db").resolve("access").resolve(name);
+      Path file = folder.resolve("db").resolve(AccessTable.NAME).resolve(name);
       byte[] good = Files.readAllBytes(file);
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         channel.truncate(10);
@@ -347,6 +478,23 @@ final class QuestDbHistoryTest {
     assertThatThrownBy(() -> history.find(query(null, null, 1)))
         .isInstanceOf(HistoryException.class)
         .hasMessageContaining("closed");
+  }
+
+  private static List<Long> scanned(QuestDbHistory history, int most) {
+    List<Long> seen = new ArrayList<>();
+    history.scan(
+        new AccessHistory.Selection(null, null, null, 0, Long.MAX_VALUE),
+        row -> {
+          seen.add(row.resource());
+          return seen.size() < most;
+        });
+    return seen;
+  }
+
+  private static List<Long> scanned(QuestDbHistory history, AccessHistory.Selection selection) {
+    List<Long> seen = new ArrayList<>();
+    history.scan(selection, row -> seen.add(row.resource()));
+    return seen;
   }
 
   private static List<Long> indices(QuestDbHistory history, AccessHistory.Query query) {

@@ -80,7 +80,14 @@ public final class BandwidthEdge implements Edge {
         }
         add(
             new Metered(
-                bind.name(), bind.binding(), bind.space(), bind.tenant(), link, leases, host));
+                bind.name(),
+                bind.binding(),
+                bind.space(),
+                bind.tenant(),
+                link,
+                leases,
+                host,
+                links.promises() == Promises.BURSTS));
       }
     } finally {
       lock.unlock();
@@ -133,7 +140,7 @@ public final class BandwidthEdge implements Edge {
       long now = host.clock().nanos();
       for (Metered each : served.values()) {
         each.turn(now);
-        if (links.isReactive()) {
+        if (links.promises() == Promises.REACTIVE) {
           each.react(now);
         }
       }
@@ -264,6 +271,17 @@ public final class BandwidthEdge implements Edge {
         counters.add(
             new Frame.Counter("bandwidth_levels_unpromised", each.name(), each.unpromised()));
         counters.add(new Frame.Counter("accesses_dropped", each.name(), each.dropped()));
+        BurstPromise bursts = each.bursts();
+        if (bursts != null) {
+          counters.add(new Frame.Counter("bandwidth_windows", each.name(), bursts.windows()));
+          counters.add(
+              new Frame.Counter("bandwidth_windows_exceeded", each.name(), bursts.exceeded()));
+          counters.add(
+              new Frame.Counter("bandwidth_foretold_bytes", each.name(), bursts.foretoldBytes()));
+          counters.add(
+              new Frame.Counter(
+                  "bandwidth_foretold_unused_bytes", each.name(), bursts.unusedBytes()));
+        }
         into.addAll(counters);
       }
     } finally {

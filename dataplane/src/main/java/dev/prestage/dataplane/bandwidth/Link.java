@@ -210,6 +210,18 @@ public final class Link {
     return tree.promise(share(vm), levelBytes());
   }
 
+  /// The same for a run that is forecast: what is promised to others by what they asked before goes
+  /// before it fails.
+  boolean promiseFirst(String vm) {
+    boolean promised = promise(vm);
+    for (Metered other : metered.values()) {
+      while (!promised && other.giveUpForetold()) {
+        promised = promise(vm);
+      }
+    }
+    return promised;
+  }
+
   /// Takes a level back.
   void giveBack(String vm) {
     tree.giveBack(share(vm), levelBytes());

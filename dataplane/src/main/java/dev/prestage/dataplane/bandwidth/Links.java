@@ -11,21 +11,20 @@ public final class Links {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, Link> links = new LinkedHashMap<>();
 
-  private final boolean reactive;
+  private final Promises promises;
 
   /// A link for each origin.
   ///
   /// @param capacities bytes per second by the origin's name; 0 to measure
   public Links(Map<String, Long> capacities) {
-    this(capacities, false);
+    this(capacities, Promises.RUNS);
   }
 
   /// As above.
   ///
-  /// @param reactive whether what a VM has used for a second is promised to it, forecast or not:
-  ///   the rule that forecasts are compared with
-  public Links(Map<String, Long> capacities, boolean reactive) {
-    this.reactive = reactive;
+  /// @param promises by what shares of them are promised
+  public Links(Map<String, Long> capacities, Promises promises) {
+    this.promises = promises;
     capacities.forEach((name, capacity) -> links.put(name, new Link(name, capacity, lock)));
   }
 
@@ -39,8 +38,8 @@ public final class Links {
     return links.values();
   }
 
-  boolean isReactive() {
-    return reactive;
+  Promises promises() {
+    return promises;
   }
 
   ReentrantLock lock() {

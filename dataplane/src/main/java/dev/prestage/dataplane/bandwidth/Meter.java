@@ -11,19 +11,35 @@ final class Meter {
   static final long WINDOW_NANOS = Duration.ofMillis(500).toNanos();
 
   private static final long NANOS_PER_SECOND = 1_000_000_000L;
+  private static final long FIRST = Long.MIN_VALUE / 2;
+
+  // After a sleep of the host nobody needs to hear of each window of it.
+  private static final int MOST_EMPTY = 240;
 
   private final long levelBytes;
   private final int levels;
-  private long beganNanos = Long.MIN_VALUE / 2;
+  private long beganNanos = FIRST;
   private long bytes;
   private int reached;
   private int before;
+  private Ended ended = _ -> {};
+
+  /// Hears what was asked for in each window, one after the other.
+  @FunctionalInterface
+  interface Ended {
+    void window(long bytes);
+  }
 
   /// @param levelBytes one level, in bytes per second
   /// @param levels how many there are
   Meter(long levelBytes, int levels) {
     this.levelBytes = Math.max(1, levelBytes * WINDOW_NANOS / NANOS_PER_SECOND);
     this.levels = levels;
+  }
+
+  /// From now on, who hears of windows that end.
+  void onEnd(Ended hears) {
+    ended = hears;
   }
 
   /// So many bytes are asked for.
@@ -37,7 +53,11 @@ final class Meter {
   void turn(long nowNanos) {
     long passed = (nowNanos - beganNanos) / WINDOW_NANOS;
     if (passed > 0) {
+      boolean first = beganNanos == FIRST;
       before = passed == 1 ? reached : 0;
+      for (long i = 0; !first && i < Math.min(passed, MOST_EMPTY); i++) {
+        ended.window(i == 0 ? bytes : 0);
+      }
       beganNanos += passed * WINDOW_NANOS;
       bytes = 0;
       reached = 0;

@@ -30,6 +30,10 @@ final class Metered {
   /// Of these, those that wait for their demand.
   private final Map<Integer, Unit> ready = new HashMap<>();
 
+  /// Of these, those that are promised for the next window by what the VM asked before.
+  private final BitSet foretold = new BitSet();
+
+  private final @Nullable BurstPromise bursts;
   private int binding;
   private int space;
   private int inUse;
@@ -40,7 +44,16 @@ final class Metered {
   private long dropped;
 
   /// @param name the binding's, which begins with the VM's and a slash
-  Metered(String name, int binding, int space, String tenant, Link link, Leases leases, Host host) {
+  /// @param bursts whether bursts that come by themselves are foretold
+  Metered(
+      String name,
+      int binding,
+      int space,
+      String tenant,
+      Link link,
+      Leases leases,
+      Host host,
+      boolean bursts) {
     this.name = name;
     this.binding = binding;
     this.space = space;
@@ -49,6 +62,15 @@ final class Metered {
     this.leases = leases;
     this.host = host;
     this.meter = new Meter(link.levelBytes(), link.levels());
+    long level = Math.max(1, link.levelBytes() * Meter.WINDOW_NANOS / 1_000_000_000L);
+    this.bursts = bursts ? new BurstPromise(level, host.clock().nanos()) : null;
+    if (this.bursts != null) {
+      BurstPromise forecast = this.bursts;
+      meter.onEnd(bytes -> {
+        forecast.ended(bytes);
+        foretell(forecast.levels());
+      });
+    }
   }
 
   String name() {
@@ -83,9 +105,11 @@ final class Metered {
     space = newSpace;
   }
 
-  /// Levels in use or promised.
+  /// Levels in use, or promised to forecasts of runs.
   BitSet levels() {
     BitSet levels = (BitSet) promised.clone();
+    // What is promised for half a second only is nothing to count on.
+    levels.andNot(foretold);
     levels.set(0, inUse);
     return levels;
   }
@@ -148,7 +172,9 @@ final class Metered {
     }
     while (inUse > level) {
       inUse--;
-      giveBack(inUse);
+      if (!foretold.get(inUse)) {
+        giveBack(inUse);
+      }
       offer(inUse, AccessType.RELEASE, false, 0, nowNanos);
     }
   }
@@ -172,8 +198,39 @@ final class Metered {
   private void giveBack(int level) {
     if (promised.get(level)) {
       promised.clear(level);
+      foretold.clear(level);
       link.giveBack(vm());
     }
+  }
+
+  /// The next window is foretold to ask for so many levels.
+  private void foretell(int levels) {
+    for (int level = foretold.nextSetBit(levels);
+        level >= 0;
+        level = foretold.nextSetBit(level + 1)) {
+      giveBack(level);
+    }
+    for (int level = promised.nextClearBit(0);
+        level < Math.min(levels, link.levels()) && link.promise(vm());
+        level = promised.nextClearBit(level + 1)) {
+      promised.set(level);
+      foretold.set(level);
+    }
+  }
+
+  /// Gives up the highest level that is promised by nothing but what the VM asked before, in use or
+  /// not; false if there is none.
+  boolean giveUpForetold() {
+    int highest = foretold.length() - 1;
+    if (highest < 0) {
+      return false;
+    }
+    giveBack(highest);
+    return true;
+  }
+
+  @Nullable BurstPromise bursts() {
+    return bursts;
   }
 
   /// The rule that forecasts are compared with: what was in use for two windows is promised.
@@ -198,12 +255,13 @@ final class Metered {
     if (level >= link.levels()) {
       return Ending.FAILED;
     }
-    if (promised.get(level)) {
+    if (promised.get(level) && !foretold.get(level)) {
       return Ending.REDUNDANT;
     }
-    if (!link.promise(vm())) {
+    if (!foretold.get(level) && !link.promiseFirst(vm())) {
       return Ending.FAILED;
     }
+    foretold.clear(level);
     promised.set(level);
     if (level < inUse) {
       return Ending.LATE;

@@ -65,6 +65,14 @@ final class Native {
               ValueLayout.JAVA_LONG,
               ValueLayout.JAVA_LONG,
               ValueLayout.JAVA_INT));
+  private static final MethodHandle MINCORE =
+      handle(
+          "mincore",
+          FunctionDescriptor.of(
+              ValueLayout.JAVA_INT,
+              ValueLayout.ADDRESS,
+              ValueLayout.JAVA_LONG,
+              ValueLayout.ADDRESS));
   private static final MethodHandle POLL =
       handle(
           "poll",
@@ -207,6 +215,16 @@ final class Native {
   static int advise(int descriptor, long offset, long lengthBytes, int advice) {
     try {
       return (int) FADVISE.invokeExact(ERROR.get(), descriptor, offset, lengthBytes, advice);
+    } catch (Throwable e) {
+      throw defect(e);
+    }
+  }
+
+  static int residency(MemorySegment mapped, MemorySegment found) {
+    MemorySegment state = ERROR.get();
+    try {
+      int result = (int) MINCORE.invokeExact(state, mapped, mapped.byteSize(), found);
+      return result >= 0 ? result : failed(state);
     } catch (Throwable e) {
       throw defect(e);
     }

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /// One binding: a unix socket at which its VM manager hands over the memory of a VM that is being
 /// restored, again and again, one VM at a time.
-final class Endpoint implements AutoCloseable {
+final class Endpoint implements Target {
   private static final Logger LOG = System.getLogger(Endpoint.class.getName());
 
   /// A thousand regions take less; Firecracker makes one or two.
@@ -83,51 +83,71 @@ final class Endpoint implements AutoCloseable {
     this.thread = Thread.ofPlatform().daemon().name("memory-" + name).unstarted(this::run);
   }
 
-  void start() {
+  @Override
+  public void start() {
     thread.start();
   }
 
-  String name() {
+  @Override
+  public String name() {
     return name;
   }
 
-  String tenant() {
+  @Override
+  public String tenant() {
     return tenant;
   }
 
-  String source() {
+  @Override
+  public String source() {
     return source;
   }
 
   /// What a VM manager is told as `backend_path`.
-  String address() {
+  @Override
+  public String address() {
     return path.toString();
   }
 
-  int binding() {
+  @Override
+  public int binding() {
     return binding;
   }
 
-  int space() {
+  @Override
+  public int space() {
     return space;
   }
 
   /// The size of the snapshot when the binding was made, which decides how many units it has.
-  long sizeBytes() {
+  @Override
+  public long sizeBytes() {
     return snapshot.sizeBytes();
   }
 
   /// The snapshot as it was when the binding was made.
-  Snapshot snapshot() {
+  @Override
+  public Snapshot snapshot() {
     return snapshot;
   }
 
   /// The VM that is served now, or null.
-  @Nullable PageServer server() {
+  @Override
+  public @Nullable PageServer server() {
     return server;
   }
 
-  void count(List<Frame.Counter> into) {
+  @Override
+  public boolean isMapped() {
+    return false;
+  }
+
+  /// It knows by its page server what was touched.
+  @Override
+  public void expect(long first, int units, boolean comes) {}
+
+  @Override
+  public void count(List<Frame.Counter> into) {
     PageServer serving = server;
     into.add(new Frame.Counter("memory_connections", name, serving == null ? 0 : 1));
     into.add(new Frame.Counter("memory_missing", name, serving == null ? 0 : serving.missing()));
@@ -139,7 +159,8 @@ final class Endpoint implements AutoCloseable {
   }
 
   /// The control plane counts anew. While it is unknown to the staging.
-  void renumber(int newBinding, int newSpace) {
+  @Override
+  public void renumber(int newBinding, int newSpace) {
     binding = newBinding;
     space = newSpace;
   }

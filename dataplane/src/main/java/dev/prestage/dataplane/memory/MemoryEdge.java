@@ -33,15 +33,19 @@ import java.util.function.Predicate;
 ///                               Staging ◀── leases
 /// ```
 public final class MemoryEdge implements Edge {
+  /// Before the name of a snapshot whose file the VM manager maps by itself.
+  private static final String MAPPED = "mapped:";
+
   private final Path directory;
   private final List<Folder> folders;
   private final Host host;
+  private final MappedFiles mapped = new MappedFiles();
   private final Staging staging;
 
   /// Held while endpoints come and go; looked at without it.
   private final ReentrantLock registry = new ReentrantLock();
 
-  private final Map<String, Endpoint> endpoints = new ConcurrentSkipListMap<>();
+  private final Map<String, Target> endpoints = new ConcurrentSkipListMap<>();
 
   private MemoryEdge(Path directory, List<Folder> folders, Host host) {
     this.directory = directory.toAbsolutePath();
@@ -82,7 +86,7 @@ public final class MemoryEdge implements Edge {
   public Bound open(Frame.Bind bind) throws IOException {
     registry.lock();
     try {
-      Endpoint before = endpoints.get(bind.name());
+      Target before = endpoints.get(bind.name());
       if (before != null
           && before.tenant().equals(bind.tenant())
           && before.source().equals(bind.source())) {
@@ -92,17 +96,7 @@ public final class MemoryEdge implements Edge {
       if (before != null) {
         remove(before);
       }
-      Endpoint endpoint =
-          new Endpoint(
-              bind.name(),
-              bind.binding(),
-              bind.space(),
-              bind.tenant(),
-              bind.source(),
-              folders,
-              directory.resolve(fileOf(bind.name())),
-              staging,
-              host);
+      Target endpoint = target(bind);
       endpoints.put(bind.name(), endpoint);
       staging.add(endpoint);
       endpoint.start();
@@ -112,18 +106,49 @@ public final class MemoryEdge implements Edge {
     }
   }
 
+  private Target target(Frame.Bind bind) throws IOException {
+    if (!bind.source().startsWith(MAPPED)) {
+      return new Endpoint(
+          bind.name(),
+          bind.binding(),
+          bind.space(),
+          bind.tenant(),
+          bind.source(),
+          folders,
+          directory.resolve(fileOf(bind.name())),
+          staging,
+          host);
+    }
+    Snapshot snapshot = Snapshot.open(folders, bind.source().substring(MAPPED.length()));
+    try {
+      return new MappedFile(
+          bind.name(),
+          bind.binding(),
+          bind.space(),
+          bind.tenant(),
+          bind.source(),
+          snapshot,
+          staging,
+          mapped,
+          host);
+    } catch (IOException | RuntimeException e) {
+      snapshot.close();
+      throw e;
+    }
+  }
+
   /// Names have one slash at most and no `@`.
   private static String fileOf(String name) {
     return name.replace('/', '@') + ".sock";
   }
 
-  private static Bound bound(Endpoint endpoint) {
+  private static Bound bound(Target endpoint) {
     long pages = endpoint.sizeBytes() / Regions.PAGE;
     return new Bound(
         new Shape(pages * Regions.PAGE, Regions.PAGE, Measure.BYTES, 1), endpoint.address());
   }
 
-  private void renumber(Endpoint endpoint, Frame.Bind bind) {
+  private void renumber(Target endpoint, Frame.Bind bind) {
     if (endpoint.binding() != bind.binding() || endpoint.space() != bind.space()) {
       staging.remove(endpoint);
       endpoint.renumber(bind.binding(), bind.space());
@@ -131,7 +156,7 @@ public final class MemoryEdge implements Edge {
     }
   }
 
-  private void remove(Endpoint gone) throws IOException {
+  private void remove(Target gone) throws IOException {
     endpoints.remove(gone.name(), gone);
     staging.remove(gone);
     gone.close();
@@ -147,10 +172,10 @@ public final class MemoryEdge implements Edge {
     keep(endpoint -> names.contains(endpoint.name()));
   }
 
-  private void keep(Predicate<Endpoint> condition) throws IOException {
+  private void keep(Predicate<Target> condition) throws IOException {
     registry.lock();
     try {
-      for (Endpoint each : endpoints.values()) {
+      for (Target each : endpoints.values()) {
         if (!condition.test(each)) {
           remove(each);
         }
@@ -217,7 +242,7 @@ public final class MemoryEdge implements Edge {
   public void close() throws IOException {
     registry.lock();
     try {
-      for (Endpoint each : endpoints.values()) {
+      for (Target each : endpoints.values()) {
         remove(each);
       }
       staging.close();

@@ -33,6 +33,9 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
   private static final byte PRESENT = 1;
   private static final byte REMOVED = 2;
 
+  /// A touch of it waited.
+  private static final byte DEMANDED = 4;
+
   /// Pages of a staged run that are filled in one call, for which a fault that comes meanwhile
   /// waits: what one lease of the planner has. Longer runs take no less time for each page.
   private static final int RUN_PAGES = 16;
@@ -54,6 +57,9 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment page = arena.allocate(PAGE, PAGE);
   private final MemorySegment zeros = arena.allocate(PAGE, PAGE);
+
+  /// A run of pages that come with one that was touched.
+  private final MemorySegment run = arena.allocate((long) RUN_PAGES * PAGE, PAGE);
 
   /// By page of the snapshot. Of the serving thread.
   private final byte[] states;
@@ -232,6 +238,8 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
       // Removed, or touched before it was filled, or gone without a word: zeros are right where it
       // is gone, and refused where it is there.
       count = faults.zero(fault.address, PAGE);
+    } else if (fillAround(fault)) {
+      count = PAGE;
     } else {
       try {
         snapshot.read(page, fault.page * PAGE);
@@ -241,6 +249,73 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
       count = page.mismatch(zeros) < 0 ? faults.zero(fault.address, PAGE) : fill(fault.address);
     }
     return served(fault, known, count);
+  }
+
+  /// Fills in a page that is touched together with its neighbours of the same lease: the forecast
+  /// was late, and each of them would be the next to fault.
+  ///
+  /// @return whether the page is there now; nothing has happened otherwise
+  private boolean fillAround(Fault fault) {
+    Regions.Region region = regions.of(fault.page);
+    Staging.Live live = staging.leaseOf(endpoint, fault.page);
+    if (live == null || region == null) {
+      return false;
+    }
+    long open = staging.open(live);
+    long first = fault.page;
+    long end = first + 1;
+    while (end - first < RUN_PAGES && isToCome(live, open, region, end)) {
+      end++;
+    }
+    while (end - first < RUN_PAGES && isToCome(live, open, region, first - 1)) {
+      first--;
+    }
+    MemorySegment bytes = run.asSlice(0, (end - first) * PAGE);
+    if (end - first == 1) {
+      return false;
+    }
+    try {
+      snapshot.read(bytes, first * PAGE);
+    } catch (IOException _) {
+      return false; // the page alone may be readable, and is tried as any other
+    }
+    boolean empty = isZero(bytes, fault.page - first);
+    long from = fault.page;
+    long to = from + 1;
+    while (to < end && isZero(bytes, to - first) == empty) {
+      to++;
+    }
+    while (from > first && isZero(bytes, from - 1 - first) == empty) {
+      from--;
+    }
+    long address = fault.address - (fault.page - from) * PAGE;
+    long length = (to - from) * PAGE;
+    long count =
+        empty
+            ? faults.zero(address, length)
+            : faults.copy(address, bytes.asSlice((from - first) * PAGE, length));
+    for (long number = from; number < from + count / PAGE; number++) {
+      arrived((int) number);
+    }
+    long come = Math.max(0, count / PAGE);
+    long neighbours = bits(live, from, come) & ~(1L << (fault.page - live.first()));
+    staging.filled(live, neighbours, 0, 0, 0);
+    counts.staged().add(Long.bitCount(neighbours));
+    return from + come > fault.page;
+  }
+
+  private static long bits(Staging.Live live, long first, long count) {
+    return count == 0 ? 0 : -1L >>> (Long.SIZE - count) << (first - live.first());
+  }
+
+  private boolean isToCome(Staging.Live live, long open, Regions.Region region, long number) {
+    long index = number - live.first();
+    return index >= 0
+        && index < live.units()
+        && (open & 1L << index) != 0
+        && number < states.length
+        && states[(int) number] == 0
+        && region.equals(regions.of(number));
   }
 
   private long fill(long address) {
@@ -263,11 +338,15 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     } else if (count < 0) {
       return failed(fault, "errno " + -count);
     }
-    if (known) {
+    // One that came with a neighbour, or was staged, between the touch and now was waited for.
+    boolean cameMeanwhile =
+        count == PageFaults.EXISTS && (states[(int) fault.page] & (REMOVED | DEMANDED)) == 0;
+    if (known && !cameMeanwhile) {
       states[(int) fault.page] |= PRESENT;
       counts.zeroFaults().increment();
     } else {
       arrived((int) fault.page);
+      states[(int) fault.page] |= DEMANDED;
       counts.faults().increment();
       fault.latencyNanos = Math.max(0, host.clock().nanos() - fault.timeNanos);
       remember(fault);
@@ -372,7 +451,7 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
       calledOff = 0;
       refused = 0;
     }
-    long open = staging.open(chunk);
+    long open = staging.open(chunk.live());
     int units = chunk.live().units();
     while (position < units && !isToFill(chunk, open, position)) {
       position++;
@@ -412,13 +491,13 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     if (region == null) {
       throw new IllegalStateException("page " + first + " is in no region");
     }
-    boolean empty = isZero(chunk, position);
+    boolean empty = isZero(chunk.bytes(), position);
     int end = position + 1;
     while (end < chunk.live().units()
         && end - position < RUN_PAGES
         && region.equals(regions.of(chunk.live().first() + end))
         && isToFill(chunk, open, end)
-        && isZero(chunk, end) == empty) {
+        && isZero(chunk.bytes(), end) == empty) {
       end++;
     }
     long address = region.base() + first * PAGE - region.offset();
@@ -451,13 +530,13 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
     return true;
   }
 
-  private boolean isZero(Chunk chunk, int unit) {
-    return chunk.bytes().asSlice((long) unit * PAGE, PAGE).mismatch(zeros) < 0;
+  private boolean isZero(MemorySegment bytes, long unit) {
+    return bytes.asSlice(unit * PAGE, PAGE).mismatch(zeros) < 0;
   }
 
   private void finish(Chunk chunk) {
     current = null;
-    staging.filled(chunk, filled, there, calledOff, refused);
+    staging.filled(chunk.live(), filled, there, calledOff, refused);
     staging.giveBack(chunk);
   }
 
@@ -511,7 +590,7 @@ final class PageServer implements PageFaults.Events, AutoCloseable {
       finish(chunk, Math.max(position, 0));
     }
     for (Chunk next = chunks.poll(); next != null; next = chunks.poll()) {
-      staging.filled(next, 0, 0, -1L, 0);
+      staging.filled(next.live(), 0, 0, -1L, 0);
       staging.giveBack(next);
     }
     LOG.log(

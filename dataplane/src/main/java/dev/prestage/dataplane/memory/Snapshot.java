@@ -95,6 +95,18 @@ final class Snapshot implements AutoCloseable {
     return name;
   }
 
+  /// Where the file lies that is open.
+  ///
+  /// @throws IOException if that cannot be found out
+  Path file() throws IOException {
+    return Files.readSymbolicLink(descriptor.path());
+  }
+
+  /// The open file itself, whatever has its name now.
+  Path opened() {
+    return descriptor.path();
+  }
+
   /// Its size when it was opened.
   long sizeBytes() {
     return sizeBytes;

@@ -36,12 +36,19 @@ final class Staging implements Stager, AutoCloseable {
   /// Reading from page cache and disk at once; more would only compete with the faults.
   private static final int READERS = 2;
 
-  /// Ranges whose pages are asked for before the first of them is read, so that a disk has some to
-  /// choose from: what the planner lets be in flight, 256 units, in leases of 16.
-  private static final int ADVISED = 16;
+  /// Reading at once where a read takes longer than a disk's, so that it is a round trip that is
+  /// waited for: 16 reads of 64 KiB that take 10 ms each are 100 MiB/s.
+  private static final int FAR_READERS = 16;
 
-  /// Buffers of a lease each: 4 MiB in all.
-  private static final int BUFFERS = 16;
+  /// A read of this time is far: local disks take a tenth of it for 64 KiB.
+  private static final long FAR_NANOS = 2_000_000;
+
+  /// Ranges whose pages are asked for before the first of them is read, so that a disk has some to
+  /// choose from: 2 MiB in leases of 16, of the 16 MiB that the planner lets be in flight.
+  private static final int ADVISED = 32;
+
+  /// Buffers of a lease each: 8 MiB in all, two for each that reads.
+  private static final int BUFFERS = 32;
 
   private static final int BUFFER_BYTES = Lease.MAX_UNITS * Regions.PAGE;
 
@@ -53,9 +60,9 @@ final class Staging implements Stager, AutoCloseable {
   private final List<Thread> readers = new ArrayList<>();
 
   // Guarded by the lock.
-  private final Map<Integer, Endpoint> endpoints = new HashMap<>();
+  private final Map<Integer, Target> endpoints = new HashMap<>();
   private final Map<Long, Live> leases = new HashMap<>();
-  private final Map<Endpoint, NavigableMap<Place, Live>> byPlace = new HashMap<>();
+  private final Map<Target, NavigableMap<Place, Live>> byPlace = new HashMap<>();
   private final PriorityQueue<Live> queue =
       new PriorityQueue<>(
           Comparator.comparingLong((Live live) -> live.lease.dueNanos())
@@ -63,14 +70,17 @@ final class Staging implements Stager, AutoCloseable {
   private final SequencedSet<Live> changed = new LinkedHashSet<>();
   private final List<Gone> gone = new ArrayList<>();
   private boolean closed;
+  private long readNanos;
 
   Staging(Host host) {
     this.host = host;
     for (int i = 0; i < BUFFERS; i++) {
       buffers.add(arena.allocate(BUFFER_BYTES, Regions.PAGE));
     }
-    for (int i = 0; i < READERS; i++) {
-      readers.add(Thread.ofPlatform().daemon().name("memory-read-" + i).start(this::readAll));
+    for (int i = 0; i < FAR_READERS; i++) {
+      int number = i;
+      readers.add(
+          Thread.ofPlatform().daemon().name("memory-read-" + i).start(() -> readAll(number)));
     }
   }
 
@@ -82,12 +92,12 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  private record Gone(int space, int units) {}
+  private record Gone(int space, long first, int units) {}
 
   /// A lease that has not ended. Guarded by the lock.
   static final class Live {
     private final Lease lease;
-    private final @Nullable Endpoint endpoint;
+    private final @Nullable Target endpoint;
     private boolean queued;
     private long ready;
     private long useful;
@@ -100,7 +110,7 @@ final class Staging implements Stager, AutoCloseable {
     private long readyNanos;
     private long leadNanos;
 
-    private Live(Lease lease, @Nullable Endpoint endpoint) {
+    private Live(Lease lease, @Nullable Target endpoint) {
       this.lease = lease;
       this.endpoint = endpoint;
     }
@@ -143,7 +153,7 @@ final class Staging implements Stager, AutoCloseable {
   // ---- bindings
 
   /// Leases for this endpoint may come.
-  void add(Endpoint endpoint) {
+  void add(Target endpoint) {
     lock.lock();
     try {
       endpoints.put(endpoint.binding(), endpoint);
@@ -154,7 +164,7 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   /// An endpoint goes, or gets other numbers: leases for it end.
-  void remove(Endpoint endpoint) {
+  void remove(Target endpoint) {
     lock.lock();
     try {
       if (endpoints.remove(endpoint.binding(), endpoint)) {
@@ -181,7 +191,7 @@ final class Staging implements Stager, AutoCloseable {
 
   /// A VM begins with no page of a snapshot: what other VMs had is not there for this one. What
   /// stands ready for it is filled in.
-  void began(Endpoint endpoint) {
+  void began(Target endpoint) {
     lock.lock();
     try {
       forgetReady(endpoint);
@@ -194,7 +204,7 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   /// A VM is gone, and all its pages are.
-  void ended(Endpoint endpoint) {
+  void ended(Target endpoint) {
     lock.lock();
     try {
       forgetReady(endpoint);
@@ -203,9 +213,24 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  private void forgetReady(Endpoint endpoint) {
-    gone.add(new Gone(endpoint.space(), (int) (endpoint.sizeBytes() / Regions.PAGE)));
+  private void forgetReady(Target endpoint) {
+    gone.add(new Gone(endpoint.space(), 0, (int) (endpoint.sizeBytes() / Regions.PAGE)));
     host.doorbell().ring();
+  }
+
+  /// Pages have left the page cache.
+  void evicted(Target endpoint, BitSet pages) {
+    lock.lock();
+    try {
+      for (int first = pages.nextSetBit(0); first >= 0; ) {
+        int end = pages.nextClearBit(first);
+        gone.add(new Gone(endpoint.space(), first, end - first));
+        first = pages.nextSetBit(end);
+      }
+      host.doorbell().ring();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /// The pages that stand ready in the page cache for VMs that are not there yet.
@@ -231,7 +256,7 @@ final class Staging implements Stager, AutoCloseable {
   /// A VM has touched pages that were missing, which have been filled by now.
   ///
   /// @param wasReady learns which of them stood ready in the page cache
-  void demanded(Endpoint endpoint, long[] pages, int count, boolean[] wasReady) {
+  void demanded(Target endpoint, long[] pages, int count, boolean[] wasReady) {
     lock.lock();
     try {
       NavigableMap<Place, Live> places = byPlace.get(endpoint);
@@ -278,23 +303,45 @@ final class Staging implements Stager, AutoCloseable {
     host.doorbell().ring();
   }
 
-  // ---- what page servers say
-
-  /// The units of a lease that may still be filled in, as bits.
-  long open(Chunk chunk) {
+  /// The lease of which a page is that a guest waits for and that was not filled in yet, so that
+  /// its neighbours come with it; null if there is none.
+  @Nullable Live leaseOf(Target endpoint, long page) {
     lock.lock();
     try {
-      return chunk.live().open();
+      NavigableMap<Place, Live> places = byPlace.get(endpoint);
+      if (places == null || places.isEmpty()) {
+        return null;
+      }
+      var from = new Place(page - Lease.MAX_UNITS + 1, Long.MIN_VALUE);
+      var to = new Place(page, Long.MAX_VALUE);
+      for (Live live : places.subMap(from, true, to, true).values()) {
+        long index = page - live.first();
+        if (index < live.units() && (live.open() & 1L << index) != 0) {
+          return live;
+        }
+      }
+      return null;
     } finally {
       lock.unlock();
     }
   }
 
-  /// What became of the units of a chunk.
-  void filled(Chunk chunk, long filled, long there, long calledOff, long failed) {
+  // ---- what page servers say
+
+  /// The units of a lease that may still be filled in, as bits.
+  long open(Live live) {
     lock.lock();
     try {
-      Live live = chunk.live();
+      return live.open();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// What became of units of a lease.
+  void filled(Live live, long filled, long there, long calledOff, long failed) {
+    lock.lock();
+    try {
       long open = live.open();
       live.ready |= filled & open;
       live.unobserved |= filled & open;
@@ -322,7 +369,7 @@ final class Staging implements Stager, AutoCloseable {
       if (leases.containsKey(lease.id())) {
         return;
       }
-      Endpoint endpoint = endpoints.get(lease.binding());
+      Target endpoint = endpoints.get(lease.binding());
       if (endpoint != null && endpoint.space() != lease.space()) {
         endpoint = null;
       }
@@ -348,7 +395,8 @@ final class Staging implements Stager, AutoCloseable {
     if (!live.queued) {
       live.queued = true;
       queue.add(live);
-      work.signal();
+      // Of those that wait some read from far only, and one of these must not take the signal.
+      work.signalAll();
     }
   }
 
@@ -397,15 +445,18 @@ final class Staging implements Stager, AutoCloseable {
 
   // ---- reading
 
-  private void readAll() {
+  private void readAll(int number) {
     try {
       while (true) {
-        List<Live> next = next();
+        List<Live> next = next(number);
         if (next.isEmpty()) {
           return;
         }
         for (Live live : next) {
           long first = live.first() * Regions.PAGE;
+          if (live.endpoint != null) {
+            live.endpoint.expect(live.first(), live.units(), true);
+          }
           source(live).willNeed(first, (long) live.units() * Regions.PAGE);
         }
         for (Live live : next) {
@@ -417,16 +468,22 @@ final class Staging implements Stager, AutoCloseable {
     }
   }
 
-  /// What is due first; nothing when this is closed.
-  private List<Live> next() throws InterruptedException {
+  private boolean isFar() {
+    return readNanos > FAR_NANOS;
+  }
+
+  /// What is due first; nothing when this is closed. From far only one at a time: the others that
+  /// read have the next ones.
+  private List<Live> next(int number) throws InterruptedException {
     List<Live> next = new ArrayList<>();
     lock.lock();
     try {
       while (next.isEmpty() && !closed) {
-        while (queue.isEmpty() && !closed) {
+        while ((queue.isEmpty() || (number >= READERS && !isFar())) && !closed) {
           work.await();
         }
-        while (!queue.isEmpty() && next.size() < ADVISED && !closed) {
+        int most = isFar() ? 1 : ADVISED;
+        while (!queue.isEmpty() && next.size() < most && !closed) {
           Live live = queue.remove();
           live.queued = false;
           if (live.open() != 0) {
@@ -441,7 +498,7 @@ final class Staging implements Stager, AutoCloseable {
   }
 
   private static Snapshot source(Live live) {
-    Endpoint endpoint = live.endpoint;
+    Target endpoint = live.endpoint;
     if (endpoint == null) {
       throw new IllegalStateException("a lease of no endpoint is read");
     }
@@ -451,16 +508,18 @@ final class Staging implements Stager, AutoCloseable {
 
   private void read(Live live, MemorySegment buffer) throws InterruptedException {
     Chunk chunk = new Chunk(live, buffer);
-    Endpoint endpoint = live.endpoint;
+    Target endpoint = live.endpoint;
     boolean handedOver = false;
-    if (open(chunk) == 0 || endpoint == null) {
+    if (open(live) == 0 || endpoint == null) {
       giveBack(chunk);
       return;
     }
     PageServer server = endpoint.server();
     try {
       MemorySegment bytes = buffer.asSlice(0, readable(live));
+      long began = System.nanoTime();
       source(live).read(bytes, live.first() * Regions.PAGE);
+      took(System.nanoTime() - began);
       handedOver = server != null && server.offer(chunk);
       if (!handedOver) {
         warmed(live);
@@ -475,6 +534,20 @@ final class Staging implements Stager, AutoCloseable {
       if (!handedOver) {
         giveBack(chunk);
       }
+    }
+  }
+
+  /// About the last four reads say how far the snapshot is.
+  private void took(long nanos) {
+    lock.lock();
+    try {
+      boolean wasFar = isFar();
+      readNanos += (nanos - readNanos) / 4;
+      if (isFar() && !wasFar) {
+        work.signalAll();
+      }
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -501,6 +574,9 @@ final class Staging implements Stager, AutoCloseable {
     try {
       live.ready |= live.waiting();
       live.readyNanos = host.clock().nanos();
+      if (live.endpoint != null && live.endpoint.isMapped()) {
+        live.unobserved |= live.idle();
+      }
       touched(live);
       if (live.endpoint != null && live.endpoint.server() != null && live.open() != 0) {
         enqueue(live);
@@ -517,6 +593,9 @@ final class Staging implements Stager, AutoCloseable {
       touched(live);
     } finally {
       lock.unlock();
+    }
+    if (live.endpoint != null) {
+      live.endpoint.expect(live.first(), live.units(), false);
     }
     host.trouble()
         .report(
@@ -548,7 +627,7 @@ final class Staging implements Stager, AutoCloseable {
       lock.unlock();
     }
     // First what is gone: what became ready since then is.
-    spaces.forEach(space -> to.gone(space.space(), 0, space.units()));
+    spaces.forEach(space -> to.gone(space.space(), space.first(), space.units()));
     to.changed(states);
   }
 

@@ -22,9 +22,9 @@
  *   came                  whether that thread has its page, with the right bytes
  *   present               how many pages are there
  *   evict                 drops the snapshot from the page cache
- *   walk PAGES PROGRAM RUN  reads PAGES pages in runs of 16: which ones PROGRAM decides, in which order
- *                         RUN too, and two in a hundred RUN alone; compares every byte; says how long
- *                         the reads took in nanoseconds, without the comparing
+ *   walk PAGES PROGRAM RUN OTHER  reads PAGES pages in runs of 16: which ones PROGRAM decides, in which
+ *                         order RUN too, and OTHER in a hundred RUN alone; compares every byte; says how
+ *                         long the reads took in nanoseconds, without the comparing
  *   close                 closes the connection
  *   die                   ends as by SIGKILL
  *
@@ -246,13 +246,13 @@ static long now(void) {
 }
 
 /* Runs of 16 pages of a stretch of their own each, so that none comes twice. */
-static long walk(long pages, uint64_t program, uint64_t run, long *nanos) {
+static long walk(long pages, uint64_t program, uint64_t run, uint64_t others, long *nanos) {
   long count = pages / 16, blocks = snapshot_pages / 16, stretch = blocks / count, bad = 0;
   long *order = malloc(count * sizeof *order);
   uint64_t random = program, other = program * 31 + run;
   for (long i = 0; i < count; i++) {
     uint64_t usual = next(&random) % stretch, unusual = next(&other);
-    order[i] = (i * stretch + (long)(unusual % 50 ? usual : unusual / 50 % stretch)) * 16;
+    order[i] = (i * stretch + (long)(unusual % 100 >= others ? usual : unusual / 100 % stretch)) * 16;
   }
   for (long i = count - 1; i > 0; i--) {
     long j = next(&random) % (i + 1), page = order[i];
@@ -315,11 +315,11 @@ int main(int count, char **arguments) {
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
   while (fgets(line, sizeof line, stdin)) {
-    long a = 0, b = 0, c = 1;
+    long a = 0, b = 0, c = 1, d = 0;
     line[strcspn(line, "\n")] = 0;
     char *rest = strchr(line, ' ');
     if (rest) *rest++ = 0;
-    if (rest) sscanf(rest, "%ld %ld %ld", &a, &b, &c);
+    if (rest) sscanf(rest, "%ld %ld %ld %ld", &a, &b, &c, &d);
     if (!strcmp(line, "map")) {
       char *base = mmap(NULL, b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (base == MAP_FAILED || region_count == REGIONS) {
@@ -368,7 +368,7 @@ int main(int count, char **arguments) {
       int failed = fdatasync(file);
       answer(failed ? failed : posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED));
     } else if (!strcmp(line, "walk")) {
-      long nanos, bad = walk(a, b, c, &nanos);
+      long nanos, bad = walk(a, b, c, d, &nanos);
       printf(bad ? "no %ld\n" : "ok %ld\n", bad ? bad : nanos);
     } else if (!strcmp(line, "close")) {
       answer(close(connection));

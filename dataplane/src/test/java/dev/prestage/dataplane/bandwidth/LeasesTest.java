@@ -52,7 +52,7 @@ class LeasesTest {
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
   void everyUnitEndsOnceAndAllComesBack(long seed) throws Exception {
     SplittableRandom random = new SplittableRandom(seed);
-    Links links = new Links(Map.of("nas", CAPACITY));
+    Links links = new Links(Map.of("nas", CAPACITY), Promises.values()[(int) seed % 3]);
     Link link = links.of("nas");
     Doorbell doorbell = new Doorbell();
     Host host =

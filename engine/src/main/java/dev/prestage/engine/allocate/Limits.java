@@ -5,7 +5,8 @@ import java.time.Duration;
 /// How much the planner may have out at once, and for how long.
 ///
 /// @param stagedBytes what live leases may hold
-/// @param inFlightUnits how many units may be granted and neither ready nor ended
+/// @param inFlightUnits how many units may be granted and neither ready nor ended; sixteen pages of
+///   memory count as one
 /// @param horizon how far ahead of now a forecast is asked for
 /// @param reclaimAfter how long a ready unit may wait for its demand after it was due
 /// @param waitingRanges how many ranges may wait for capacity

@@ -37,6 +37,10 @@ public final class Planner {
   /// delay what is due next behind bytes that are not.
   private static final int COALESCED_UNITS = 16;
 
+  /// A unit on its way counts as so many parts of the limit, and a page of 4 KiB as one: 256 units
+  /// are 16 MiB of either.
+  private static final int PARTS = 16;
+
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
   private static final long COALESCED_NANOS = 50_000_000;
 
@@ -76,7 +80,7 @@ public final class Planner {
   private double expected;
   private long came;
   private long nextLease;
-  private int inFlight;
+  private int inFlightParts;
   private long demanded;
   private boolean overflowing;
   private long retriedNanos;
@@ -200,19 +204,41 @@ public final class Planner {
   private int roomInFlight(List<Binding> bindings, ResourceType type) {
     for (int i = 0; i < bindings.size(); i++) {
       Space space = bindings.get(i).space();
-      if (space.type() == type && space.shape().isOwn()) {
-        return limits.inFlightUnits();
+      if (space.type() == type) {
+        return inFlightRoom(space.shape());
       }
     }
-    return limits.inFlightUnits() - inFlight;
+    return 0;
+  }
+
+  private int inFlightRoom(Shape shape) {
+    int parts = partsOf(shape);
+    if (parts == 0) {
+      return limits.inFlightUnits();
+    }
+    // Small units leave room for a large one: what lands one by one would else always be refilled
+    // by them.
+    int left = parts < PARTS && limits.inFlightUnits() > 1 ? PARTS : 0;
+    return (limits.inFlightUnits() * PARTS - inFlightParts - left) / parts;
+  }
+
+  /// What a unit takes of the room in flight. A page of memory is a sixteenth of an extent, and a
+  /// limit made for extents would let less of pages be on its way than a disk has to choose from.
+  private static int partsOf(Shape shape) {
+    if (shape.isOwn()) {
+      return 0;
+    }
+    return shape.measure() == Measure.BYTES
+        ? Math.clamp(shape.unitAmount() * PARTS / Shape.BLOCK_BYTES, 1, PARTS)
+        : PARTS;
   }
 
   private static int travelling(Residency residency, int units) {
-    return residency.space().shape().isOwn() ? 0 : units;
+    return units * partsOf(residency.space().shape());
   }
 
   private boolean hasRoom(Residency residency) {
-    return residency.space().shape().isOwn() ? budgetLeft() > 0 : hasRoom();
+    return inFlightRoom(residency) > 0 && budgetLeft() > 0;
   }
 
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
@@ -232,7 +258,7 @@ public final class Planner {
 
   /// The lowest threshold of the spaces at hand, at the load of now.
   private double cheapest(List<Binding> bindings, ResourceType type) {
-    double load = (double) inFlight / limits.inFlightUnits();
+    double load = (double) inFlightParts / (limits.inFlightUnits() * PARTS);
     double least = 1;
     for (int i = 0; i < bindings.size(); i++) {
       Residency residency = residency(bindings.get(i));
@@ -386,7 +412,7 @@ public final class Planner {
 
   /// Whether anything may be granted before units in flight have landed.
   public boolean hasRoom() {
-    return inFlight < limits.inFlightUnits() && budgetLeft() > 0;
+    return inFlightParts < limits.inFlightUnits() * PARTS && budgetLeft() > 0;
   }
 
   /// Units that a VM manager asked for, in the order in which they are due, and how far they were
@@ -507,8 +533,11 @@ public final class Planner {
   private int affordable(Residency residency) {
     long byAmount =
         unitAmount(residency) == 0 ? Integer.MAX_VALUE : pool.free() / unitAmount(residency);
-    int inFlightRoom = limits.inFlightUnits() - travelling(residency, inFlight);
-    return (int) Math.min(Math.min(byAmount, inFlightRoom), budgetLeft());
+    return (int) Math.min(Math.min(byAmount, inFlightRoom(residency)), budgetLeft());
+  }
+
+  private int inFlightRoom(Residency residency) {
+    return inFlightRoom(residency.space().shape());
   }
 
   /// How many units may still be staged in vain. The worst is assumed of what is live, so the
@@ -600,7 +629,7 @@ public final class Planner {
     ledger.grant(lease, nowNanos);
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
-    inFlight += travelling(residency, range.units());
+    inFlightParts += travelling(residency, range.units());
     came += range.units();
     price.came(range.units());
     expected += range.units() * (double) wanted.probability();
@@ -619,7 +648,7 @@ public final class Planner {
         residency.fetched(nowNanos - progress.entry().grantedNanos());
         price.landed(
             Long.bitCount(progress.ready()) * unitAmount(residency),
-            inFlight >= limits.inFlightUnits() / 2,
+            inFlightParts >= limits.inFlightUnits() * PARTS / 2,
             nowNanos);
       }
       settle(progress);
@@ -650,7 +679,7 @@ public final class Planner {
       residency.leased();
     }
     pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
-    inFlight += travelling(residency, Long.bitCount(entry.inFlight()));
+    inFlightParts += travelling(residency, Long.bitCount(entry.inFlight()));
     expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -672,7 +701,7 @@ public final class Planner {
     LeaseState news = progress.news();
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
     Residency residency = openSpace(lease.space(), lease.binding());
-    inFlight -= travelling(residency, progress.landed());
+    inFlightParts -= travelling(residency, progress.landed());
     pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
     long arrived =
         progress.ready() | news.useful() | news.late() | news.redundant() | news.unobserved();
@@ -822,8 +851,8 @@ public final class Planner {
     return any;
   }
 
-  /// Calls off what is in flight or waits for the bindings of a VM that stopped.
-  public void stopped(List<Binding> bindings) {
+  /// Calls off what is in flight or waits for bindings.
+  public void callOff(List<Binding> bindings) {
     Set<Integer> theirs = bindings.stream().map(Binding::id).collect(Collectors.toSet());
     for (LeaseLedger.Entry entry : List.copyOf(ledger.live())) {
       if (theirs.contains(entry.lease().binding()) && entry.inFlight() != 0) {
@@ -888,9 +917,9 @@ public final class Planner {
     return waiting.size();
   }
 
-  /// Units granted and neither ready nor ended.
+  /// Units granted and neither ready nor ended; sixteen pages count as one.
   public int inFlightUnits() {
-    return inFlight;
+    return Math.ceilDiv(inFlightParts, PARTS);
   }
 
   /// Bytes held by live leases.

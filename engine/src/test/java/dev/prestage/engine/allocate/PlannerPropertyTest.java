@@ -302,7 +302,7 @@ class PlannerPropertyTest {
     }
 
     private void stop() {
-      planner.stopped(List.of(disks.get(random.nextInt(disks.size()))));
+      planner.callOff(List.of(disks.get(random.nextInt(disks.size()))));
     }
 
     /// The link breaks, what was on it is lost, and the data plane says what it holds; or it is a
@@ -472,7 +472,7 @@ class PlannerPropertyTest {
 
     /// All VMs stop and all stays unused: everything comes back.
     private void finish() {
-      planner.stopped(disks);
+      planner.callOff(disks);
       for (int round = 0; round < 200; round++) {
         clock.advance(Duration.ofSeconds(30));
         tick();

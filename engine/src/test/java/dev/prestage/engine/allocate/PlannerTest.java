@@ -394,7 +394,7 @@ class PlannerTest {
   void stoppedVmHasNothingInFlightNorWaiting() {
     Planner planner = planner(4, 100, 10);
     planner.plan(BOUND, expected(0, 9, 0.9), clock.nanos());
-    planner.stopped(BOUND);
+    planner.callOff(BOUND);
     assertThat(decided.calledOff).containsExactlyElementsOf(decided.granted);
     assertThat(planner.waitingRanges()).isZero();
   }

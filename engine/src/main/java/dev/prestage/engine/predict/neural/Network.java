@@ -273,8 +273,8 @@ public final class Network {
     }
   }
 
-  /// All weights, in the order of the constructor.
-  List<float[]> weights() {
+  /// All weights, in the order and the layout of the constructor; not to be changed.
+  public List<float[]> weights() {
     return List.of(
         flat(input), flat(recurrent), recurrentBias, flat(next), nextBias, flat(soon), soonBias);
   }

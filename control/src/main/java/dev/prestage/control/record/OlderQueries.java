@@ -23,12 +23,12 @@ import java.util.Objects;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/// Questions to the table of accesses, answered row by row from a cursor: nothing is sorted or
-/// kept, because the table lies in the order of time.
+/// Questions to the table of accesses that a Prestage with schema 1 or 2 wrote, answered row by row
+/// from a cursor: nothing is sorted or kept, because the table lies in the order of time.
 ///
 /// Values go into a question as bound variables, never as text. Any thread may ask; who owns the
 /// database keeps it open meanwhile.
-final class QuestDbQueries {
+final class OlderQueries {
   // The columns, in the order of the table.
   static final int TENANT = 1;
   static final int PROGRAM = 2;
@@ -50,7 +50,7 @@ final class QuestDbQueries {
   private final CairoEngine engine;
   private final CairoConfiguration configuration;
 
-  QuestDbQueries(CairoEngine engine, CairoConfiguration configuration) {
+  OlderQueries(CairoEngine engine, CairoConfiguration configuration) {
     this.engine = engine;
     this.configuration = configuration;
   }
@@ -67,19 +67,22 @@ final class QuestDbQueries {
     statement.only("program", query.program());
     statement.only("vm", query.vm());
     statement.newestFirst(query.limit());
-    statement.run(visitor);
+    try (Rows rows = statement.open()) {
+      for (AccessHistory.Row row; (row = rows.next()) != null && visitor.visit(row); ) {
+        // until either has enough
+      }
+    }
   }
 
-  /// The rows of a selection, oldest first.
-  void oldestFirst(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
-      throws SqlException {
+  /// The rows of a selection, oldest first, one at a time.
+  Rows oldestFirst(AccessHistory.Selection selection) throws SqlException {
     Statement statement = new Statement(selection.fromNanos(), selection.toNanos());
     statement.only("program", selection.program());
     statement.only("vm", selection.vm());
     ResourceType type = selection.type();
     statement.only("type", type == null ? null : type.text());
     statement.oldestFirst();
-    statement.run(visitor);
+    return statement.open();
   }
 
   /// One question: its text, and the variables that it names.
@@ -111,14 +114,14 @@ final class QuestDbQueries {
       text.append(" ORDER BY time");
     }
 
-    void run(AccessHistory.Visitor visitor) throws SqlException {
-      try (SqlCompiler compiler = engine.getSqlCompiler();
-          RecordCursorFactory factory = compiler.compile(text, context).getRecordCursorFactory();
-          RecordCursor cursor = factory.getCursor(context)) {
-        Record record = cursor.getRecord();
-        Rows rows = new Rows(cursor);
-        while (cursor.hasNext() && visitor.visit(rows.row(record))) {
-          // until either has enough
+    Rows open() throws SqlException {
+      try (SqlCompiler compiler = engine.getSqlCompiler()) {
+        RecordCursorFactory factory = compiler.compile(text, context).getRecordCursorFactory();
+        try {
+          return new Rows(factory, factory.getCursor(context));
+        } catch (Throwable e) {
+          factory.close();
+          throw e;
         }
       }
     }
@@ -126,7 +129,10 @@ final class QuestDbQueries {
 
   /// Rows of one cursor. A name is read from the database once and is the same text in all rows:
   /// that saves seven look-ups a row, and makes comparing names cheap.
-  private static final class Rows {
+  static final class Rows implements AutoCloseable {
+    private final RecordCursorFactory factory;
+    private final RecordCursor cursor;
+    private final Record record;
     private final Column<String> tenants;
     private final Column<String> programs;
     private final Column<String> vms;
@@ -135,7 +141,10 @@ final class QuestDbQueries {
     private final Column<AccessType> accesses;
     private final Column<Cause> causes;
 
-    Rows(RecordCursor cursor) {
+    private Rows(RecordCursorFactory factory, RecordCursor cursor) {
+      this.factory = factory;
+      this.cursor = cursor;
+      this.record = cursor.getRecord();
       tenants = new Column<>(cursor, TENANT, text -> text);
       programs = new Column<>(cursor, PROGRAM, text -> text);
       vms = new Column<>(cursor, VM, text -> text);
@@ -145,7 +154,11 @@ final class QuestDbQueries {
       causes = new Column<>(cursor, CAUSE, Cause::valueOf);
     }
 
-    AccessHistory.Row row(Record record) {
+    /// The next row, or null when there are no more.
+    AccessHistory.@Nullable Row next() {
+      if (!cursor.hasNext()) {
+        return null;
+      }
       long run = record.getLong(RUN);
       return new AccessHistory.Row(
           record.getTimestamp(0),
@@ -161,6 +174,12 @@ final class QuestDbQueries {
           record.getBool(WAITED),
           record.getLong(LATENCY),
           run == Numbers.LONG_NULL ? Access.NO_RUN : run);
+    }
+
+    @Override
+    public void close() {
+      cursor.close();
+      factory.close();
     }
   }
 
