@@ -16,8 +16,10 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.Frame;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -26,6 +28,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -405,6 +408,26 @@ class MemoryTest {
       vmm.order("connect " + bind());
       vmm.say("fill 200000");
       assertThat(trouble("it says more than").text()).contains(NAME);
+    }
+  }
+
+  @Test
+  void thousandsOfConnectionsThatSayNothingKeepNobodyOut() throws Exception {
+    String socket = bind();
+    long before = openDescriptors();
+    for (int i = 0; i < 3000; i++) {
+      SocketChannel.open(UnixDomainSocketAddress.of(socket)).close();
+    }
+    try (Vmm vmm = vmm().restore(socket)) {
+      vmm.order("touch 0 100 1");
+      awaitFaults(100);
+      assertThat(openDescriptors()).isLessThan(before + 100);
+    }
+  }
+
+  private static long openDescriptors() throws IOException {
+    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+      return open.count();
     }
   }
 
