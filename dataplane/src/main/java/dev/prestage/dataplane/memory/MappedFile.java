@@ -37,9 +37,9 @@ final class MappedFile implements Target {
   /// A look takes some 15 ms for 1 GiB; at most a twentieth of a processor goes into it.
   private static final int REST = 19;
 
-  /// More than 64 MiB, and 1 GiB a second since the last look, is no guest but somebody who reads
+  /// More than 512 MiB, and 1 GiB a second since the last look, is no guest but somebody who reads
   /// the file, a backup or a copy.
-  private static final int MOST_TOUCHED = 64 * 256;
+  private static final int MOST_TOUCHED = 512 * 256;
 
   private static final long NANOS_PER_PAGE = 4000;
 
