@@ -51,6 +51,7 @@ final class FetchQueue {
   private int stagingRunning;
   private long stagingBytes;
   private long demandBytes;
+  private int writing;
   private long waitNanos;
   private boolean paces;
 
@@ -227,12 +228,22 @@ final class FetchQueue {
     return !demand.isEmpty() || !scheduled.isEmpty() || mayStage();
   }
 
-  /// A fetch has brought its bytes.
-  void moved(Fetch fetch, int bytes, long nowNanos) {
+  /// A fetch has brought its bytes; they are not in a tier yet.
+  void arrived(Fetch fetch, int bytes, long nowNanos) {
     window.end(fetch.movedBefore, bytes, fetch.startedNanos, nowNanos);
     link.measured(window.bytesPerSecond());
     fetches.increment();
     fetchedBytes.add(bytes);
+    if (fetch.lease == null && running.contains(fetch)) {
+      demandBytes -= fetch.bookedBytes;
+      writing++;
+    }
+    fetch.arrived = true;
+  }
+
+  /// How many fetches for demand have their bytes and write them to a tier.
+  int writing() {
+    return writing;
   }
 
   /// A fetch is over, whatever became of it.
@@ -240,11 +251,13 @@ final class FetchQueue {
     if (!running.remove(fetch)) {
       return;
     }
-    if (fetch.lease == null) {
-      demandBytes -= fetch.bookedBytes;
-    } else {
+    if (fetch.lease != null) {
       stagingRunning--;
       stagingBytes -= fetch.bookedBytes;
+    } else if (fetch.arrived) {
+      writing--;
+    } else {
+      demandBytes -= fetch.bookedBytes;
     }
   }
 }

@@ -29,8 +29,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// **Threads.** Each origin has its own, begun when they are first needed, so that a dead origin
 /// takes nothing from the others. Staging may use a part of them only, so that demand finds one
-/// free. A thread that hangs in its origin for too long is given up and replaced. One more thread
-/// keeps time: it starts retries, ends reads at their deadline, and gives hung fetches up.
+/// free, and demand that is being written to a tier, after its guest has the bytes, counts apart. A
+/// thread that hangs in its origin for too long is given up and replaced. One more thread keeps
+/// time: it starts retries, ends reads at their deadline, and gives hung fetches up.
 ///
 /// Errors of an origin end staging at once; demand is tried again until the deadline of its reads.
 /// What became of each extent is written into the [LeaseBook] at one place, [#land].
@@ -207,7 +208,10 @@ final class Fetcher {
     if (!threaded || closed) {
       return true;
     }
-    int limit = options.stagingFetches() + options.demandFetches() + queue.lostThreads;
+    // One that has its bytes and writes them to a tier works the origin no more: another may. A
+    // tier that hangs holds twice as many at most.
+    int fetches = options.stagingFetches() + options.demandFetches();
+    int limit = fetches + Math.min(queue.writing(), fetches) + queue.lostThreads;
     if (queue.idleThreads > queue.wakeups) {
       queue.wakeups++;
       queue.work.signal();
@@ -317,11 +321,13 @@ final class Fetcher {
     List<Fetch.Waiter> waiters = List.of();
     lock.enter();
     try {
-      fetch.space.queue.moved(fetch, buffer.limit(), clock.nanos());
-      fetch.arrived = true;
+      fetch.space.queue.arrived(fetch, buffer.limit(), clock.nanos());
       if (!fetch.abandoned) {
         waiters = fetch.takeWaiters();
         wanted = wanted(fetch);
+      }
+      if (fetch.space.queue.hasWork()) {
+        wake(fetch.space.queue);
       }
     } finally {
       lock.leave();
