@@ -46,20 +46,23 @@ final class FetchQueue {
   int lostThreads;
 
   private final Queue<LiveLease> staging = new PriorityQueue<>();
-  private final int stagingLimit;
+  private final BlockOptions options;
   private final StagingWindow window = new StagingWindow();
   private int stagingRunning;
   private long stagingBytes;
   private long demandBytes;
+
+  /// Fetches under way that have their bytes and write them to a tier.
   private int writing;
+
   private long waitNanos;
   private boolean paces;
 
-  FetchQueue(Origin origin, Link link, int stagingLimit, Condition work) {
+  FetchQueue(Origin origin, Link link, BlockOptions options, Condition work) {
     this.origin = origin;
     this.link = link;
     this.opener = new Opener(origin);
-    this.stagingLimit = stagingLimit;
+    this.options = options;
     this.work = work;
   }
 
@@ -85,6 +88,9 @@ final class FetchQueue {
   /// Takes what is to be fetched now, or null if that is nothing.
   @Nullable Fetch next(long nowNanos) {
     waitNanos = 0;
+    if (!mayRead()) {
+      return null;
+    }
     Fetch fetch = nextDemand(nowNanos);
     if (fetch == null) {
       fetch = nextStaging(nowNanos);
@@ -221,7 +227,9 @@ final class FetchQueue {
     while (!staging.isEmpty() && staging.element().queued == 0) {
       staging.remove().inQueue = false;
     }
-    return !staging.isEmpty() && stagingRunning < stagingLimit && stagingBytes < window.bytes();
+    return !staging.isEmpty()
+        && stagingRunning < options.stagingFetches()
+        && stagingBytes < window.bytes();
   }
 
   boolean hasWork() {
@@ -234,16 +242,18 @@ final class FetchQueue {
     link.measured(window.bytesPerSecond());
     fetches.increment();
     fetchedBytes.add(bytes);
-    if (fetch.lease == null && running.contains(fetch)) {
-      demandBytes -= fetch.bookedBytes;
-      writing++;
-    }
     fetch.arrived = true;
+    if (running.contains(fetch)) {
+      writing++;
+      if (fetch.lease == null) {
+        demandBytes -= fetch.bookedBytes;
+      }
+    }
   }
 
-  /// How many fetches for demand have their bytes and write them to a tier.
-  int writing() {
-    return writing;
+  /// Whether the origin may get one request more.
+  boolean mayRead() {
+    return running.size() - writing < options.stagingFetches() + options.demandFetches();
   }
 
   /// A fetch is over, whatever became of it.
@@ -251,12 +261,13 @@ final class FetchQueue {
     if (!running.remove(fetch)) {
       return;
     }
+    if (fetch.arrived) {
+      writing--;
+    }
     if (fetch.lease != null) {
       stagingRunning--;
       stagingBytes -= fetch.bookedBytes;
-    } else if (fetch.arrived) {
-      writing--;
-    } else {
+    } else if (!fetch.arrived) {
       demandBytes -= fetch.bookedBytes;
     }
   }

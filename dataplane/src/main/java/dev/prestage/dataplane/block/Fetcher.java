@@ -88,9 +88,7 @@ final class Fetcher {
       Link link =
           Objects.requireNonNullElseGet(
               links.of(origin.name()), () -> Link.unscheduled(origin.name()));
-      queues.put(
-          origin.name(),
-          new FetchQueue(origin, link, options.stagingFetches(), lock.newCondition()));
+      queues.put(origin.name(), new FetchQueue(origin, link, options, lock.newCondition()));
     }
   }
 
@@ -203,15 +201,17 @@ final class Fetcher {
     wake(space.queue);
   }
 
-  /// Has a thread look for work; false if all are busy.
+  /// Has a thread look for work; false if all are busy, or the origin is: what ends there wakes
+  /// one.
   private boolean wake(FetchQueue queue) {
     if (!threaded || closed) {
       return true;
     }
-    // One that has its bytes and writes them to a tier works the origin no more: another may. A
-    // tier that hangs holds twice as many at most.
-    int fetches = options.stagingFetches() + options.demandFetches();
-    int limit = fetches + Math.min(queue.writing(), fetches) + queue.lostThreads;
+    if (!queue.mayRead()) {
+      return false;
+    }
+    // As many again write to a tier what they have read, and work the origin no more.
+    int limit = 2 * (options.stagingFetches() + options.demandFetches()) + queue.lostThreads;
     if (queue.idleThreads > queue.wakeups) {
       queue.wakeups++;
       queue.work.signal();
