@@ -14,6 +14,7 @@ import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,9 @@ class FetchQueueTest {
   /// 1 MiB: what a link holds of which nothing is known.
   private static final int WINDOW = 16;
 
+  private static final BlockOptions OPTIONS =
+      new BlockOptions(4, 3 * WINDOW, Duration.ofSeconds(30), Duration.ofSeconds(10));
+
   private long now = 1_000_000_000_000L;
   private final TestOrigin origin = new TestOrigin();
   private final Doorbell doorbell = new Doorbell();
@@ -39,7 +43,7 @@ class FetchQueueTest {
           links,
           new Host(new AccessRing(64, doorbell), doorbell, (_, _) -> {}, () -> now, _ -> {}));
   private final FetchQueue queue =
-      new FetchQueue(origin, link, 4, new ReentrantLock().newCondition());
+      new FetchQueue(origin, link, OPTIONS, new ReentrantLock().newCondition());
   private final BlockSpace space;
   private int next;
 
