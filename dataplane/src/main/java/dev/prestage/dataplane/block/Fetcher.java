@@ -222,7 +222,8 @@ final class Fetcher {
       startThread("fetch-" + queue.origin.name() + "-" + queue.threads, () -> work(queue));
       return true;
     }
-    return false;
+    // One that was woken before takes what is most urgent, and wakes the next for the rest.
+    return queue.idleThreads > 0;
   }
 
   private void startThread(String name, Runnable task) {
