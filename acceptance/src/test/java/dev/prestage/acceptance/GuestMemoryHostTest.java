@@ -35,8 +35,8 @@ class GuestMemoryHostTest {
   /// A run of the long test: a burst in the middle, in seconds since QEMU's start.
   private static final int BURST_BEGINS = 20;
 
-  private static final int BURST_ENDS = 110;
-  private static final int RUN_ENDS = 120;
+  private static final int BURST_ENDS = 120;
+  private static final int RUN_ENDS = 128;
   private static final int BURST_MIB = 300;
 
   private static Path guest = Path.of("");

@@ -39,6 +39,9 @@ public final class MemoryGrants implements AutoCloseable {
   /// What a guest has is not changed for less.
   private static final long LEAST_BYTES = 4L << 20;
 
+  /// A small system that could free no more than this begins to swap.
+  private static final long LEAST_HEADROOM_BYTES = 16L << 20;
+
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
 
   /// A guest's word about its use counts for so long while what it has is changed: three questions
@@ -359,7 +362,7 @@ public final class MemoryGrants implements AutoCloseable {
   }
 
   private long withHeadroom(long bytes) {
-    return bytes + bytes / 100 * settings.headroomPercent();
+    return bytes + Math.max(LEAST_HEADROOM_BYTES, bytes / 100 * settings.headroomPercent());
   }
 
   private long bounded(long bytes, Granted granted) {
