@@ -132,6 +132,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
+  private final AtomicLong receivedAccesses = new AtomicLong();
   private final AtomicLong shedAccesses = new AtomicLong();
   private final AtomicLong shedPlans = new AtomicLong();
   private final Map<Long, Consumer<Outcome>> unanswered = new HashMap<>();
@@ -331,6 +332,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// What trainings ask on their own thread, and the engine thread answers.
   private final class TrainingHost implements Trainings.Host {
+    @Override
+    public long accesses() {
+      return receivedAccesses.get();
+    }
+
     @Override
     public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
         throws Refusal {
@@ -806,6 +812,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     public void received(Frame frame) throws InterruptedException {
       switch (frame) {
         case Frame.Accesses(List<AccessRecord> records) -> {
+          receivedAccesses.addAndGet(records.size());
           if (!events.offer(() -> accesses(records))) {
             shedAccesses.addAndGet(records.size());
           }

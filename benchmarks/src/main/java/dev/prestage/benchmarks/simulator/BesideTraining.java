@@ -24,7 +24,7 @@ import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /// How long a guest's reads take while a network is trained on the same processors, and while the
-/// trainer is stopped, in turns.
+/// trainer is stopped, in turns. The trainer is told of the reads, as a host tells it.
 final class BesideTraining {
   private static final int PAIRS = 15;
   private static final int READS = 2000;
@@ -40,6 +40,7 @@ final class BesideTraining {
 
   private final TrainerProcess trainer;
   private final CountDownLatch learns = new CountDownLatch(1);
+  private final AtomicLong reads = new AtomicLong();
   private final AtomicReference<String> failure = new AtomicReference<>("");
 
   private BesideTraining(TrainerProcess trainer) {
@@ -103,7 +104,7 @@ final class BesideTraining {
     SplittableRandom random = new SplittableRandom(3);
     long[] words = IntStream.range(0, WORDS).mapToLong(_ -> random.nextInt(VOCABULARY)).toArray();
     try {
-      trainer.train(new Corpus(List.of(words)), MANY_EPOCHS, this::heard);
+      trainer.train(new Corpus(List.of(words)), MANY_EPOCHS, this::heard, reads::get);
     } catch (IOException e) {
       failure.set(e.toString());
     } catch (InterruptedException e) {
@@ -126,8 +127,7 @@ final class BesideTraining {
         .orElseThrow(() -> new IOException("the trainer's process is not to be found"));
   }
 
-  private static double medianOfPairs(
-      NbdClient disk, SplittableRandom random, ProcessHandle trainer)
+  private double medianOfPairs(NbdClient disk, SplittableRandom random, ProcessHandle trainer)
       throws IOException, InterruptedException {
     double[] ratios = new double[PAIRS];
     try {
@@ -160,7 +160,7 @@ final class BesideTraining {
 
   /// Reads at a steady rate, whether or not they are answered; the hundredth part that took longest
   /// took at least so many nanoseconds from when it was due.
-  private static double p99(NbdClient disk, SplittableRandom random) throws IOException {
+  private double p99(NbdClient disk, SplittableRandom random) throws IOException {
     long[] nanos = new long[READS];
     Semaphore answered = new Semaphore(0);
     AtomicLong errors = new AtomicLong();
@@ -171,6 +171,7 @@ final class BesideTraining {
         LockSupport.parkNanos(left);
       }
       int read = i;
+      reads.incrementAndGet();
       disk.read(
           random.nextLong(IMAGE_BYTES / READ_BYTES) * READ_BYTES,
           READ_BYTES,

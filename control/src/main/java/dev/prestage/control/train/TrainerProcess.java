@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 
 /// The trainer as a child of this process: at the lowest priority and on one thread. It takes some
 /// 450 MB while it works, and ends with this process. It is an optional part of the installation.
@@ -41,6 +42,17 @@ public record TrainerProcess(Path folder, Path work) {
   /// Six epochs of 400,000 requests at a quarter of the usual speed.
   private static final Duration LONGEST = Duration.ofMinutes(30);
 
+  /// What the trainer is told on its standard input.
+  private static final char YIELD = 'y';
+
+  private static final char WORK = 'w';
+
+  /// Guests that made so many accesses between two looks are at work, and for a while after.
+  private static final long BUSY_ACCESSES = 5;
+
+  private static final Duration LOOK = Duration.ofMillis(100);
+  private static final Duration BUSY = Duration.ofSeconds(1);
+
   private static final String MOST_MEMORY = "-Xmx1g";
 
   /// The trainer of an installation.
@@ -60,8 +72,10 @@ public record TrainerProcess(Path folder, Path work) {
   ///
   /// @param epochs how often the corpus is read
   /// @param progress hears each line of the trainer
+  /// @param accesses how many accesses guests have made so far: while they make any, the trainer
+  ///   works a part of the time only, so that few of them meet it
   /// @throws IOException with the trainer's own line if it fails
-  public Network train(Corpus corpus, int epochs, Consumer<String> progress)
+  public Network train(Corpus corpus, int epochs, Consumer<String> progress, LongSupplier accesses)
       throws IOException, InterruptedException {
     Files.createDirectories(work);
     sweep();
@@ -82,7 +96,7 @@ public record TrainerProcess(Path folder, Path work) {
               Integer.toString(epochs),
               Integer.toString(HIDDEN_UNITS),
               Integer.toString(SEED)));
-      run(command, folder, progress);
+      run(command, folder, progress, accesses);
       try (var bytes = new DataInputStream(new BufferedInputStream(Files.newInputStream(output)))) {
         return NetworkFile.read(bytes, DataInput::readLong);
       }
@@ -135,19 +149,15 @@ public record TrainerProcess(Path folder, Path work) {
               factors.toString(),
               Integer.toString(steps),
               Integer.toString(passes)));
-      run(command, folder, figures);
+      run(command, folder, figures, () -> 0);
     } finally {
       remove(folder);
     }
   }
 
-  /// Runs what follows only while nobody else wants the processor: at the scheduling policy "idle",
-  /// which whoever wakes up preempts at once, or else at the lowest priority, which may keep a read
-  /// waiting for a tick.
+  /// Runs what follows while nobody else wants the processor. The scheduling policy "idle" is no
+  /// better: the slowest hundredth of reads beside it took twice as long as beside this.
   private static List<String> leastUrgent() {
-    if (Files.isExecutable(Path.of("/usr/bin/chrt"))) {
-      return List.of("/usr/bin/chrt", "--idle", "0");
-    }
     return Files.isExecutable(Path.of("/usr/bin/nice"))
         ? List.of("/usr/bin/nice", "-n", "19")
         : List.of();
@@ -171,7 +181,8 @@ public record TrainerProcess(Path folder, Path work) {
     Files.deleteIfExists(folder);
   }
 
-  private void run(List<String> command, Path scratch, Consumer<String> progress)
+  private void run(
+      List<String> command, Path scratch, Consumer<String> progress, LongSupplier accesses)
       throws IOException, InterruptedException {
     Path errors = scratch.resolve("errors");
     ProcessBuilder builder = new ProcessBuilder(command);
@@ -182,15 +193,46 @@ public record TrainerProcess(Path folder, Path work) {
     Process process = builder.start();
     try {
       Thread reader = Thread.ofVirtual().start(() -> tell(process, progress));
-      if (!process.waitFor(LONGEST.toSeconds(), TimeUnit.SECONDS)) {
-        throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
-      }
+      await(process, accesses);
       reader.join();
       if (process.exitValue() != 0) {
         throw new IOException(reason(errors, process.exitValue()));
       }
     } finally {
       process.destroyForcibly();
+    }
+  }
+
+  /// Waits for the trainer's end, and tells it meanwhile whether guests are at work.
+  private static void await(Process process, LongSupplier accesses)
+      throws IOException, InterruptedException {
+    long begin = System.nanoTime();
+    long before = accesses.getAsLong();
+    boolean busy = false;
+    long busyUntil = begin;
+    while (!process.waitFor(LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
+      long now = System.nanoTime();
+      if (now - begin > LONGEST.toNanos()) {
+        throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
+      }
+      long after = accesses.getAsLong();
+      if (after - before >= BUSY_ACCESSES) {
+        busyUntil = now + BUSY.toNanos();
+      }
+      before = after;
+      if (busy != now < busyUntil) {
+        busy = !busy;
+        say(process, busy ? YIELD : WORK);
+      }
+    }
+  }
+
+  private static void say(Process process, char word) {
+    try {
+      process.getOutputStream().write(word);
+      process.getOutputStream().flush();
+    } catch (IOException _) {
+      // It has ended; its status says why.
     }
   }
 
