@@ -15,8 +15,8 @@ import java.util.concurrent.locks.Condition;
 import org.jspecify.annotations.Nullable;
 
 /// What is to be fetched from one origin, and by how many threads: demand in the order of its
-/// arrival, or in that of the [Link] where that is scheduled, then leases by due time. Guarded by
-/// the [BlockStager]'s lock, except for the counters.
+/// arrival, or in that of the [Link] where that is scheduled, then leases by due time, then what
+/// nobody asked for. Guarded by the [BlockStager]'s lock, except for the counters.
 final class FetchQueue {
   final Origin origin;
   final Opener opener;
@@ -37,6 +37,9 @@ final class FetchQueue {
   final LongAdder errors = new LongAdder();
   final LongAdder fetchesForDemand = new LongAdder();
   final LongAdder fetchesBehindStaging = new LongAdder();
+
+  /// What goes behind demand and leases.
+  final Fill fill;
 
   int threads;
   int idleThreads;
@@ -62,6 +65,7 @@ final class FetchQueue {
     this.origin = origin;
     this.link = link;
     this.opener = new Opener(origin);
+    this.fill = new Fill(origin.name(), options.fill());
     this.options = options;
     this.work = work;
   }
@@ -95,12 +99,15 @@ final class FetchQueue {
     if (fetch == null) {
       fetch = nextStaging(nowNanos);
     }
+    if (fetch == null) {
+      fetch = nextFill(nowNanos);
+    }
     if (fetch != null) {
       fetch.startedNanos = nowNanos;
       fetch.movedBefore = window.begin();
       fetch.bookedBytes = fetch.bytes();
       running.add(fetch);
-      if (fetch.lease == null) {
+      if (fetch.isDemand()) {
         demandBytes += fetch.bookedBytes;
         fetchesForDemand.increment();
         if (fetch.behindStaging) {
@@ -206,6 +213,21 @@ final class FetchQueue {
     return fetch;
   }
 
+  /// One at a time, and only while neither demand nor a lease waits and the link has room.
+  private @Nullable Fetch nextFill(long nowNanos) {
+    boolean free = demand.isEmpty() && scheduled.isEmpty() && !hasStaging() && !isFull();
+    if (!free || !fill.mayBegin(nowNanos) || !linkMayStage(nowNanos)) {
+      return null;
+    }
+    long room = (window.bytes() - demandBytes - stagingBytes) / TierFile.EXTENT_BYTES;
+    int most = link.isScheduled() ? 1 : Math.clamp(room, 1, Fetch.MAX_EXTENTS);
+    Fetch fetch = fill.next(most, nowNanos);
+    if (fetch != null && link.isScheduled()) {
+      link.takeStaging(fetch.bytes(), nowNanos);
+    }
+    return fetch;
+  }
+
   private boolean linkMayStage(long nowNanos) {
     if (!link.isScheduled()) {
       return true;
@@ -223,11 +245,15 @@ final class FetchQueue {
     return demandBytes + stagingBytes >= window.bytes();
   }
 
-  private boolean mayStage() {
+  private boolean hasStaging() {
     while (!staging.isEmpty() && staging.element().queued == 0) {
       staging.remove().inQueue = false;
     }
-    return !staging.isEmpty()
+    return !staging.isEmpty();
+  }
+
+  private boolean mayStage() {
+    return hasStaging()
         && stagingRunning < options.stagingFetches()
         && stagingBytes < window.bytes();
   }
@@ -243,9 +269,10 @@ final class FetchQueue {
     fetches.increment();
     fetchedBytes.add(bytes);
     fetch.arrived = true;
+    fill.arrived();
     if (running.contains(fetch)) {
       writing++;
-      if (fetch.lease == null) {
+      if (fetch.isDemand()) {
         demandBytes -= fetch.bookedBytes;
       }
     }
@@ -264,7 +291,10 @@ final class FetchQueue {
     if (fetch.arrived) {
       writing--;
     }
-    if (fetch.lease != null) {
+    if (fetch.fills) {
+      fill.over();
+    }
+    if (!fetch.isDemand()) {
       stagingRunning--;
       stagingBytes -= fetch.bookedBytes;
     } else if (!fetch.arrived) {

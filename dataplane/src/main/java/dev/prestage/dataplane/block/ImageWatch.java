@@ -19,10 +19,10 @@ import java.util.function.Function;
 
 /// Looks now and then whether the images that VMs read are still what they were.
 ///
-/// An image that was written to is refused from then on. One whose permissions, links or times
-/// alone were changed is compared with what the tier holds, all of it, at a fraction of the
-/// origin's speed; if a byte differs it is refused too. docs/adr/2026-11-26-what-an-image-is.md
-/// says which changes are seen.
+/// An image that was written to is refused from then on, unless all that it was is here. One whose
+/// permissions, links or times alone were changed is compared with what the tier holds, all of it,
+/// at a fraction of the origin's speed; if a byte differs it is refused too.
+/// docs/adr/2026-11-26-what-an-image-is.md says which changes are seen.
 ///
 /// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at, and
 /// one for each image while it is compared.
@@ -93,6 +93,10 @@ final class ImageWatch implements AutoCloseable {
           }
           case TOUCHED -> touched = true;
           case REPLACED, CHANGED -> {
+            if (space.fill.isComplete()) {
+              // Its VMs read what it was, and need it no more.
+              return;
+            }
             refuse.accept(space, "was written to while VMs read it");
             return;
           }

@@ -63,9 +63,9 @@ final class LeaseBook {
     Fetch flight = space.flights.get(extent);
     if (space.holds(extent)) {
       live.redundant |= bit;
-    } else if (flight != null && (flight.lease == null || flight.isDemanded(extent))) {
+    } else if (flight != null && (flight.isDemand() || flight.isDemanded(extent))) {
       live.late |= bit;
-    } else if (owner(space, extent) != null) {
+    } else if ((flight != null && flight.fills) || owner(space, extent) != null) {
       live.joined |= bit;
     } else {
       live.queued |= bit;

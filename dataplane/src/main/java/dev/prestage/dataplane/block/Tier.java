@@ -24,7 +24,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// When it is full the extents that were not read lately make room, by CLOCK (F. Corbató, "A Paging
 /// Experiment with the Multics System", 1968): one bit per extent instead of an order, so that a
-/// hit costs no lock. Extents that are staged and still waiting for their demand never make room.
+/// hit costs no lock. Extents that are staged and still waiting for their demand never make room;
+/// those of an image all of which is on this host do when nothing else can.
 ///
 /// When the device itself fails or is full, nothing is kept for a while and everything goes on
 /// being served from the origin.
@@ -386,8 +387,8 @@ public final class Tier implements AutoCloseable {
   }
 
   /// An extent that room was taken for came from an origin, and was not here before.
-  void landed(TierFile file, int extent, boolean staged) {
-    count(staged ? Passage.STAGED : Passage.DEMANDED, file.bytesOf(extent));
+  void landed(TierFile file, int extent, Passage how) {
+    count(how, file.bytesOf(extent));
   }
 
   private void count(Passage passage, long bytes) {
@@ -401,6 +402,11 @@ public final class Tier implements AutoCloseable {
   }
 
   private boolean evictOne() {
+    return evictOne(true) || evictOne(false);
+  }
+
+  /// @param sparing whether to pass over images all of which is on this host
+  private boolean evictOne(boolean sparing) {
     Held victim = null;
     int extent = -1;
     files.lock();
@@ -416,7 +422,7 @@ public final class Tier implements AutoCloseable {
           return false;
         }
         Held entry = ring.get(handFile);
-        extent = nextVictim(entry.file, handExtent);
+        extent = sparing && entry.file.evictLast ? -1 : nextVictim(entry.file, handExtent);
         if (extent < 0) {
           handFile++;
           handExtent = 0;

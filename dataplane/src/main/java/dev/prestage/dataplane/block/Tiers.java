@@ -246,6 +246,40 @@ public final class Tiers implements AutoCloseable {
     return -1;
   }
 
+  /// What fill may use of one of an image's tiers: it leaves room for what is expected and asked
+  /// for, which would evict it otherwise.
+  private static long limitOfFill(BlockSpace space, int shelf) {
+    Tier tier = space.shelves[shelf].tier();
+    boolean slowest = shelf == space.shelves.length - 1;
+    return slowest ? limitOfMoves(tier) : (long) (tier.capacityBytes() * SHARE_OF_DEMAND);
+  }
+
+  /// Whether one of an image's tiers has free room for fill.
+  static boolean hasRoomToFill(BlockSpace space) {
+    for (int i = 0; i < space.shelves.length; i++) {
+      Tier tier = space.shelves[i].tier();
+      if (tier.accepts() && !tier.exceeds(limitOfFill(space, i) - TierFile.EXTENT_BYTES)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Takes free room for an extent that nobody asked for, in the slowest tier first.
+  ///
+  /// @param from the fastest shelf that may be asked
+  /// @return on which shelf, or -1 if there is none to be had
+  static int reserveToFill(BlockSpace space, int extent, int from) {
+    int bytes = space.bytesOf(extent);
+    for (int i = space.shelves.length - 1; i >= from; i--) {
+      Tier tier = space.shelves[i].tier();
+      if (tier.accepts() && tier.reserveWithin(bytes, limitOfFill(space, i))) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
   /// Makes everything durable.
   @Override
   public void close() throws IOException {
