@@ -254,7 +254,7 @@ class ConfigurationTest {
                 URI.create("http://127.0.0.1:8080/"),
                 folder.resolve("b.secret"),
                 Set.of("available", "degraded")));
-    assertThat(NoticeJson.kinds()).contains("planned", "reclaimed").hasSize(7);
+    assertThat(NoticeJson.kinds()).contains("planned", "reclaimed").hasSize(8);
   }
 
   @ParameterizedTest
