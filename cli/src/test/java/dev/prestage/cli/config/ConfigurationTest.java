@@ -10,6 +10,7 @@ import dev.prestage.control.notice.NoticeJson;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
+import dev.prestage.dataplane.block.FillOptions;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
@@ -50,6 +51,18 @@ class ConfigurationTest {
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
     assertThat(configuration.libvirt()).isEmpty();
+  }
+
+  @Test
+  void fillIsOffUnlessAskedForAndCapped() throws Exception {
+    assertThat(Configuration.read(null).fill()).isEqualTo(FillOptions.OFF);
+    assertThat(read("fill: {rate: 1MiB/s}\n").fill()).isEqualTo(FillOptions.OFF);
+    assertThat(read("fill: {enabled: true}\n").fill()).isEqualTo(new FillOptions(16L << 20, 100));
+    assertThat(read("fill: {enabled: true, rate: 1MB/s, amplification: none}\n").fill())
+        .isEqualTo(new FillOptions(1_000_000, 0));
+    assertThatThrownBy(() -> read("fill: {amplification: 0}\n"))
+        .hasMessageContaining("neither none nor above 0");
+    assertThatThrownBy(() -> read("fill: {rate: 1KiB/s}\n")).hasMessageContaining("64KiB/s");
   }
 
   @Test
@@ -383,7 +396,7 @@ class ConfigurationTest {
   void theManualNamesEveryKeyThatIsKnown() throws Exception {
     String manual = manual();
     for (String section :
-        new String[] {"", "tier", "nbd", "api", "predict", "stage", "fetch", "history"}) {
+        new String[] {"", "tier", "nbd", "api", "predict", "stage", "fetch", "fill", "history"}) {
       String yaml = section.isEmpty() ? "no-such-key: 1\n" : section + ": {no-such-key: 1}\n";
       String message = "";
       try {
