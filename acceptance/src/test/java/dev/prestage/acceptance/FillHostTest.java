@@ -52,7 +52,10 @@ class FillHostTest {
       assertThat(fill.path("heldBytes").asLong()).isEqualTo(host.image.length);
       assertThat(fill.path("etaSeconds").asDouble(-1)).isZero();
       JsonNode tier = host.get("/v1/tiers").path("tiers").path(0);
-      assertThat(tier.path("filledBytes").asLong() + tier.path("demandedBytes").asLong())
+      assertThat(
+              tier.path("filledBytes").asLong()
+                  + tier.path("demandedBytes").asLong()
+                  + tier.path("stagedBytes").asLong())
           .isEqualTo(host.image.length);
       assertThat(tier.path("filledBytes").asLong()).isPositive();
 
