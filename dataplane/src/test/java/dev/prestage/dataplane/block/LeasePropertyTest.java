@@ -190,9 +190,7 @@ final class LeasePropertyTest {
     "3,3,false",
     "4,2,false",
     "1,1,true",
-    "2,1,true",
-    "3,3,true",
-    "4,2,true"
+    "3,3,true"
   })
   void eachExtentOfALeaseEndsExactlyOnce(long seed, int count, boolean fills) throws Exception {
     var random = new Random(seed);
