@@ -244,7 +244,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             Files.exists(options.state().resolve("attachments")),
             clock);
     this.health = new Health(clock, notices);
-    this.fills = new Fills(registry, notices, clock);
+    this.fills = new Fills(registry, notices, health, clock);
     this.report = new Report(registry::binding);
     this.startedNanos = clock.nanos();
     if (!registry.trouble().isEmpty()) {

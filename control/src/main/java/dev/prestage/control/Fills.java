@@ -9,10 +9,8 @@ import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// How far the disks of VMs are filled, by the data plane's last report. Listeners hear of each one
@@ -22,22 +20,25 @@ final class Fills {
 
   private final Registry registry;
   private final Notices notices;
+  private final Health health;
   private final Clock clock;
 
   /// The numbers of each disk by its address, by their names.
-  private Map<String, Map<String, Long>> numbers = Map.of();
+  private Map<String, Map<String, Long>> numbers = new HashMap<>();
 
-  /// The addresses of disks of which it was said that they are complete.
-  private final Set<String> said = new HashSet<>();
+  /// The disks of which it was said that they are complete, and how often they had become so.
+  private final Map<String, Long> said = new HashMap<>();
 
-  Fills(Registry registry, Notices notices, Clock clock) {
+  Fills(Registry registry, Notices notices, Health health, Clock clock) {
     this.registry = registry;
     this.notices = notices;
+    this.health = health;
     this.clock = clock;
   }
 
-  /// The data plane has reported. A disk that it does not name, because it begins to serve it only,
-  /// stays as it was said.
+  /// The data plane has reported. A disk that was complete, was not, and is again since the last
+  /// report is news. A disk that it does not name, because it begins to serve it only, stays as it
+  /// was said.
   void heard(List<Frame.Counter> counters) {
     Map<String, Map<String, Long>> heard = new HashMap<>();
     for (Frame.Counter counter : counters) {
@@ -59,13 +60,15 @@ final class Fills {
   }
 
   private boolean isNews(String address) {
-    return isComplete(address) && !said.contains(address);
+    return isComplete(address)
+        && !Long.valueOf(number(address, "completions")).equals(said.get(address));
   }
 
   private void say(Binding binding) {
     String address = Registered.address(binding);
     if (isNews(address)) {
-      said.add(address);
+      said.put(address, number(address, "completions"));
+      health.over("incomplete:" + binding.space().tenant() + "/" + binding.space().name());
       notices.publish(
           new Notice.Complete(
               clock.nanos(),
@@ -84,6 +87,7 @@ final class Fills {
   /// A disk is gone.
   void forget(String address) {
     said.remove(address);
+    numbers.remove(address);
   }
 
   /// How far the fill of a disk is, or null where nothing is filled.

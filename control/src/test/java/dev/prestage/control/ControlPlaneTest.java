@@ -540,12 +540,17 @@ class ControlPlaneTest {
   }
 
   private static Frame.Status filled(String disk, long held, int complete) {
+    return filled(disk, held, complete, complete);
+  }
+
+  private static Frame.Status filled(String disk, long held, int complete, int completions) {
     return new Frame.Status(
         List.of(
             new Frame.Counter("fill_held_bytes", disk, held),
             new Frame.Counter("fill_total_bytes", disk, 1000),
             new Frame.Counter("fill_rate_bytes", disk, 100),
-            new Frame.Counter("fill_complete", disk, complete)));
+            new Frame.Counter("fill_complete", disk, complete),
+            new Frame.Counter("fill_completions", disk, completions)));
   }
 
   private List<Notice.Complete> completes() {
@@ -582,11 +587,33 @@ class ControlPlaneTest {
     data.send(filled("vm1", 999, 0));
     data.send(filled("vm1", 1000, 1));
     await("it is said again", () -> completes().size() == 2);
+    // Lost and here again between two reports, and lost once more with the same words.
+    var loss =
+        new Frame.Trouble(
+            "incomplete:" + vms(plane).getFirst().tenant() + "/debian", "some was evicted");
+    data.send(loss);
+    data.send(filled("vm1", 1000, 1, 2));
+    await("it is said again", () -> completes().size() == 3);
+    assertThat(health(plane).parts()).as("it is over").doesNotContainKey(loss.kind());
+    data.send(loss);
+    await("it is said again", () -> losses() == 2);
+    data.send(filled("vm1", 1000, 1, 3));
+    await("it is said again", () -> completes().size() == 4);
     // One that comes later hears of it, too.
     ask(plane, register("vm2", "web", "debian"));
     data.send(filled("vm2", 1000, 1));
-    await("it is said", () -> completes().size() == 3);
+    await("it is said", () -> completes().size() == 5);
     assertThat(completes().getLast().vm()).isEqualTo("vm2");
+    // What was known of a VM goes with it.
+    ask(plane, new Command.RemoveVm("vm2", false));
+    ask(plane, register("vm2", "web", "debian"));
+    assertThat(vms(plane).getLast().resources().getFirst().fill()).isNull();
+  }
+
+  private long losses() {
+    return notices.stream()
+        .filter(notice -> notice instanceof Notice.Degraded loss && loss.kind().contains("/debian"))
+        .count();
   }
 
   @Test

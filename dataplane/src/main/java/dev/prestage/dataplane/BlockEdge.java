@@ -247,6 +247,7 @@ final class BlockEdge implements Edge {
       into.add(new Frame.Counter("fill_total_bytes", disk.name(), disk.sizeBytes()));
       into.add(new Frame.Counter("fill_rate_bytes", disk.name(), fill.bytesPerSecond()));
       into.add(new Frame.Counter("fill_complete", disk.name(), fill.complete() ? 1 : 0));
+      into.add(new Frame.Counter("fill_completions", disk.name(), fill.completions()));
     }
   }
 

@@ -24,6 +24,8 @@ final class MetricHelp {
               "fetches_behind_staging",
               "Reads from origins for demand that waited for their turn while staging ran."),
           Map.entry("fill_complete", "Whether all of a VM's disk is on this host."),
+          Map.entry(
+              "fill_completions", "How often a VM's disk came to be on this host as a whole."),
           Map.entry("fill_held_bytes", "What of a VM's disk is on this host."),
           Map.entry("fill_rate_bytes", "What fill has brought of a VM's disk lately, a second."),
           Map.entry("fill_total_bytes", "The size of a VM's disk."),

@@ -645,7 +645,10 @@ public final class BlockStager implements Stager, AutoCloseable {
   /// @param heldBytes what of it is here
   /// @param bytesPerSecond what fill has brought lately
   /// @param complete whether all of it is here, and kept
-  public record FillCounts(long heldBytes, long bytesPerSecond, boolean complete) {}
+  /// @param completions how often it became complete, so that nobody takes it for the same who did
+  ///   not look in between
+  public record FillCounts(
+      long heldBytes, long bytesPerSecond, boolean complete, long completions) {}
 
   /// How far the fill of an image is, or null if it is not filled.
   public @Nullable FillCounts fillCounts(BlockSpace space) {
@@ -657,8 +660,9 @@ public final class BlockStager implements Stager, AutoCloseable {
     lock.enter();
     try {
       long rate = space.fill.bytesPerSecond(clock.nanos());
-      boolean complete = space.fill.isComplete();
-      return new FillCounts(complete ? space.sizeBytes() : held, rate, complete);
+      boolean complete = space.fill.isComplete() && space.refusal().isEmpty();
+      return new FillCounts(
+          complete ? space.sizeBytes() : held, rate, complete, space.fill.completions());
     } finally {
       lock.leave();
     }

@@ -225,7 +225,7 @@ final class Fetcher {
 
   void reportIncomplete(BlockSpace space) {
     trouble.report(
-        "incomplete",
+        "incomplete:" + space,
         "image '"
             + space.imageName()
             + "' is not complete on this host any more, so its VMs need origin '"

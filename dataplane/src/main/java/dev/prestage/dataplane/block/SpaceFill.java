@@ -39,6 +39,7 @@ final class SpaceFill {
 
   private long untoldBytes;
   private volatile boolean complete;
+  private long completions;
   private double recentBytes;
   private long recentNanos;
   private long firstNanos;
@@ -53,7 +54,15 @@ final class SpaceFill {
   }
 
   void setComplete(boolean now) {
+    if (now && !complete) {
+      completions++;
+    }
     complete = now;
+  }
+
+  /// How often the image became complete.
+  long completions() {
+    return completions;
   }
 
   String stopText() {
