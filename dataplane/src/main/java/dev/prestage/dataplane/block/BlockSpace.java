@@ -50,7 +50,7 @@ public final class BlockSpace {
     this.pinned = shelves.getFirst().file().pinned;
     shelves.forEach(shelf -> shelf.file().pinned = pinned);
     this.queue = queue;
-    this.fill = new SpaceFill(heldBytes());
+    this.fill = new SpaceFill(heldBytes(), !isProven());
   }
 
   /// Where an extent lies, or null. One that is just moving may seem to be nowhere; for whoever has
@@ -96,6 +96,16 @@ public final class BlockSpace {
       bytes += shelf.file().residentBytes();
     }
     return bytes;
+  }
+
+  /// Whether what its tiers had of it when it was opened is known to be the image's.
+  private boolean isProven() {
+    for (Shelf shelf : shelves) {
+      if (image.identity().to(shelf.file().identity()) != Image.Likeness.SAME) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /// Whether all of a range is here.

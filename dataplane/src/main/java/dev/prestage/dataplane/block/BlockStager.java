@@ -120,7 +120,7 @@ public final class BlockStager implements Stager, AutoCloseable {
     this.lock = new StagerLock(clock, doorbell);
     this.fetcher = new Fetcher(origins, links, tiers, options, clock, trouble, lock, threaded);
     this.mover = new TierMover(tiers, lock, clock, () -> fetcher.pendingReads() > 0);
-    this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, trouble);
+    this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, fetcher::proven, trouble);
     fetcher.start();
     if (threaded) {
       watch.start();
@@ -547,7 +547,8 @@ public final class BlockStager implements Stager, AutoCloseable {
   private boolean setGone(BlockSpace space, int extent) {
     space.gone.set(extent);
     lock.setNews();
-    return fetcher.lost(space);
+    // It may have come again before this was said.
+    return !space.holds(extent) && fetcher.lost(space);
   }
 
   /// An extent left by another hand than a reclaim: evicted, or found corrupt.

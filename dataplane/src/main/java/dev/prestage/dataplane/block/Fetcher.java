@@ -414,12 +414,25 @@ final class Fetcher {
   private void requireUnchanged(BlockSpace space) throws IOException {
     Image.Identity now = space.image.currentIdentity();
     if (now.to(space.image.identity()) == Image.Likeness.CHANGED) {
-      refuse(space, "was written to while VMs read it");
-      throw new IOException(space.refusal());
+      String what = "was written to while VMs read it";
+      refuse(space, what);
+      throw new IOException("image '" + space.imageName() + "' " + what);
     }
   }
 
-  /// The image is not what its VMs began to read: their reads fail, at once and from now on.
+  /// What is here of an image that was touched is its bytes.
+  void proven(BlockSpace space) {
+    lock.enter();
+    try {
+      space.queue.fill.proven(space);
+    } finally {
+      lock.leave();
+    }
+  }
+
+  /// The image is not what its VMs began to read: their reads fail, at once and from now on. Those
+  /// of one that is complete go on, as they need it no more; an image that is refused never becomes
+  /// complete.
   void refuse(BlockSpace space, String what) {
     String why =
         "image '"
@@ -433,6 +446,9 @@ final class Fetcher {
     List<PendingRead> reads;
     lock.enter();
     try {
+      if (space.fill.isComplete()) {
+        return;
+      }
       space.refuse(why);
       reads = pending.stream().filter(read -> read.isOf(space)).toList();
       reads.forEach(pending::remove);

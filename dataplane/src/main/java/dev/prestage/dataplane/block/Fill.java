@@ -53,6 +53,14 @@ final class Fill {
     }
   }
 
+  /// What is here of an image was compared with it, and is the same.
+  void proven(BlockSpace space) {
+    space.fill.doubtful = false;
+    if (has(space)) {
+      int _ = nextAbsent(space);
+    }
+  }
+
   void remove(BlockSpace space) {
     spaces.remove(space);
     setComplete(space, false);
@@ -175,7 +183,7 @@ final class Fill {
     }
     if (absent >= 0) {
       space.fill.cursor = absent;
-    } else if (space.nextMissing(0) < 0) {
+    } else if (!space.fill.doubtful && space.nextMissing(0) < 0) {
       setComplete(space, true);
     }
     return absent;

@@ -15,13 +15,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /// Looks now and then whether the images that VMs read are still what they were.
 ///
-/// An image that was written to is refused from then on, unless all that it was is here. One whose
+/// An image that was written to is refused from then on. One whose
 /// permissions, links or times alone were changed is compared with what the tier holds, all of it,
-/// at a fraction of the origin's speed; if a byte differs it is refused too.
+/// at a fraction of the origin's speed; if a byte differs it is refused too. One
+/// all of which is here is not looked at.
 /// docs/adr/2026-11-26-what-an-image-is.md says which changes are seen.
 ///
 /// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at, and
@@ -42,20 +44,24 @@ final class ImageWatch implements AutoCloseable {
   private final Collection<Origin> origins;
   private final Function<String, List<BlockSpace>> attached;
   private final BiConsumer<BlockSpace, String> refuse;
+  private final Consumer<BlockSpace> proven;
   private final Trouble trouble;
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Set<BlockSpace> comparing = ConcurrentHashMap.newKeySet();
 
   /// @param attached the spaces of an origin that VMs read
   /// @param refuse is told that an image must not be served any more, and why
+  /// @param proven is told that what is here of an image was compared with it, and is the same
   ImageWatch(
       Collection<Origin> origins,
       Function<String, List<BlockSpace>> attached,
       BiConsumer<BlockSpace, String> refuse,
+      Consumer<BlockSpace> proven,
       Trouble trouble) {
     this.origins = origins;
     this.attached = attached;
     this.refuse = refuse;
+    this.proven = proven;
     this.trouble = trouble;
   }
 
@@ -83,6 +89,10 @@ final class ImageWatch implements AutoCloseable {
       trouble.report("image-changed", space.refusal());
       return;
     }
+    if (space.fill.isComplete()) {
+      // Its VMs read what it was, and need it no more.
+      return;
+    }
     try {
       Image.Identity now = space.image.currentIdentity();
       boolean touched = false;
@@ -91,12 +101,11 @@ final class ImageWatch implements AutoCloseable {
           case SAME -> {
             // As it should be.
           }
-          case TOUCHED -> touched = true;
+          case TOUCHED -> {
+            touched = true;
+            space.fill.doubtful = true;
+          }
           case REPLACED, CHANGED -> {
-            if (space.fill.isComplete()) {
-              // Its VMs read what it was, and need it no more.
-              return;
-            }
             refuse.accept(space, "was written to while VMs read it");
             return;
           }
@@ -132,6 +141,7 @@ final class ImageWatch implements AutoCloseable {
       for (Shelf shelf : space.shelves) {
         shelf.file().adopt(now);
       }
+      proven.accept(space);
       LOG.log(
           Level.INFO,
           "{0} was touched, and has the bytes that it had: {1} extents",

@@ -44,8 +44,12 @@ final class SpaceFill {
   private long recentNanos;
   private long firstNanos;
 
-  SpaceFill(long foundBytes) {
+  /// What is here is to be compared with the image, so that it cannot be complete yet.
+  volatile boolean doubtful;
+
+  SpaceFill(long foundBytes, boolean doubtful) {
     this.otherBytes = foundBytes;
+    this.doubtful = doubtful;
   }
 
   /// Whether all of the image is in the tiers of this host.

@@ -241,11 +241,17 @@ public final class Tier implements AutoCloseable {
     try {
       for (Held entry : versions(fileName(tenant) + "/" + fileName(image))) {
         TierFile file = entry.file;
+        boolean first = true;
         for (int at = file.resident.nextSetExcept(file.pinned, 0);
             at >= 0;
             at = file.resident.nextSetExcept(file.pinned, at + 1)) {
           if (drop(file, at)) {
             dropped.add(new Dropped(entry, at));
+            if (first) {
+              // The rest takes a while, in which the image must not be taken for complete.
+              entry.drops.dropped(at);
+            }
+            first = false;
           }
         }
       }
