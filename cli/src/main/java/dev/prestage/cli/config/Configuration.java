@@ -29,6 +29,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
@@ -147,6 +148,8 @@ public record Configuration(
   private static final long LEAST_FILL_RATE = 64L << 10;
 
   private static final double MOST_AMPLIFICATION = 1e6;
+
+  private static final Pattern AMPLIFICATION = Pattern.compile("[0-9]+(\\.[0-9]+)?");
 
   private static final long LEAST_GUEST_BYTES = 16L << 20;
 
@@ -416,7 +419,8 @@ public record Configuration(
     if (text.equals("none")) {
       return 0;
     }
-    double most = Double.parseDouble(text);
+    // Java's numbers end in "d" or "f" as well, or are hexadecimal.
+    double most = AMPLIFICATION.matcher(text).matches() ? Double.parseDouble(text) : 0;
     if (!(most > 0 && most <= MOST_AMPLIFICATION)) {
       throw new IllegalArgumentException(
           "'" + text + "' is neither none nor above 0 and at most a million");

@@ -60,8 +60,10 @@ class ConfigurationTest {
     assertThat(read("fill: {enabled: true}\n").fill()).isEqualTo(new FillOptions(16L << 20, 100));
     assertThat(read("fill: {enabled: true, rate: 1MB/s, amplification: none}\n").fill())
         .isEqualTo(new FillOptions(1_000_000, 0));
-    assertThatThrownBy(() -> read("fill: {amplification: 0}\n"))
-        .hasMessageContaining("neither none nor above 0");
+    for (String wrong : List.of("0", "abc", "5d", "0x1p3", "-1", "2000000")) {
+      assertThatThrownBy(() -> read("fill: {amplification: " + wrong + "}\n"))
+          .hasMessageContaining("neither none nor above 0");
+    }
     assertThatThrownBy(() -> read("fill: {rate: 1KiB/s}\n")).hasMessageContaining("64KiB/s");
   }
 

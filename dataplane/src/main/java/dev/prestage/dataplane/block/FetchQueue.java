@@ -55,6 +55,11 @@ final class FetchQueue {
   private long stagingBytes;
   private long demandBytes;
 
+  /// What a fill under way counts for, apart from staging, which does not wait for it.
+  private long fillBytes;
+
+  private boolean fillReads;
+
   /// Fetches under way that have their bytes and write them to a tier.
   private int writing;
 
@@ -113,6 +118,9 @@ final class FetchQueue {
         if (fetch.behindStaging) {
           fetchesBehindStaging.increment();
         }
+      } else if (fetch.fills) {
+        fillBytes += fetch.bookedBytes;
+        fillReads = true;
       } else {
         stagingRunning++;
         stagingBytes += fetch.bookedBytes;
@@ -152,7 +160,7 @@ final class FetchQueue {
 
   /// A demand fetch cannot begin now.
   void findsNoTurn(Fetch fetch) {
-    fetch.behindStaging |= stagingRunning > 0;
+    fetch.behindStaging |= stagingRunning > 0 || fillBytes > 0;
   }
 
   private Fetch poll(String vm) {
@@ -215,11 +223,19 @@ final class FetchQueue {
 
   /// One at a time, and only while neither demand nor a lease waits and the link has room.
   private @Nullable Fetch nextFill(long nowNanos) {
-    boolean free = demand.isEmpty() && scheduled.isEmpty() && !hasStaging() && !isFull();
+    // While its threads hang, the origin is asked for nothing that nobody wants.
+    boolean free =
+        lostThreads == 0
+            && demand.isEmpty()
+            && scheduled.isEmpty()
+            && !hasStaging()
+            && !isFull();
     if (!free || !fill.mayBegin(nowNanos) || !linkMayStage(nowNanos)) {
       return null;
     }
-    long room = (window.bytes() - demandBytes - stagingBytes) / TierFile.EXTENT_BYTES;
+    // A quarter of what the link holds: what is wanted the next moment waits no longer for it.
+    long room = Math.min(window.bytes() - demandBytes - stagingBytes, window.bytes() / 4);
+    room /= TierFile.EXTENT_BYTES;
     int most = link.isScheduled() ? 1 : Math.clamp(room, 1, Fetch.MAX_EXTENTS);
     Fetch fetch = fill.next(most, nowNanos);
     if (fetch != null && link.isScheduled()) {
@@ -242,7 +258,7 @@ final class FetchQueue {
   }
 
   private boolean isFull() {
-    return demandBytes + stagingBytes >= window.bytes();
+    return demandBytes + stagingBytes + fillBytes >= window.bytes();
   }
 
   private boolean hasStaging() {
@@ -269,8 +285,13 @@ final class FetchQueue {
     fetches.increment();
     fetchedBytes.add(bytes);
     fetch.arrived = true;
-    fill.arrived();
+    if (fetch.fills) {
+      fill.arrived(fetch.space);
+    }
     if (running.contains(fetch)) {
+      if (fetch.fills) {
+        fillReads = false;
+      }
       writing++;
       if (fetch.isDemand()) {
         demandBytes -= fetch.bookedBytes;
@@ -280,7 +301,8 @@ final class FetchQueue {
 
   /// Whether the origin may get one request more.
   boolean mayRead() {
-    return running.size() - writing < options.stagingFetches() + options.demandFetches();
+    int limit = options.stagingFetches() + options.demandFetches();
+    return running.size() - writing < limit + (fillReads ? 1 : 0);
   }
 
   /// A fetch is over, whatever became of it.
@@ -293,8 +315,9 @@ final class FetchQueue {
     }
     if (fetch.fills) {
       fill.over();
-    }
-    if (!fetch.isDemand()) {
+      fillBytes -= fetch.bookedBytes;
+      fillReads = false;
+    } else if (!fetch.isDemand()) {
       stagingRunning--;
       stagingBytes -= fetch.bookedBytes;
     } else if (!fetch.arrived) {

@@ -305,6 +305,8 @@ final class Fetcher {
         if (fetch.abandoned) {
           queue.lostThreads--;
           replaced = true;
+          // Fill waits for this.
+          wake(queue);
         }
       }
     } catch (InterruptedException e) {
@@ -630,7 +632,7 @@ final class Fetcher {
             IoProblem.explain(e));
         queue.over(fetch);
         if (fetch.fills) {
-          queue.fill.failed(clock.nanos());
+          queue.fill.failed(fetch.space, clock.nanos());
         }
       }
       if (queue.hasWork()) {
@@ -653,17 +655,28 @@ final class Fetcher {
             + e.getMessage()
             + "); demand tries again for "
             + options.readDeadline().toSeconds()
-            + " s, staging and fill give up");
+            + " s, staging "
+            + (options.fill().isOn() ? "and fill give up" : "gives up"));
   }
 
-  /// Some extents of a fetch do not come. Leases that want them have failed; demand that waits for
+  /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
+  /// fill that they had joined; demand that waits for
   /// them gets a fetch of its own.
   ///
   /// @param why what the origin said, or empty if it said nothing
   private void redirect(Fetch fetch, int bits, long delayNanos, String why) {
     BlockSpace space = fetch.space;
     for (int rest = bits; rest != 0; rest &= rest - 1) {
-      land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), null);
+      int extent = fetch.first + Integer.numberOfTrailingZeros(rest);
+      if (fetch.fills && !fetch.isDemanded(extent)) {
+        space.flights.remove(extent, fetch);
+        lock.book().leaveFill(space, extent);
+      } else {
+        land(fetch, extent, null);
+      }
+    }
+    if (space.queue.hasWork()) {
+      wake(space.queue);
     }
     List<Fetch.Waiter> waiting = new ArrayList<>();
     int demanded = 0;
@@ -718,6 +731,8 @@ final class Fetcher {
   private void land(Fetch fetch, int extent, @Nullable Shelf shelf) {
     BlockSpace space = fetch.space;
     space.flights.remove(extent, fetch);
+    boolean wanted =
+        !fetch.fills || fetch.isDemanded(extent) || lock.book().isWanted(space, extent);
     boolean staged = lock.book().land(space, extent, fetch.lease, shelf != null);
     if (shelf != null) {
       if (staged) {
@@ -728,7 +743,7 @@ final class Fetcher {
       }
       if (shelf.file().resident.set(extent)) {
         shelf.tier().landed(shelf.file(), extent, passage(fetch));
-        space.queue.fill.landed(fetch, space.bytesOf(extent), clock.nanos());
+        space.queue.fill.landed(space, space.bytesOf(extent), wanted, clock.nanos());
       } else {
         shelf.tier().release(space.bytesOf(extent));
       }
@@ -812,8 +827,7 @@ final class Fetcher {
     for (FetchQueue queue : queues.values()) {
       lines.addAll(queue.fill.takeLines());
       if (queue.fill.lookAtNanos() <= now) {
-        queue.fill.looks();
-        wake(queue);
+        queue.fill.looks(wake(queue), now);
       }
     }
     return lines;
@@ -841,11 +855,9 @@ final class Fetcher {
         queue.over(fetch);
         redirect(fetch, fetch.mask(), 0, "");
         if (fetch.fills) {
-          queue.fill.failed(now);
+          queue.fill.failed(fetch.space, now);
         }
         hung.add(fetch);
-      }
-      if (queue.hasWork()) {
         wake(queue);
       }
     }

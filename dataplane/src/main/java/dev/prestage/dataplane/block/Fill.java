@@ -31,8 +31,6 @@ final class Fill {
   private Runnable news = () -> {};
   private boolean running;
   private long paceNanos = Long.MIN_VALUE;
-  private long pauseNanos;
-  private long pausedUntilNanos = Long.MIN_VALUE;
   private long lookAtNanos = Long.MAX_VALUE;
 
   Fill(String origin, FillOptions options) {
@@ -81,9 +79,9 @@ final class Fill {
     return lookAtNanos;
   }
 
-  /// Somebody looks now.
-  void looks() {
-    lookAtNanos = Long.MAX_VALUE;
+  /// Somebody looks now, if a thread was free for it.
+  void looks(boolean now, long nowNanos) {
+    lookAtNanos = now ? Long.MAX_VALUE : nowNanos + LOOK_NANOS;
   }
 
   /// Whether there is a line to say.
@@ -103,15 +101,16 @@ final class Fill {
     if (running || spaces.isEmpty()) {
       return false;
     }
-    boolean wants = false;
+    long from = Long.MAX_VALUE;
     for (BlockSpace space : spaces) {
-      wants |= isUsed(space) && nextAbsent(space) >= 0;
+      if (isUsed(space) && nextAbsent(space) >= 0) {
+        from = Math.min(from, Math.max(paceNanos, space.fill.pausedUntilNanos));
+      }
     }
-    long from = Math.max(paceNanos, pausedUntilNanos);
-    if (wants && from > nowNanos) {
-      lookAtNanos = from;
+    if (from > nowNanos) {
+      lookAtNanos = Math.min(lookAtNanos, from);
     }
-    return wants && from <= nowNanos;
+    return from <= nowNanos;
   }
 
   /// Takes what is to be brought now, or null if that is nothing.
@@ -119,7 +118,8 @@ final class Fill {
   /// @param most at most so many extents
   @Nullable Fetch next(int most, long nowNanos) {
     for (BlockSpace space : spaces) {
-      int first = isUsed(space) ? nextAbsent(space) : -1;
+      boolean may = isUsed(space) && space.fill.pausedUntilNanos <= nowNanos;
+      int first = may ? nextAbsent(space) : -1;
       int length = first < 0 ? 0 : length(space, first, most, nowNanos);
       if (length > 0) {
         return begin(space, first, length, nowNanos);
@@ -153,12 +153,19 @@ final class Fill {
     int length = (int) Math.min(end - first, allowed / TierFile.EXTENT_BYTES);
     if (length == 0) {
       stops(space, SpaceFill.Stop.AMPLIFICATION, nowNanos);
-    } else if (!Tiers.hasRoomToFill(space)) {
+    } else if (missingExtents(space) > Tiers.roomToFill(space)) {
       stops(space, SpaceFill.Stop.ROOM, nowNanos);
-      lookAtNanos = nowNanos + LOOK_NANOS;
+      lookAtNanos = Math.min(lookAtNanos, nowNanos + LOOK_NANOS);
       length = 0;
     }
     return length;
+  }
+
+  /// What is on its way is not missing.
+  private static long missingExtents(BlockSpace space) {
+    long bytes = space.sizeBytes() - space.heldBytes();
+    long extents = (bytes + TierFile.EXTENT_BYTES - 1) / TierFile.EXTENT_BYTES;
+    return Math.max(1, extents - space.flights.size());
   }
 
   private void stops(BlockSpace space, SpaceFill.Stop why, long nowNanos) {
@@ -213,9 +220,10 @@ final class Fill {
   }
 
   /// Bytes of an image have come to a tier.
-  void landed(Fetch fetch, int bytes, long nowNanos) {
-    BlockSpace space = fetch.space;
-    if (space.fill.landed(bytes, fetch.fills, space.sizeBytes(), nowNanos)) {
+  ///
+  /// @param wanted whether a guest or a lease wanted them
+  void landed(BlockSpace space, int bytes, boolean wanted, long nowNanos) {
+    if (space.fill.landed(bytes, !wanted, space.sizeBytes(), nowNanos)) {
       tell(space);
     }
   }
@@ -241,19 +249,31 @@ final class Fill {
     running = false;
   }
 
-  /// The origin has answered.
-  void arrived() {
-    pauseNanos = 0;
+  /// The origin has answered a fill of an image.
+  void arrived(BlockSpace space) {
+    space.fill.pauseNanos = 0;
   }
 
-  /// The origin failed: nothing is filled from it for a while, at first a second, then longer.
-  void failed(long nowNanos) {
-    pauseNanos =
-        Math.min(LONGEST_PAUSE_NANOS, pauseNanos == 0 ? FIRST_PAUSE_NANOS : 2 * pauseNanos);
-    pausedUntilNanos = nowNanos + pauseNanos;
-    lookAtNanos = pausedUntilNanos;
-    if (pauseNanos == FIRST_PAUSE_NANOS) {
-      lines.add("origin '" + origin + "' failed: fill waits for it, at most a minute at a time");
+  /// A fill of an image failed: nothing of it is filled for a while, at first a second, then longer.
+  /// The other images of the origin go first from now on: this one may have a place that cannot be
+  /// read.
+  void failed(BlockSpace space, long nowNanos) {
+    SpaceFill fill = space.fill;
+    fill.pauseNanos =
+        Math.min(
+            LONGEST_PAUSE_NANOS, fill.pauseNanos == 0 ? FIRST_PAUSE_NANOS : 2 * fill.pauseNanos);
+    fill.pausedUntilNanos = nowNanos + fill.pauseNanos;
+    lookAtNanos = Math.min(lookAtNanos, fill.pausedUntilNanos);
+    if (spaces.remove(space)) {
+      spaces.add(space);
+    }
+    if (fill.pauseNanos == FIRST_PAUSE_NANOS) {
+      lines.add(
+          "origin '"
+              + origin
+              + "' fails to read "
+              + space
+              + ": its fill waits, at most a minute at a time");
     }
   }
 }

@@ -11,7 +11,7 @@ final class SpaceFill {
   /// Why an image is not filled any further.
   enum Stop {
     NONE(""),
-    ROOM("there is no free room in its tiers"),
+    ROOM("there is no free room in its tiers for all that is missing of it"),
     AMPLIFICATION("'fill.amplification' allows no more of it until more of it is asked for");
 
     private final String text;
@@ -28,6 +28,11 @@ final class SpaceFill {
 
   /// Where the search for what is missing goes on.
   int cursor;
+
+  /// How long fill leaves it alone after it failed, and until when.
+  long pauseNanos;
+
+  long pausedUntilNanos = Long.MIN_VALUE;
 
   Stop stop = Stop.NONE;
 
@@ -48,7 +53,8 @@ final class SpaceFill {
   volatile boolean doubtful;
 
   SpaceFill(long foundBytes, boolean doubtful) {
-    this.otherBytes = foundBytes;
+    long extents = (foundBytes + TierFile.EXTENT_BYTES - 1) / TierFile.EXTENT_BYTES;
+    this.otherBytes = extents * TierFile.EXTENT_BYTES;
     this.doubtful = doubtful;
   }
 
@@ -75,14 +81,15 @@ final class SpaceFill {
 
   /// Bytes have come to a tier.
   ///
-  /// @param byFill whether fill brought them
+  /// @param byFill whether fill brought them, and nobody wanted them meanwhile
   /// @return whether so many came by fill that it should be told
   boolean landed(int bytes, boolean byFill, long sizeBytes, long nowNanos) {
+    // The image's last extent counts as a whole one: it is asked for, and filled, as one.
     if (!byFill) {
-      otherBytes += bytes;
+      otherBytes += TierFile.EXTENT_BYTES;
       return false;
     }
-    filledBytes += bytes;
+    filledBytes += TierFile.EXTENT_BYTES;
     if (firstNanos == 0) {
       firstNanos = nowNanos;
     }
