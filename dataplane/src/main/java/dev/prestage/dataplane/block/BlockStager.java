@@ -120,7 +120,8 @@ public final class BlockStager implements Stager, AutoCloseable {
     this.lock = new StagerLock(clock, doorbell);
     this.fetcher = new Fetcher(origins, links, tiers, options, clock, trouble, lock, threaded);
     this.mover = new TierMover(tiers, lock, clock, () -> fetcher.pendingReads() > 0);
-    this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, fetcher::proven, trouble);
+    this.watch =
+        new ImageWatch(origins, this::attachedTo, fetcher::refuse, fetcher::proven, trouble);
     fetcher.start();
     if (threaded) {
       watch.start();

@@ -225,11 +225,7 @@ final class FetchQueue {
   private @Nullable Fetch nextFill(long nowNanos) {
     // While its threads hang, the origin is asked for nothing that nobody wants.
     boolean free =
-        lostThreads == 0
-            && demand.isEmpty()
-            && scheduled.isEmpty()
-            && !hasStaging()
-            && !isFull();
+        lostThreads == 0 && demand.isEmpty() && scheduled.isEmpty() && !hasStaging() && !isFull();
     if (!free || !fill.mayBegin(nowNanos) || !linkMayStage(nowNanos)) {
       return null;
     }

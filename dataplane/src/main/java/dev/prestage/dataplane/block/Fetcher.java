@@ -660,8 +660,7 @@ final class Fetcher {
   }
 
   /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
-  /// fill that they had joined; demand that waits for
-  /// them gets a fetch of its own.
+  /// fill that they had joined; demand that waits for them gets a fetch of its own.
   ///
   /// @param why what the origin said, or empty if it said nothing
   private void redirect(Fetch fetch, int bits, long delayNanos, String why) {

@@ -152,9 +152,14 @@ final class Fill {
     long allowed = space.fill.allowedBytes(options.amplification());
     int length = (int) Math.min(end - first, allowed / TierFile.EXTENT_BYTES);
     if (length == 0) {
-      stops(space, SpaceFill.Stop.AMPLIFICATION, nowNanos);
-    } else if (missingExtents(space) > Tiers.roomToFill(space)) {
-      stops(space, SpaceFill.Stop.ROOM, nowNanos);
+      stops(space, SpaceFill.Stop.AMPLIFICATION, "", nowNanos);
+      return 0;
+    }
+    long missing = missingExtents(space);
+    long room = Tiers.roomToFill(space);
+    if (missing > room) {
+      String detail = ": " + missing + " extents are, and fill may take " + room;
+      stops(space, SpaceFill.Stop.ROOM, detail, nowNanos);
       lookAtNanos = Math.min(lookAtNanos, nowNanos + LOOK_NANOS);
       length = 0;
     }
@@ -168,14 +173,14 @@ final class Fill {
     return Math.max(1, extents - space.flights.size());
   }
 
-  private void stops(BlockSpace space, SpaceFill.Stop why, long nowNanos) {
+  private void stops(BlockSpace space, SpaceFill.Stop why, String detail, long nowNanos) {
     SpaceFill fill = space.fill;
     boolean said = fill.saidNanos != 0 && nowNanos - fill.saidNanos < SAY_NANOS;
     boolean isNew = fill.stop != why;
     fill.stop = why;
     if (isNew && !said) {
       fill.saidNanos = nowNanos;
-      lines.add("the fill of " + space + " waits: " + fill.stopText());
+      lines.add("the fill of " + space + " waits: " + fill.stopText() + detail);
     }
   }
 
@@ -254,9 +259,9 @@ final class Fill {
     space.fill.pauseNanos = 0;
   }
 
-  /// A fill of an image failed: nothing of it is filled for a while, at first a second, then longer.
-  /// The other images of the origin go first from now on: this one may have a place that cannot be
-  /// read.
+  /// A fill of an image failed: nothing of it is filled for a while, at first a second, then
+  /// longer. The other images of the origin go first from now on: this one may have a place that
+  /// cannot be read.
   void failed(BlockSpace space, long nowNanos) {
     SpaceFill fill = space.fill;
     fill.pauseNanos =

@@ -20,10 +20,9 @@ import java.util.function.Function;
 
 /// Looks now and then whether the images that VMs read are still what they were.
 ///
-/// An image that was written to is refused from then on. One whose
-/// permissions, links or times alone were changed is compared with what the tier holds, all of it,
-/// at a fraction of the origin's speed; if a byte differs it is refused too. One
-/// all of which is here is not looked at.
+/// An image that was written to is refused from then on. One whose permissions, links or times
+/// alone were changed is compared with what the tier holds, all of it, at a fraction of the
+/// origin's speed; if a byte differs it is refused too. One all of which is here is not looked at.
 /// docs/adr/2026-11-26-what-an-image-is.md says which changes are seen.
 ///
 /// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at, and

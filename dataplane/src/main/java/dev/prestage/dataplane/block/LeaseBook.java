@@ -185,7 +185,8 @@ final class LeaseBook {
     }
   }
 
-  /// A fill does not bring an extent after all: a lease that has joined it stages the extent itself.
+  /// A fill does not bring an extent after all: a lease that has joined it stages the extent
+  /// itself.
   void leaveFill(BlockSpace space, int extent) {
     inherit(space, extent);
   }

@@ -28,7 +28,14 @@ final class FillTest {
   private static final long SECOND = 1_000_000_000L;
   private static final int VM = 8;
   private static final int SPACE = 3;
+
+  /// An attach compares 64 extents of an image, evenly spread: of 70 not this one.
+  private static final int NOT_IN_THE_SAMPLE = 11;
+
   private static final long FAST = 1L << 40;
+
+  /// What one fetch brings of a link of which nothing is known.
+  private static final int QUARTER = Fetch.MAX_BYTES / 4;
 
   private final AtomicLong now = new AtomicLong(1_000_000 * SECOND);
   private final List<String> troubles = Collections.synchronizedList(new ArrayList<>());
@@ -177,7 +184,9 @@ final class FillTest {
     assertRight(read);
     assertThat(origin.reads())
         .extracting(one -> one.offset() / EXTENT)
-        .containsExactly(40L, 50L, 0L, 16L, 32L, 41L, 52L, 68L);
+        .containsExactly(
+            40L, 50L, 0L, 4L, 8L, 12L, 16L, 20L, 24L, 28L, 32L, 36L, 41L, 45L, 49L, 52L, 56L, 60L,
+            64L, 68L);
     assertThat(passed(Passage.DEMANDED)).isEqualTo(EXTENT);
     assertThat(passed(Passage.STAGED)).isEqualTo(2 * EXTENT);
     assertThat(passed(Passage.FILLED)).isEqualTo(image.length - 3L * EXTENT);
@@ -230,31 +239,37 @@ final class FillTest {
   }
 
   @Test
-  void fillEvictsNothingLeavesRoomAndGoesOnWhenThereIsMore() throws Exception {
-    start(unlimited(), 64);
+  void anImageThatDoesNotFitIsNotBegunUntilThereIsRoom() throws Exception {
+    // Fill may take seven eighths.
+    start(unlimited(), 96);
+    BlockSpace other = stager().attach(SPACE + 1, "t", "other");
+    stage(1, SPACE + 1, 0, 20);
+    while (passed(Passage.STAGED) < 20L * EXTENT) {
+      assertThat(step()).isTrue();
+    }
+    stager().detach(other, VM);
     BlockSpace space = stager().attach(SPACE, "t", "disk");
     settle();
-    assertThat(tier().usedBytes()).isEqualTo(64L * EXTENT * 7 / 8);
-    assertThat(passed(Passage.EVICTED)).isZero();
+    assertThat(passed(Passage.FILLED)).as("it would not be complete").isZero();
     assertThat(counts(space).complete()).isFalse();
     assertThat(space.queue.fill.takeLines())
+        .filteredOn(line -> line.contains("t/disk"))
         .singleElement()
         .asString()
-        .contains("t/disk")
-        .contains("no free room");
+        .contains("no free room in its tiers for all that is missing")
+        .contains("70 extents")
+        .contains("64");
     // Nothing changes, and nothing is said again.
     now.addAndGet(60 * SECOND);
     assertThat(step()).isFalse();
     assertThat(space.queue.fill.takeLines()).isEmpty();
-    // Half of what fill brought goes.
-    space.resident().stream()
-        .limit(28)
-        .forEach(extent -> stager().expel(space, space.shelves[0], extent));
-    assertThat(step()).isTrue();
+    for (int extent = 0; extent < 6; extent++) {
+      stager().expel(other, other.shelves[0], extent);
+    }
     settle();
-    // The image's last extent is a short one.
-    assertThat(tier().usedBytes()).isBetween(55L * EXTENT, 56L * EXTENT);
-    assertAccount(space);
+    assertThat(counts(space).complete()).isTrue();
+    assertThat(passed(Passage.EVICTED)).isZero();
+    assertAccount(space, other);
   }
 
   @Test
@@ -276,16 +291,14 @@ final class FillTest {
 
   @Test
   void fillKeepsToItsRate() throws Exception {
-    BlockSpace space =
-        start(new FillOptions(Fetch.MAX_BYTES, 0), 2 * EXTENTS).attach(SPACE, "t", "disk");
+    BlockSpace space = start(new FillOptions(QUARTER, 0), 2 * EXTENTS).attach(SPACE, "t", "disk");
     for (int second = 1; second <= 4; second++) {
       assertThat(stager().step("test", buffer)).isTrue();
       assertThat(stager().step("test", buffer)).isFalse();
       now.addAndGet(SECOND);
-      assertThat(passed(Passage.FILLED)).isEqualTo((long) second * Fetch.MAX_BYTES);
+      assertThat(passed(Passage.FILLED)).isEqualTo((long) second * QUARTER);
     }
-    assertThat(counts(space).bytesPerSecond())
-        .isBetween(Fetch.MAX_BYTES / 2L, Fetch.MAX_BYTES * 3L / 2);
+    assertThat(counts(space).bytesPerSecond()).isBetween(QUARTER / 2L, QUARTER * 3L / 2);
     // Demand waits for no rate.
     read(disk(space), EXTENTS - 1);
   }
@@ -401,5 +414,80 @@ final class FillTest {
     settle();
     assertThat(counts(space).complete()).isTrue();
     assertAccount(space);
+  }
+
+  @Test
+  void anImageThatIsPurgedIsNotCompleteAndBecomesSoOnceMore() throws Exception {
+    BlockSpace space = start(unlimited(), 2 * EXTENTS).attach(SPACE, "t", "disk");
+    settle();
+    assertThat(counts(space).completions()).isEqualTo(1);
+    assertThat(tier().purge("t", "disk")).isEqualTo(image.length);
+    assertThat(counts(space).complete()).isFalse();
+    assertThat(troubles).singleElement().asString().startsWith("incomplete:t/disk ");
+    settle();
+    assertThat(counts(space).complete()).isTrue();
+    assertThat(counts(space).completions()).isEqualTo(2);
+    assertAccount(space);
+  }
+
+  @Test
+  void anImageThatWasTouchedIsCompleteOnceItIsCompared() throws Exception {
+    start(unlimited(), 2 * EXTENTS).attach(SPACE, "t", "disk");
+    settle();
+    stager().close();
+    start(unlimited(), 2 * EXTENTS);
+    origin.changeUnseen("disk", NOT_IN_THE_SAMPLE * EXTENT);
+    BlockSpace space = stager().attach(SPACE, "t", "disk");
+    assertThat(space.resident().cardinality()).isEqualTo(EXTENTS);
+    assertThat(step()).isFalse();
+    assertThat(counts(space).complete()).isFalse();
+    // As the watch does when no byte differs.
+    space.queue.fill.proven(space);
+    assertThat(counts(space).complete()).isTrue();
+  }
+
+  @Test
+  void oneImageThatCannotBeReadKeepsNoOtherWaiting() throws Exception {
+    start(unlimited(), 4 * EXTENTS);
+    BlockSpace broken = stager().attach(SPACE, "t", "disk");
+    BlockSpace other = stager().attach(SPACE + 1, "t", "other");
+    origin.fail(1);
+    settle();
+    assertThat(counts(other).complete()).isTrue();
+    assertThat(counts(broken).heldBytes()).isZero();
+    now.addAndGet(SECOND);
+    settle();
+    assertThat(counts(broken).complete()).isTrue();
+  }
+
+  @Test
+  void aLeaseThatJoinedAFillWhichFailsStagesByItself() throws Exception {
+    start(unlimited(), 2 * EXTENTS, true);
+    origin.allow(0);
+    stager().attach(SPACE, "t", "disk");
+    origin.awaitReads(1);
+    stage(1, SPACE, 2, 2);
+    origin.fail(1);
+    origin.allowAll();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    boolean ready = false;
+    while (!ready && System.nanoTime() < deadline) {
+      for (LeaseState state : stager().takeChanged()) {
+        assertThat(state.ended()).isZero();
+        ready = state.ready() == 0b11;
+      }
+      doorbell.sleep(TimeUnit.MILLISECONDS.toNanos(5), stager()::hasNews);
+    }
+    assertThat(ready).isTrue();
+    assertThat(passed(Passage.STAGED)).isEqualTo(2 * EXTENT);
+  }
+
+  @Test
+  void theShortLastExtentCountsAsAWholeOneForTheCap() {
+    SpaceFill fill = new SpaceFill(0, false);
+    assertThat(fill.landed(100, false, EXTENT, 1)).isFalse();
+    assertThat(fill.allowedBytes(1)).isEqualTo(EXTENT);
+    boolean _ = fill.landed(EXTENT, true, EXTENT, 1);
+    assertThat(fill.allowedBytes(1)).isZero();
   }
 }

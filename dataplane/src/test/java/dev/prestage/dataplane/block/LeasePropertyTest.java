@@ -138,7 +138,8 @@ final class LeasePropertyTest {
     }
     for (int i = 0; i < count; i++) {
       storages.add(i == 0 ? storage : new CrashStorage());
-      long bytes = (long) CAPACITY_EXTENTS / count * EXTENT;
+      // Only what fits as a whole is filled.
+      long bytes = (long) (fills ? 2 * EXTENTS : CAPACITY_EXTENTS) / count * EXTENT;
       tiers.add(new Tier("tier" + i, bytes, storages.get(i), now::get, (_, _) -> {}));
     }
     return new BlockStager(
