@@ -140,7 +140,9 @@ final class ImageWatch implements AutoCloseable {
       for (Shelf shelf : space.shelves) {
         shelf.file().adopt(now);
       }
-      proven.accept(space);
+      if (space.image.currentIdentity().to(now) == Image.Likeness.SAME) {
+        proven.accept(space);
+      }
       LOG.log(
           Level.INFO,
           "{0} was touched, and has the bytes that it had: {1} extents",
