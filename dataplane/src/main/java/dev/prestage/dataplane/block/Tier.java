@@ -235,7 +235,7 @@ public final class Tier implements AutoCloseable {
   ///
   /// @return how many bytes were given back
   public long purge(String tenant, String image) throws IOException {
-    record Dropped(Held from, int extent) {}
+    record Dropped(Held from, int extent, boolean told) {}
     List<Dropped> dropped = new ArrayList<>();
     files.lock();
     try {
@@ -246,7 +246,7 @@ public final class Tier implements AutoCloseable {
             at >= 0;
             at = file.resident.nextSetExcept(file.pinned, at + 1)) {
           if (drop(file, at)) {
-            dropped.add(new Dropped(entry, at));
+            dropped.add(new Dropped(entry, at, first));
             if (first) {
               // The rest takes a while, in which the image must not be taken for complete.
               entry.drops.dropped(at);
@@ -258,7 +258,7 @@ public final class Tier implements AutoCloseable {
     } finally {
       files.unlock();
     }
-    dropped.forEach(one -> one.from.drops.dropped(one.extent));
+    dropped.stream().filter(one -> !one.told).forEach(one -> one.from.drops.dropped(one.extent));
     return dropped.stream().mapToLong(one -> one.from.file.bytesOf(one.extent)).sum();
   }
 
