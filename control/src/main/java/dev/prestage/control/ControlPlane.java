@@ -123,6 +123,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final ModelStore models;
   private final HistorySink history;
   private final Health health;
+  private final Fills fills;
   private final Report report;
   private final long startedNanos;
   private final Engine engine;
@@ -244,6 +245,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             Files.exists(options.state().resolve("attachments")),
             clock);
     this.health = new Health(clock, notices);
+    this.fills = new Fills(registry, notices, health, clock);
     this.report = new Report(registry::binding);
     this.startedNanos = clock.nanos();
     if (!registry.trouble().isEmpty()) {
@@ -608,6 +610,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   private void status(List<Frame.Counter> counters) {
     dataPlaneCounters = counters;
+    fills.heard(counters);
     unserved.clear();
     for (Frame.Counter counter : counters) {
       if (counter.name().equals(DISK_CONNECTIONS) && counter.value() > 0) {
@@ -902,6 +905,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     awaited.remove(registered.vm().name());
     for (Binding binding : registered.bindings()) {
       others.remove(Registered.address(binding));
+      fills.forget(Registered.address(binding));
       addresses.remove(binding.id());
       health.over("vm:" + Registered.address(binding));
     }
@@ -963,6 +967,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   ModelSwaps swaps() {
     return swaps;
+  }
+
+  Fills fills() {
+    return fills;
   }
 
   Health health() {

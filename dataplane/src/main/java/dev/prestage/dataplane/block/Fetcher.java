@@ -31,7 +31,8 @@ import org.jspecify.annotations.Nullable;
 /// takes nothing from the others. Staging may use a part of them only, so that demand finds one
 /// free, and demand that is being written to a tier, after its guest has the bytes, counts apart. A
 /// thread that hangs in its origin for too long is given up and replaced. One more thread keeps
-/// time: it starts retries, ends reads at their deadline, and gives hung fetches up.
+/// time: it starts retries, ends reads at their deadline, gives hung fetches up, and has those look
+/// for work that bring what nobody asked for.
 ///
 /// Errors of an origin end staging at once; demand is tried again until the deadline of its reads.
 /// What became of each extent is written into the [LeaseBook] at one place, [#land].
@@ -88,7 +89,9 @@ final class Fetcher {
       Link link =
           Objects.requireNonNullElseGet(
               links.of(origin.name()), () -> Link.unscheduled(origin.name()));
-      queues.put(origin.name(), new FetchQueue(origin, link, options, lock.newCondition()));
+      FetchQueue queue = new FetchQueue(origin, link, options, lock.newCondition());
+      queue.fill.onNews(lock::setNews);
+      queues.put(origin.name(), queue);
     }
   }
 
@@ -201,6 +204,36 @@ final class Fetcher {
     wake(space.queue);
   }
 
+  /// VMs read an image from now on; for whoever has the lock.
+  void fill(BlockSpace space) {
+    space.queue.fill.add(space);
+    if (space.queue.fill.has(space)) {
+      wake(space.queue);
+    }
+  }
+
+  /// An extent of an image is gone; for whoever has the lock.
+  ///
+  /// @return whether the image was complete until now, which [#reportIncomplete] then says
+  boolean lost(BlockSpace space) {
+    boolean wasComplete = space.queue.fill.lost(space);
+    if (wasComplete) {
+      wake(space.queue);
+    }
+    return wasComplete;
+  }
+
+  void reportIncomplete(BlockSpace space) {
+    trouble.report(
+        "incomplete:" + space,
+        "image '"
+            + space.imageName()
+            + "' is not complete on this host any more, so its VMs need origin '"
+            + space.queue.origin.name()
+            + "': a tier had to evict some of it, it was purged, or a disk is damaged. It is"
+            + " filled again when there is room");
+  }
+
   /// Has a thread look for work; false if all are busy, or the origin is: what ends there wakes
   /// one.
   private boolean wake(FetchQueue queue) {
@@ -240,6 +273,7 @@ final class Fetcher {
         Fetch fetch = queue.next(clock.nanos());
         if (fetch == null) {
           queue.idleThreads++;
+          wakeTimerBy(queue.fill.hasLines() ? Long.MIN_VALUE : queue.fill.lookAtNanos());
           long nanos = queue.beginSleep();
           if (nanos > 0) {
             // Waking early is fine: everything is looked at again.
@@ -272,6 +306,8 @@ final class Fetcher {
         if (fetch.abandoned) {
           queue.lostThreads--;
           replaced = true;
+          // Fill waits for this.
+          wake(queue);
         }
       }
     } catch (InterruptedException e) {
@@ -300,7 +336,7 @@ final class Fetcher {
 
   private void run(Fetch fetch, ByteBuffer buffer) {
     Room room = new Room(fetch);
-    if (fetch.lease != null) {
+    if (!fetch.isDemand()) {
       room.reserve(fetch.mask());
       if (room.all() != fetch.mask() && !shrink(fetch, Integer.bitCount(room.all()))) {
         return;
@@ -381,12 +417,25 @@ final class Fetcher {
   private void requireUnchanged(BlockSpace space) throws IOException {
     Image.Identity now = space.image.currentIdentity();
     if (now.to(space.image.identity()) == Image.Likeness.CHANGED) {
-      refuse(space, "was written to while VMs read it");
-      throw new IOException(space.refusal());
+      String what = "was written to while VMs read it";
+      refuse(space, what);
+      throw new IOException("image '" + space.imageName() + "' " + what);
     }
   }
 
-  /// The image is not what its VMs began to read: their reads fail, at once and from now on.
+  /// What is here of an image that was touched is its bytes.
+  void proven(BlockSpace space) {
+    lock.enter();
+    try {
+      space.queue.fill.proven(space);
+    } finally {
+      lock.leave();
+    }
+  }
+
+  /// The image is not what its VMs began to read: their reads fail, at once and from now on. Those
+  /// of one that is complete go on, as they need it no more; an image that is refused never becomes
+  /// complete.
   void refuse(BlockSpace space, String what) {
     String why =
         "image '"
@@ -400,6 +449,9 @@ final class Fetcher {
     List<PendingRead> reads;
     lock.enter();
     try {
+      if (space.fill.isComplete()) {
+        return;
+      }
       space.refuse(why);
       reads = pending.stream().filter(read -> read.isOf(space)).toList();
       reads.forEach(pending::remove);
@@ -452,7 +504,11 @@ final class Fetcher {
     private void reserve(int bits, int from) {
       for (int rest = bits; rest != 0; rest &= rest - 1) {
         int index = Integer.numberOfTrailingZeros(rest);
-        int shelf = Tiers.reserve(fetch.space, fetch.first + index, expected, from);
+        int extent = fetch.first + index;
+        int shelf =
+            fetch.fills
+                ? Tiers.reserveToFill(fetch.space, extent, from)
+                : Tiers.reserve(fetch.space, extent, expected, from);
         if (shelf < 0) {
           return;
         }
@@ -551,7 +607,7 @@ final class Fetcher {
     } finally {
       lock.leave();
     }
-    if (tiers.accepts()) {
+    if (tiers.accepts() && !fetch.fills) {
       trouble.report(
           "tier-full",
           "tier "
@@ -576,6 +632,9 @@ final class Fetcher {
             Math.min(FIRST_RETRY_NANOS << shift, LONGEST_RETRY_NANOS),
             IoProblem.explain(e));
         queue.over(fetch);
+        if (fetch.fills) {
+          queue.fill.failed(fetch.space, clock.nanos());
+        }
       }
       if (queue.hasWork()) {
         wake(queue);
@@ -597,17 +656,27 @@ final class Fetcher {
             + e.getMessage()
             + "); demand tries again for "
             + options.readDeadline().toSeconds()
-            + " s, staging gives up");
+            + " s, staging "
+            + (options.fill().isOn() ? "and fill give up" : "gives up"));
   }
 
-  /// Some extents of a fetch do not come. Leases that want them have failed; demand that waits for
-  /// them gets a fetch of its own.
+  /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
+  /// fill that they had joined; demand that waits for them gets a fetch of its own.
   ///
   /// @param why what the origin said, or empty if it said nothing
   private void redirect(Fetch fetch, int bits, long delayNanos, String why) {
     BlockSpace space = fetch.space;
     for (int rest = bits; rest != 0; rest &= rest - 1) {
-      land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), null);
+      int extent = fetch.first + Integer.numberOfTrailingZeros(rest);
+      if (fetch.fills && !fetch.isDemanded(extent)) {
+        space.flights.remove(extent, fetch);
+        lock.book().leaveFill(space, extent);
+      } else {
+        land(fetch, extent, null);
+      }
+    }
+    if (space.queue.hasWork()) {
+      wake(space.queue);
     }
     List<Fetch.Waiter> waiting = new ArrayList<>();
     int demanded = 0;
@@ -662,6 +731,8 @@ final class Fetcher {
   private void land(Fetch fetch, int extent, @Nullable Shelf shelf) {
     BlockSpace space = fetch.space;
     space.flights.remove(extent, fetch);
+    boolean wanted =
+        !fetch.fills || fetch.isDemanded(extent) || lock.book().isWanted(space, extent);
     boolean staged = lock.book().land(space, extent, fetch.lease, shelf != null);
     if (shelf != null) {
       if (staged) {
@@ -671,7 +742,8 @@ final class Fetcher {
         touch(shelf.file(), extent);
       }
       if (shelf.file().resident.set(extent)) {
-        shelf.tier().landed(shelf.file(), extent, fetch.lease != null);
+        shelf.tier().landed(shelf.file(), extent, passage(fetch));
+        space.queue.fill.landed(space, space.bytesOf(extent), wanted, clock.nanos());
       } else {
         shelf.tier().release(space.bytesOf(extent));
       }
@@ -680,6 +752,13 @@ final class Fetcher {
       space.gone.set(extent);
       lock.setNews();
     }
+  }
+
+  private static Passage passage(Fetch fetch) {
+    if (fetch.fills) {
+      return Passage.FILLED;
+    }
+    return fetch.lease == null ? Passage.DEMANDED : Passage.STAGED;
   }
 
   private void touch(TierFile file, int extent) {
@@ -706,9 +785,11 @@ final class Fetcher {
         startRetries(now);
         List<PendingRead> expired = takeExpired(now);
         List<Fetch> hung = abandonHung(now);
-        if (!expired.isEmpty() || !hung.isEmpty()) {
+        List<String> lines = lookForFill(now);
+        if (!expired.isEmpty() || !hung.isEmpty() || !lines.isEmpty()) {
           lock.leave();
           try {
+            lines.forEach(line -> LOG.log(Level.INFO, line));
             tell(expired, hung);
           } finally {
             lock.enter();
@@ -740,6 +821,18 @@ final class Fetcher {
     }
   }
 
+  /// Nothing else may happen that would have a thread look.
+  private List<String> lookForFill(long now) {
+    List<String> lines = new ArrayList<>();
+    for (FetchQueue queue : queues.values()) {
+      lines.addAll(queue.fill.takeLines());
+      if (queue.fill.lookAtNanos() <= now) {
+        queue.fill.looks(wake(queue), now);
+      }
+    }
+    return lines;
+  }
+
   private List<PendingRead> takeExpired(long now) {
     List<PendingRead> expired = new ArrayList<>();
     while (!pending.isEmpty()
@@ -761,9 +854,10 @@ final class Fetcher {
         queue.errors.increment();
         queue.over(fetch);
         redirect(fetch, fetch.mask(), 0, "");
+        if (fetch.fills) {
+          queue.fill.failed(fetch.space, now);
+        }
         hung.add(fetch);
-      }
-      if (queue.hasWork()) {
         wake(queue);
       }
     }
@@ -803,6 +897,7 @@ final class Fetcher {
       next = Math.min(next, pending.getFirst().arrivedNanos() + options.readDeadline().toNanos());
     }
     for (FetchQueue queue : queues.values()) {
+      next = Math.min(next, queue.fill.lookAtNanos());
       if (!queue.running.isEmpty() && queue.lostThreads < MOST_LOST_THREADS) {
         next =
             Math.min(

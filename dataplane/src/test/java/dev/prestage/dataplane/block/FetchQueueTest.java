@@ -119,4 +119,41 @@ class FetchQueueTest {
     assertThat(queue.fetchesBehindStaging.sum()).isEqualTo(1);
     assertThat(queue.fetchesForDemand.sum()).isEqualTo(WINDOW - 4 + 1);
   }
+
+  @Test
+  void fillTakesOneExtentOfASharedLinkAtATimeAndOnlyWhileNobodyWaits() throws IOException {
+    BlockOptions filling =
+        new BlockOptions(
+            4, 4, Duration.ofSeconds(30), Duration.ofSeconds(10), new FillOptions(1L << 40, 0));
+    FetchQueue filled = new FetchQueue(origin, link, filling, new ReentrantLock().newCondition());
+    BlockSpace image = new BlockSpace(2, "t", space.image, List.of(space.shelves[0]), filled);
+    image.attachments = 1;
+    filled.fill.add(image);
+    now += 10_000_000;
+    Fetch free = requireNonNull(filled.next(now));
+    assertThat(free.fills).isTrue();
+    assertThat(free.count).as("a quarter of a link of its own").isEqualTo(WINDOW / 4);
+    assertThat(filled.next(now + 10_000_000)).as("one at a time").isNull();
+    LiveLease lease = new LiveLease(new Lease(1, 1, new Range(2, 128, 16), 0, 1, 0, 0, now), image);
+    lease.queued = 0xffff;
+    filled.stage(lease);
+    Fetch staged = requireNonNull(filled.next(now));
+    assertThat(staged.count).as("staging does not wait for fill").isEqualTo(Fetch.MAX_EXTENTS);
+    filled.over(staged);
+    filled.over(free);
+    filled.lostThreads = 1;
+    assertThat(filled.next(now + 10_000_000)).as("while a thread hangs").isNull();
+    filled.lostThreads = 0;
+    schedule();
+    now += 10_000_000;
+    Fetch demanded = new Fetch(image, 200, 1, null, 0);
+    demanded.vm = "vm";
+    filled.demand(demanded, true, now);
+    assertThat(filled.next(now)).isSameAs(demanded);
+    now += 10_000_000;
+    Fetch shared = requireNonNull(filled.next(now));
+    assertThat(shared.fills).isTrue();
+    assertThat(shared.count).isEqualTo(1);
+    filled.opener.close();
+  }
 }
