@@ -119,6 +119,7 @@ public final class BlockStager implements Stager, AutoCloseable {
     this.clock = clock;
     this.lock = new StagerLock(clock, doorbell);
     this.fetcher = new Fetcher(origins, links, tiers, options, clock, trouble, lock, threaded);
+    fetcher.onUnused(this::retireUnused);
     this.mover = new TierMover(tiers, lock, clock, () -> fetcher.pendingReads() > 0);
     this.watch =
         new ImageWatch(origins, this::attachedTo, fetcher::refuse, fetcher::proven, trouble);
@@ -375,6 +376,15 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
+  private void retireUnused() {
+    attaching.lock();
+    try {
+      retireIdle();
+    } finally {
+      attaching.unlock();
+    }
+  }
+
   private void retireIdle() {
     for (BlockSpace space : List.copyOf(open)) {
       boolean idle;
@@ -512,12 +522,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       drop(space, unused);
     }
     if (lastUse) {
-      attaching.lock();
-      try {
-        retireIdle();
-      } finally {
-        attaching.unlock();
-      }
+      retireUnused();
     }
   }
 

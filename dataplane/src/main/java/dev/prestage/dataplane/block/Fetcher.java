@@ -66,6 +66,7 @@ final class Fetcher {
   private final Condition timerWork;
   private final List<Thread> threads = new ArrayList<>();
   private long timerWakesAtNanos = Long.MIN_VALUE;
+  private volatile Runnable letGo = () -> {};
   private boolean closed;
 
   /// With `threaded` off nothing moves by itself: a test calls [#step].
@@ -104,6 +105,11 @@ final class Fetcher {
         lock.leave();
       }
     }
+  }
+
+  /// Sets who lets images go that no VM uses.
+  void onUnused(Runnable letsGo) {
+    letGo = letsGo;
   }
 
   /// The origins, preferred ones first.
@@ -296,6 +302,7 @@ final class Fetcher {
             buffer = ByteBuffer.allocateDirect(Fetch.MAX_BYTES);
           }
           run(fetch, buffer);
+          letGoUnused(fetch);
         } catch (RuntimeException | Error e) {
           // A defect, or no memory: whoever waits must not wait for ever.
           LOG.log(Level.ERROR, "a fetch ended unexpectedly", e);
@@ -332,6 +339,20 @@ final class Fetcher {
       run(fetch, buffer);
     }
     return fetch != null;
+  }
+
+  /// An image may have been left by its last VM while it was being filled.
+  private void letGoUnused(Fetch fetch) {
+    boolean unused;
+    lock.enter();
+    try {
+      unused = fetch.fills && fetch.space.attachments == 0;
+    } finally {
+      lock.leave();
+    }
+    if (unused) {
+      letGo.run();
+    }
   }
 
   private void run(Fetch fetch, ByteBuffer buffer) {

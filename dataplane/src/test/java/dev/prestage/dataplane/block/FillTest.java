@@ -335,6 +335,23 @@ final class FillTest {
   }
 
   @Test
+  void anImageThatItsLastVmLeavesWhileItIsFilledIsLetGo() throws Exception {
+    start(unlimited(), 2 * EXTENTS, true);
+    origin.allow(0);
+    BlockSpace space = stager().attach(SPACE, "t", "disk");
+    origin.awaitReads(1);
+    stager().detach(space, VM);
+    assertThat(origin.openImages()).isEqualTo(1);
+    origin.allowAll();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (origin.openImages() > 0) {
+      assertThat(System.nanoTime()).as("the image is closed").isLessThan(deadline);
+      doorbell.sleep(TimeUnit.MILLISECONDS.toNanos(5), () -> false);
+    }
+    assertThat(origin.reads()).hasSize(1);
+  }
+
+  @Test
   void aLeaseOnWhatFillIsBringingIsRedundant() throws Exception {
     start(unlimited(), 2 * EXTENTS, true);
     origin.allow(0);
