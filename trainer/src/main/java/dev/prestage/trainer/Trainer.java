@@ -23,7 +23,7 @@ import java.util.Locale;
 /// The trainer's process: `CORPUS NETWORK [EPOCHS [HIDDEN [SEED]]]`. It reads a corpus, trains on
 /// its older four fifths, keeps the network that foresees the tenth behind them best, and writes
 /// it. The newest tenth it leaves to whoever compares networks. It ends when its standard input
-/// does; what comes there tells its [Pace].
+/// does; what comes there tells its [Yielding].
 ///
 /// Each epoch is a line on standard output: `epoch 2 of 8: loss 3.214 nats, behind it 3.301, 41234
 /// words/s`. What goes wrong is one line on standard error and status 1; the network's file is then
@@ -48,32 +48,32 @@ public final class Trainer {
   private static final int HELD_OUT = 10;
 
   private final PrintStream out;
-  private final Pace pace;
+  private final Yielding yielding;
 
-  private Trainer(PrintStream out, Pace pace) {
+  private Trainer(PrintStream out, Yielding yielding) {
     this.out = out;
-    this.pace = pace;
+    this.yielding = yielding;
   }
 
   /// Runs the trainer and ends the process.
   ///
   /// @param arguments see the class
   public static void main(String[] arguments) {
-    Pace pace = new Pace();
-    Thread.ofPlatform().daemon().name("parent").start(() -> endWithInput(pace));
-    System.exit(run(arguments, pace, System.out, System.err));
+    Yielding yielding = new Yielding();
+    Thread.ofPlatform().daemon().name("parent").start(() -> endWithInput(yielding));
+    System.exit(run(arguments, yielding, System.out, System.err));
   }
 
-  private static void endWithInput(Pace pace) {
+  private static void endWithInput(Yielding yielding) {
     try {
-      pace.hear(System.in);
+      yielding.hear(System.in);
     } catch (IOException _) {
       // it is gone
     }
     Runtime.getRuntime().halt(1);
   }
 
-  static int run(String[] arguments, Pace pace, PrintStream out, PrintStream err) {
+  static int run(String[] arguments, Yielding yielding, PrintStream out, PrintStream err) {
     if (arguments.length < 2 || arguments.length > 5) {
       err.println("usage: trainer CORPUS NETWORK [EPOCHS [HIDDEN [SEED]]]");
       return USAGE;
@@ -81,7 +81,7 @@ public final class Trainer {
     try {
       Corpus corpus = corpus(Path.of(arguments[0]));
       Network network =
-          new Trainer(out, pace)
+          new Trainer(out, yielding)
               .train(
                   corpus,
                   number(arguments, 2, EPOCHS),
@@ -199,9 +199,8 @@ public final class Trainer {
     training.rewind(batches.tapes());
     double sum = 0;
     for (int batch = 0; batch < batches.count(); batch++) {
-      long before = System.nanoTime();
       sum += training.batch(batches, batch, isLearning);
-      pace.rest(System.nanoTime() - before);
+      yielding.rest();
     }
     return (float) (sum / Math.max(1, batches.count()));
   }

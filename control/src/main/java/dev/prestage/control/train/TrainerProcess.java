@@ -23,8 +23,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
-/// The trainer as a child of this process: at the lowest priority and on one thread. It takes some
-/// 450 MB while it works, and ends with this process. It is an optional part of the installation.
+/// The trainer as a child of this process: at the lowest priority, on one thread, and while guests
+/// are not at work. It takes some 450 MB, and ends with this process. It is an optional part of the
+/// installation.
 ///
 /// @param folder with the trainer's jar, `trainer.jar`, and what it needs in `lib`
 /// @param work where it keeps its files while it works, and PyTorch's libraries
@@ -43,12 +44,15 @@ public record TrainerProcess(Path folder, Path work) {
   private static final Duration LONGEST = Duration.ofMinutes(30);
 
   /// What the trainer is told on its standard input.
-  private static final char YIELD = 'y';
+  private static final char REST = 'r';
 
   private static final char WORK = 'w';
 
   /// Guests that made so many accesses between two looks are at work, and for a while after.
   private static final long BUSY_ACCESSES = 5;
+
+  /// After so long it works however busy they are: a model that grows old is of no use to them.
+  private static final Duration LONGEST_REST = Duration.ofHours(1);
 
   private static final Duration LOOK = Duration.ofMillis(100);
   private static final Duration BUSY = Duration.ofSeconds(1);
@@ -72,8 +76,8 @@ public record TrainerProcess(Path folder, Path work) {
   ///
   /// @param epochs how often the corpus is read
   /// @param progress hears each line of the trainer
-  /// @param accesses how many accesses guests have made so far: while they make any, the trainer
-  ///   works a part of the time only, so that few of them meet it
+  /// @param accesses how many accesses guests have made so far: while they make many, the trainer
+  ///   rests, for an hour in all
   /// @throws IOException with the trainer's own line if it fails
   public Network train(Corpus corpus, int epochs, Consumer<String> progress, LongSupplier accesses)
       throws IOException, InterruptedException {
@@ -155,8 +159,8 @@ public record TrainerProcess(Path folder, Path work) {
     }
   }
 
-  /// Runs what follows while nobody else wants the processor. The scheduling policy "idle" is no
-  /// better: the slowest hundredth of reads beside it took twice as long as beside this.
+  /// Runs what follows while nobody else wants the processor. Of what was measured beside reads,
+  /// the scheduling policy "idle" is worse than the lowest priority.
   private static List<String> leastUrgent() {
     return Files.isExecutable(Path.of("/usr/bin/nice"))
         ? List.of("/usr/bin/nice", "-n", "19")
@@ -208,11 +212,15 @@ public record TrainerProcess(Path folder, Path work) {
       throws IOException, InterruptedException {
     long begin = System.nanoTime();
     long before = accesses.getAsLong();
-    boolean busy = false;
+    boolean rests = false;
+    long restedNanos = 0;
     long busyUntil = begin;
+    long looked = begin;
     while (!process.waitFor(LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
       long now = System.nanoTime();
-      if (now - begin > LONGEST.toNanos()) {
+      restedNanos += rests ? now - looked : 0;
+      looked = now;
+      if (now - begin - restedNanos > LONGEST.toNanos()) {
         throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
       }
       long after = accesses.getAsLong();
@@ -220,9 +228,10 @@ public record TrainerProcess(Path folder, Path work) {
         busyUntil = now + BUSY.toNanos();
       }
       before = after;
-      if (busy != now < busyUntil) {
-        busy = !busy;
-        say(process, busy ? YIELD : WORK);
+      boolean isToRest = now < busyUntil && restedNanos < LONGEST_REST.toNanos();
+      if (isToRest != rests) {
+        rests = isToRest;
+        say(process, rests ? REST : WORK);
       }
     }
   }
