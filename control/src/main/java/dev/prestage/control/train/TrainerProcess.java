@@ -197,7 +197,7 @@ public record TrainerProcess(Path folder, Path work) {
     Process process = builder.start();
     try {
       Thread reader = Thread.ofVirtual().start(() -> tell(process, progress));
-      await(process, accesses);
+      await(process, progress, accesses);
       reader.join();
       if (process.exitValue() != 0) {
         throw new IOException(reason(errors, process.exitValue()));
@@ -208,7 +208,7 @@ public record TrainerProcess(Path folder, Path work) {
   }
 
   /// Waits for the trainer's end, and tells it meanwhile whether guests are at work.
-  private static void await(Process process, LongSupplier accesses)
+  private static void await(Process process, Consumer<String> progress, LongSupplier accesses)
       throws IOException, InterruptedException {
     long begin = System.nanoTime();
     long before = accesses.getAsLong();
@@ -232,6 +232,7 @@ public record TrainerProcess(Path folder, Path work) {
       if (isToRest != rests) {
         rests = isToRest;
         say(process, rests ? REST : WORK);
+        progress.accept(rests ? "rests while guests are at work" : "goes on");
       }
     }
   }
