@@ -138,8 +138,9 @@ final class LeasePropertyTest {
     }
     for (int i = 0; i < count; i++) {
       storages.add(i == 0 ? storage : new CrashStorage());
-      // Only what fits as a whole is filled.
-      long bytes = (long) (fills ? 2 * EXTENTS : CAPACITY_EXTENTS) / count * EXTENT;
+      // Only what fits as a whole is filled, and only small tiers hand anything down.
+      boolean large = fills && i == count - 1;
+      long bytes = (large ? 2L * EXTENTS : (long) CAPACITY_EXTENTS / count) * EXTENT;
       tiers.add(new Tier("tier" + i, bytes, storages.get(i), now::get, (_, _) -> {}));
     }
     return new BlockStager(
