@@ -49,7 +49,13 @@ class FetchQueueTest {
 
   FetchQueueTest() throws IOException {
     origin.put("disk", EXTENTS * TierFile.EXTENT_BYTES, 1);
-    var tier = new Tier("ssd", 1 << 20, new CrashStorage(), () -> now, (_, _) -> {});
+    var tier =
+        new Tier(
+            "ssd",
+            2L * EXTENTS * TierFile.EXTENT_BYTES,
+            new CrashStorage(),
+            () -> now,
+            (_, _) -> {});
     Image image = origin.open("disk");
     var shelf = new Shelf(tier, tier.open("t", "disk", image.identity()).file());
     this.space = new BlockSpace(1, "t", image, List.of(shelf), queue);

@@ -139,8 +139,9 @@ final class LeasePropertyTest {
     }
     for (int i = 0; i < count; i++) {
       storages.add(i == 0 ? storage : new CrashStorage());
-      // Only what fits as a whole is filled.
-      long bytes = (long) (fills ? 2 * EXTENTS : CAPACITY_EXTENTS) / count * EXTENT;
+      // Only what fits as a whole is filled, and only small tiers hand anything down.
+      boolean large = fills && i == count - 1;
+      long bytes = (large ? 2L * EXTENTS : (long) CAPACITY_EXTENTS / count) * EXTENT;
       tiers.add(new Tier("tier" + i, bytes, storages.get(i), now::get, (_, _) -> {}));
     }
     return new BlockStager(
@@ -244,12 +245,25 @@ final class LeasePropertyTest {
         account.hear(stager.takeChanged(), when);
         stager.takeEvicted((_, _, _) -> {});
         assertThat(wrong.get()).as(when).isEmpty();
+        if (fills && random.nextInt(100) == 0) {
+          // All of it fits, so that fill has nothing to do unless much of it is gone.
+          for (Tier tier : tiers) {
+            tier.purge("t", "disk");
+          }
+        }
         if (random.nextInt(500) == 0) {
           assertThat(stager.attach(9, "t", "disk")).isSameAs(space);
           stager.detach(space, random.nextInt(VMS));
         }
       }
       storages.forEach(each -> each.setFull(false));
+      // Pauses after failures are over.
+      now.addAndGet(Duration.ofMinutes(2).toNanos());
+      if (fills) {
+        for (Tier tier : tiers) {
+          tier.purge("t", "disk");
+        }
+      }
       settle(stager, next);
       assertTiersAddUp(space, "seed " + seed);
       assertThat(tiers.stream().mapToLong(Tier::demotedBytes).sum() > 0).isEqualTo(count > 1);
