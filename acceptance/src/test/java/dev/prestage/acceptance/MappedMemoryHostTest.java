@@ -19,6 +19,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -29,6 +31,7 @@ import org.junit.jupiter.api.Test;
 class MappedMemoryHostTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int MIB = 192;
+  private static final long FEW_PAGES = 512;
   private static final String MEMORY_FILE = "box.ram";
 
   /// What the guest checks itself with: a file in its memory that was written before the snapshot.
@@ -149,7 +152,33 @@ class MappedMemoryHostTest {
 
   /// The guest writes to its memory, so that each restore begins with the snapshot's again; in the
   /// same file, because that is the one that is bound.
-  private void rewind() throws Exception {
+  private void rewind(RunningHost host) throws Exception {
+    copy();
+    // A page that somebody just uses stays.
+    host.await(
+        "the page cache has let the snapshot go",
+        () -> {
+          try {
+            drop();
+            return resident(host) < FEW_PAGES;
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        });
+  }
+
+  private static long resident(RunningHost host) throws IOException {
+    try (PrestageClient client = host.client()) {
+      Matcher value =
+          Pattern.compile("prestage_memory_resident\\{[^}]*} ([0-9.]+)")
+              .matcher(client.get("/metrics").text());
+      return value.find() ? (long) Double.parseDouble(value.group(1)) : Long.MAX_VALUE;
+    }
+  }
+
+  private void copy() throws IOException {
     try (FileChannel from = FileChannel.open(kept(), StandardOpenOption.READ);
         FileChannel to =
             FileChannel.open(memory(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
@@ -158,6 +187,9 @@ class MappedMemoryHostTest {
       }
       to.force(true);
     }
+  }
+
+  private void drop() throws IOException, InterruptedException {
     // coreutils' way to drop a whole file from the page cache.
     Process dropped =
         new ProcessBuilder(
@@ -212,7 +244,7 @@ class MappedMemoryHostTest {
       List<String> sum = snapshot(host);
       Files.deleteIfExists(folder.resolve("qmp"));
       assertThat(String.join(" ", sum)).contains("/work");
-      rewind();
+      copy();
       host.post(
           "/v1/vms",
           "{\"vm\":\"box-1\",\"program\":\"box\",\"resources\":[{\"as\":\"memory\","
@@ -222,13 +254,14 @@ class MappedMemoryHostTest {
       JsonNode resource = host.get("/v1/vms/box-1").path("resources").path(0);
       assertThat(resource.path("uri").asText()).isEqualTo(memory().toRealPath().toString());
 
+      rewind(host);
       predicting(host, false);
       say(host, "start");
       assertThat(restoreAndCheck(host)).as("on demand").isEqualTo(sum);
       say(host, "stop");
       assertThat(unobserved(host)).isZero();
 
-      rewind();
+      rewind(host);
       predicting(host, true);
       say(host, "start");
       host.post("/v1/allocations", "{\"vm\":\"box-1\"}");

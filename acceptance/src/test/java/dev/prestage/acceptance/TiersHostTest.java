@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 class TiersHostTest {
   private static final List<String> TIERS = List.of("ram", "ssd", "hdd", "nas");
   private static final List<String> CAME =
-      List.of("foundBytes", "stagedBytes", "demandedBytes", "movedInBytes");
+      List.of("foundBytes", "stagedBytes", "demandedBytes", "filledBytes", "movedInBytes");
   private static final List<String> WENT = List.of("movedOutBytes", "evictedBytes", "removedBytes");
   private static final int EXTENT = RunningHost.EXTENT;
   private static final int EXTENTS = RunningHost.EXTENTS;

@@ -123,6 +123,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final ModelStore models;
   private final HistorySink history;
   private final Health health;
+  private final Fills fills;
   private final Report report;
   private final long startedNanos;
   private final Engine engine;
@@ -132,6 +133,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private final Thread thread = Thread.ofPlatform().name("engine").unstarted(this::run);
+  private final AtomicLong receivedAccesses = new AtomicLong();
   private final AtomicLong shedAccesses = new AtomicLong();
   private final AtomicLong shedPlans = new AtomicLong();
   private final Map<Long, Consumer<Outcome>> unanswered = new HashMap<>();
@@ -243,6 +245,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             Files.exists(options.state().resolve("attachments")),
             clock);
     this.health = new Health(clock, notices);
+    this.fills = new Fills(registry, notices, health, clock);
     this.report = new Report(registry::binding);
     this.startedNanos = clock.nanos();
     if (!registry.trouble().isEmpty()) {
@@ -331,6 +334,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   /// What trainings ask on their own thread, and the engine thread answers.
   private final class TrainingHost implements Trainings.Host {
+    @Override
+    public long accesses() {
+      return receivedAccesses.get();
+    }
+
     @Override
     public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor)
         throws Refusal {
@@ -602,6 +610,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   private void status(List<Frame.Counter> counters) {
     dataPlaneCounters = counters;
+    fills.heard(counters);
     unserved.clear();
     for (Frame.Counter counter : counters) {
       if (counter.name().equals(DISK_CONNECTIONS) && counter.value() > 0) {
@@ -806,6 +815,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     public void received(Frame frame) throws InterruptedException {
       switch (frame) {
         case Frame.Accesses(List<AccessRecord> records) -> {
+          receivedAccesses.addAndGet(records.size());
           if (!events.offer(() -> accesses(records))) {
             shedAccesses.addAndGet(records.size());
           }
@@ -895,6 +905,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     awaited.remove(registered.vm().name());
     for (Binding binding : registered.bindings()) {
       others.remove(Registered.address(binding));
+      fills.forget(Registered.address(binding));
       addresses.remove(binding.id());
       health.over("vm:" + Registered.address(binding));
     }
@@ -956,6 +967,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
 
   ModelSwaps swaps() {
     return swaps;
+  }
+
+  Fills fills() {
+    return fills;
   }
 
   Health health() {

@@ -21,6 +21,10 @@ final class Counters {
           "connections",
           "disk_connections",
           "disk_served",
+          "fill_held_bytes",
+          "fill_total_bytes",
+          "fill_rate_bytes",
+          "fill_complete",
           "memory_connections",
           "memory_missing",
           "memory_resident",
@@ -34,7 +38,7 @@ final class Counters {
 
   /// How the names of numbers of one VM begin.
   private static final List<String> VM_SUBJECTS =
-      List.of("demand_", "accesses_", "disk_", "memory_", "network_", "bandwidth_");
+      List.of("demand_", "accesses_", "disk_", "fill_", "memory_", "network_", "bandwidth_");
 
   private final ControlPlane plane;
   private final Engine engine;

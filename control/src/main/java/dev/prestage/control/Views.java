@@ -77,7 +77,8 @@ final class Views {
         shape.measure().text(),
         disk ? "nbd+unix:///" + address + "?socket=" + options.nbdSocket() : told,
         disk && !options.nbdTcp().isEmpty() ? "nbd://" + options.nbdTcp() + "/" + address : null,
-        !plane.isUnserved(binding) && (disk || !told.isEmpty()));
+        !plane.isUnserved(binding) && (disk || !told.isEmpty()),
+        plane.fills().of(binding));
   }
 
   static Reply.Allocation of(Engine.AllocationState state) {
@@ -228,6 +229,7 @@ final class Views {
         numbers.getOrDefault("tier_found_bytes", 0L),
         numbers.getOrDefault("tier_staged_bytes", 0L),
         numbers.getOrDefault("tier_demanded_bytes", 0L),
+        numbers.getOrDefault("tier_filled_bytes", 0L),
         numbers.getOrDefault("tier_moved_in_bytes", 0L),
         numbers.getOrDefault("tier_moved_out_bytes", 0L),
         numbers.getOrDefault("tier_evicted_bytes", 0L),

@@ -47,6 +47,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -365,7 +366,8 @@ class ControlPlaneTest {
                 "connections",
                 "127.0.0.1:40123",
                 null,
-                true));
+                true,
+                null));
     data.networkAddress = "127.0.0.1:40999";
     data.hangUp();
     await(
@@ -535,6 +537,79 @@ class ControlPlaneTest {
     assertThat(health(plane).status()).as("what is over is not said any more").isEqualTo("ok");
     ask(plane, register("vm1", "web", "debian"));
     ask(plane, new Command.StartProgram("vm1"));
+  }
+
+  private static Frame.Status filled(String disk, long held, int complete) {
+    return filled(disk, held, complete, complete);
+  }
+
+  private static Frame.Status filled(String disk, long held, int complete, int completions) {
+    return new Frame.Status(
+        List.of(
+            new Frame.Counter("fill_held_bytes", disk, held),
+            new Frame.Counter("fill_total_bytes", disk, 1000),
+            new Frame.Counter("fill_rate_bytes", disk, 100),
+            new Frame.Counter("fill_complete", disk, complete),
+            new Frame.Counter("fill_completions", disk, completions)));
+  }
+
+  private List<Notice.Complete> completes() {
+    return notices.stream()
+        .filter(Notice.Complete.class::isInstance)
+        .map(Notice.Complete.class::cast)
+        .toList();
+  }
+
+  @Test
+  void aDiskThatIsCompleteIsSaidOnceForEachVmAndAgainAfterItWasNot() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    assertThat(vms(plane).getFirst().resources().getFirst().fill()).isNull();
+    data.send(filled("vm1", 400, 0));
+    Supplier<Reply.@Nullable FillView> fill =
+        () -> vms(plane).getFirst().resources().getFirst().fill();
+    await("it is known", () -> fill.get() != null);
+    assertThat(fill.get()).isEqualTo(new Reply.FillView(400, 1000, 100, 6.0, false));
+    assertThat(completes()).isEmpty();
+    data.send(filled("vm1", 1000, 1));
+    data.send(filled("vm1", 1000, 1));
+    data.send(new Frame.Status(List.of()));
+    await("nothing is known", () -> fill.get() == null);
+    data.send(filled("vm1", 1000, 1));
+    await("it is known", () -> fill.get() != null);
+    assertThat(completes())
+        .singleElement()
+        .isEqualTo(
+            new Notice.Complete(
+                completes().getFirst().timeNanos(), "vm1", "web", "disk0", "debian", 1000));
+    data.send(filled("vm1", 999, 0));
+    data.send(filled("vm1", 1000, 1));
+    await("it is said again", () -> completes().size() == 2);
+    // Lost and here again between two reports, and lost once more with the same words.
+    var loss =
+        new Frame.Trouble(
+            "incomplete:" + vms(plane).getFirst().tenant() + "/debian", "some was evicted");
+    data.send(loss);
+    data.send(filled("vm1", 1000, 1, 2));
+    await("it is said again", () -> completes().size() == 3);
+    assertThat(health(plane).parts()).as("it is over").doesNotContainKey(loss.kind());
+    data.send(loss);
+    await("it is said again", () -> losses() == 2);
+    data.send(filled("vm1", 1000, 1, 3));
+    await("it is said again", () -> completes().size() == 4);
+    // One that comes later hears of it, too.
+    ask(plane, register("vm2", "web", "debian"));
+    data.send(filled("vm2", 1000, 1));
+    await("it is said", () -> completes().size() == 5);
+    assertThat(completes().getLast().vm()).isEqualTo("vm2");
+  }
+
+  private long losses() {
+    return notices.stream()
+        .filter(notice -> notice instanceof Notice.Degraded loss && loss.kind().contains("/debian"))
+        .count();
   }
 
   @Test
@@ -959,7 +1034,7 @@ class ControlPlaneTest {
     assertThat(((Reply.Leases) ask(plane, new Command.ShowLeases("vm1", -1))).leases()).isEmpty();
     assertThat(counter(plane, "units_granted")).isEqualTo((double) leases.account().granted());
     assertThat(tiers(plane))
-        .containsExactly(new Reply.TierView("ssd", "", 1000, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+        .containsExactly(new Reply.TierView("ssd", "", 1000, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
     assertRefused(plane, new Command.ShowAllocation(99), Reason.UNKNOWN, "no allocation 99");
   }
 

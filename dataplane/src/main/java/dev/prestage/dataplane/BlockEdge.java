@@ -32,6 +32,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -51,9 +52,11 @@ final class BlockEdge implements Edge {
   private final Tiers tiers;
   private final BlockStager stager;
   private final NbdServer nbd;
+  private final IntConsumer ready;
   private final @Nullable InetSocketAddress nbdAddress;
 
   BlockEdge(Options options, Links links, Host host) throws IOException {
+    this.ready = host.ready();
     try {
       this.tiers = open(options.tiers(), host);
       List<Origin> origins = new ArrayList<>();
@@ -192,6 +195,8 @@ final class BlockEdge implements Edge {
 
   @Override
   public void takeNews(News to) {
+    // What is here goes out after what is told now, of which it takes back what stayed after all.
+    stager.takeFilled().forEach(space -> ready.accept(space.id()));
     to.changed(stager.takeChanged());
     stager.takeEvicted(to::gone);
   }
@@ -210,6 +215,7 @@ final class BlockEdge implements Edge {
       into.add(new Frame.Counter("accesses_dropped", disk.name(), disk.dropped()));
       into.add(new Frame.Counter("disk_connections", disk.name(), nbd.connections(disk)));
       into.add(new Frame.Counter("disk_served", disk.name(), disk.isRefused() ? 0 : 1));
+      countFill(disk, into);
     }
     disks.waiting().forEach(name -> into.add(new Frame.Counter("disk_served", name, 0)));
     for (BlockStager.OriginCounts origin : stager.originCounts()) {
@@ -232,6 +238,17 @@ final class BlockEdge implements Edge {
       }
     }
     into.add(new Frame.Counter("connections", "", nbd.connections()));
+  }
+
+  private void countFill(Disk disk, List<Frame.Counter> into) {
+    BlockStager.FillCounts fill = stager.fillCounts(disk.space());
+    if (fill != null) {
+      into.add(new Frame.Counter("fill_held_bytes", disk.name(), fill.heldBytes()));
+      into.add(new Frame.Counter("fill_total_bytes", disk.name(), disk.sizeBytes()));
+      into.add(new Frame.Counter("fill_rate_bytes", disk.name(), fill.bytesPerSecond()));
+      into.add(new Frame.Counter("fill_complete", disk.name(), fill.complete() ? 1 : 0));
+      into.add(new Frame.Counter("fill_completions", disk.name(), fill.completions()));
+    }
   }
 
   /// Stops serving. The tiers keep what they have for the next start.

@@ -23,7 +23,7 @@ import java.util.Locale;
 /// The trainer's process: `CORPUS NETWORK [EPOCHS [HIDDEN [SEED]]]`. It reads a corpus, trains on
 /// its older four fifths, keeps the network that foresees the tenth behind them best, and writes
 /// it. The newest tenth it leaves to whoever compares networks. It ends when its standard input
-/// does.
+/// does; what comes there tells its [Yielding].
 ///
 /// Each epoch is a line on standard output: `epoch 2 of 8: loss 3.214 nats, behind it 3.301, 41234
 /// words/s`. What goes wrong is one line on standard error and status 1; the network's file is then
@@ -48,31 +48,32 @@ public final class Trainer {
   private static final int HELD_OUT = 10;
 
   private final PrintStream out;
+  private final Yielding yielding;
 
-  private Trainer(PrintStream out) {
+  private Trainer(PrintStream out, Yielding yielding) {
     this.out = out;
+    this.yielding = yielding;
   }
 
   /// Runs the trainer and ends the process.
   ///
   /// @param arguments see the class
   public static void main(String[] arguments) {
-    Thread.ofPlatform().daemon().name("parent").start(Trainer::endWithInput);
-    System.exit(run(arguments, System.out, System.err));
+    Yielding yielding = new Yielding();
+    Thread.ofPlatform().daemon().name("parent").start(() -> endWithInput(yielding));
+    System.exit(run(arguments, yielding, System.out, System.err));
   }
 
-  private static void endWithInput() {
+  private static void endWithInput(Yielding yielding) {
     try {
-      while (System.in.read() >= 0) {
-        // nobody says anything
-      }
+      yielding.hear(System.in);
     } catch (IOException _) {
       // it is gone
     }
     Runtime.getRuntime().halt(1);
   }
 
-  static int run(String[] arguments, PrintStream out, PrintStream err) {
+  static int run(String[] arguments, Yielding yielding, PrintStream out, PrintStream err) {
     if (arguments.length < 2 || arguments.length > 5) {
       err.println("usage: trainer CORPUS NETWORK [EPOCHS [HIDDEN [SEED]]]");
       return USAGE;
@@ -80,7 +81,7 @@ public final class Trainer {
     try {
       Corpus corpus = corpus(Path.of(arguments[0]));
       Network network =
-          new Trainer(out)
+          new Trainer(out, yielding)
               .train(
                   corpus,
                   number(arguments, 2, EPOCHS),
@@ -194,11 +195,12 @@ public final class Trainer {
     }
   }
 
-  private static float pass(Training training, Batches batches, boolean isLearning) {
+  private float pass(Training training, Batches batches, boolean isLearning) {
     training.rewind(batches.tapes());
     double sum = 0;
     for (int batch = 0; batch < batches.count(); batch++) {
       sum += training.batch(batches, batch, isLearning);
+      yielding.rest();
     }
     return (float) (sum / Math.max(1, batches.count()));
   }

@@ -59,6 +59,7 @@ class TrainerTest {
     System.arraycopy(more, 0, arguments, 2, more.length);
     return Trainer.run(
         arguments,
+        new Yielding(),
         new PrintStream(out, true, StandardCharsets.UTF_8),
         new PrintStream(err, true, StandardCharsets.UTF_8));
   }

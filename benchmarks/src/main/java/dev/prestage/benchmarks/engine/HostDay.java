@@ -376,7 +376,7 @@ public final class HostDay {
               "no plan: " + planned);
       case Notice.Staged staged -> require(staged.units() > 0, "nothing staged: " + staged);
       case Notice.Reclaimed back -> require(back.units() > 0, "nothing came back: " + back);
-      case Notice.Available _, Notice.Degraded _ -> {
+      case Notice.Available _, Notice.Complete _, Notice.Degraded _ -> {
         // They carry no amounts that must hold.
       }
     }

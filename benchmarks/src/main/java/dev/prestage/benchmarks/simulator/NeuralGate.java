@@ -121,7 +121,8 @@ public final class NeuralGate {
         LongStream.range(Math.max(0, half - MOST_TRAINED), half)
             .map(i -> Resource.of(0, trace.first((int) i)))
             .toArray();
-    Network network = trainer.train(new Corpus(List.of(distinct(learnt))), epochs, this::heard);
+    Network network =
+        trainer.train(new Corpus(List.of(distinct(learnt))), epochs, this::heard, () -> 0);
     Gain gain = new Gain(bits(trace, network), bits(trace, null));
     checks.accept(
         new Check(name + ": bits a request without the network", gain.without, "to be seen", true));

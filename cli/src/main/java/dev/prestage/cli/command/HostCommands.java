@@ -245,6 +245,7 @@ abstract class HostCommands {
             "FOUND",
             "STAGED",
             "DEMANDED",
+            "FILLED",
             "MOVED IN",
             "MOVED OUT",
             "EVICTED",
@@ -256,6 +257,7 @@ abstract class HostCommands {
           size(tier, "foundBytes"),
           size(tier, "stagedBytes"),
           size(tier, "demandedBytes"),
+          size(tier, "filledBytes"),
           size(tier, "movedInBytes"),
           size(tier, "movedOutBytes"),
           size(tier, "evictedBytes"),
@@ -334,7 +336,8 @@ abstract class HostCommands {
   @Command(
       mixinStandardHelpOptions = true,
       description =
-          "Follow the notices: staged, available, unavailable, queued, reclaimed, degraded.")
+          "Follow the notices: staged, available, complete, unavailable, queued, reclaimed,"
+              + " degraded.")
   int events(@Mixin ApiOptions api) throws IOException {
     try (PrestageClient client = api.client()) {
       client.events(

@@ -97,11 +97,12 @@ public final class VmCommand {
       JsonNode answer = api.parsed(client.get("/v1/vms").text());
       if (answer != null) {
         Table table =
-            new Table("VM", "TENANT", "PROGRAM", "AS", "SOURCE", "SIZE", "RUNS", "SERVED", "URI");
+            new Table(
+                "VM", "TENANT", "PROGRAM", "AS", "SOURCE", "SIZE", "HERE", "RUNS", "SERVED", "URI");
         for (JsonNode vm : answer.path("vms")) {
           JsonNode resources = vm.path("resources");
           if (resources.isEmpty()) {
-            row(table, vm, "", "", "", "", "");
+            row(table, vm, "", "", "", "", "", "");
           }
           for (JsonNode resource : resources) {
             row(
@@ -110,6 +111,7 @@ public final class VmCommand {
                 resource.path("as").asText(),
                 resource.path("source").asText(),
                 size(resource),
+                here(resource.path("fill")),
                 resource.path("served").asBoolean() ? "yes" : "no",
                 resource.path("uri").asText());
           }
@@ -121,7 +123,14 @@ public final class VmCommand {
   }
 
   private static void row(
-      Table table, JsonNode vm, String as, String source, String size, String served, String uri) {
+      Table table,
+      JsonNode vm,
+      String as,
+      String source,
+      String size,
+      String here,
+      String served,
+      String uri) {
     table.row(
         vm.path("vm").asText(),
         vm.path("tenant").asText(),
@@ -129,9 +138,22 @@ public final class VmCommand {
         as,
         source,
         size,
+        here,
         vm.path("running").asBoolean() ? "yes" : "no",
         served,
         uri);
+  }
+
+  /// How much of a disk that is filled is on this host. It is all of it only if it is complete.
+  private static String here(JsonNode fill) {
+    if (!fill.isObject()) {
+      return "";
+    }
+    if (fill.path("complete").asBoolean()) {
+      return "complete";
+    }
+    double percent = 100.0 * fill.path("heldBytes").asLong() / fill.path("totalBytes").asLong(1);
+    return "%d %%".formatted((int) Math.min(99, percent));
   }
 
   private static String size(JsonNode resource) {

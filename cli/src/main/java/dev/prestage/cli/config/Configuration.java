@@ -8,6 +8,7 @@ import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.Options;
 import dev.prestage.dataplane.bandwidth.Promises;
+import dev.prestage.dataplane.block.FillOptions;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
@@ -28,6 +29,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
@@ -50,6 +52,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param controls the share of starts that are left without staging
 /// @param forecaster who predicts
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
+/// @param fill how the rest of images is brought behind everything else
 /// @param historyEnabled whether accesses are kept
 /// @param historyKeep how old they get
 /// @param historyKeepUsage how old what each hour of them adds up to gets
@@ -78,6 +81,7 @@ public record Configuration(
     Limits limits,
     Duration endRunAfter,
     Fetch fetch,
+    FillOptions fill,
     boolean historyEnabled,
     Duration historyKeep,
     Duration historyKeepUsage,
@@ -140,6 +144,12 @@ public record Configuration(
 
   // A read from a disk that had to spin up, or from across an ocean, takes that long.
   private static final Duration LEAST_DEADLINE = Duration.ofMillis(100);
+
+  private static final long LEAST_FILL_RATE = 64L << 10;
+
+  private static final double MOST_AMPLIFICATION = 1e6;
+
+  private static final Pattern AMPLIFICATION = Pattern.compile("[0-9]+(\\.[0-9]+)?");
 
   private static final long LEAST_GUEST_BYTES = 16L << 20;
 
@@ -296,6 +306,7 @@ public record Configuration(
     Section notices = root.section("notices");
     List<Webhook> webhooks = WebhookSettings.read(notices, folder);
     notices.close();
+    FillOptions fill = fill(root.section("fill"));
     root.close();
     return new Configuration(
         state,
@@ -315,6 +326,7 @@ public record Configuration(
         limits,
         endRunAfter,
         fetching,
+        fill,
         enabled,
         keep,
         keepUsage,
@@ -381,6 +393,39 @@ public record Configuration(
         new VsphereConnector.Options(
             url, user, password.isEmpty() ? null : folder.resolve(password), fingerprint),
         reserving);
+  }
+
+  private static FillOptions fill(Section section) throws ConfigurationException {
+    boolean enabled = section.value("enabled", false, Configuration::yesOrNo);
+    FillOptions options =
+        new FillOptions(
+            section.value(
+                "rate", FillOptions.DEFAULT_BYTES_PER_SECOND, Configuration::fillBytesPerSecond),
+            section.value(
+                "amplification", FillOptions.DEFAULT_AMPLIFICATION, Configuration::amplification));
+    section.close();
+    return enabled ? options : FillOptions.OFF;
+  }
+
+  private static long fillBytesPerSecond(String text) {
+    long rate = Quantities.bytesPerSecond(text);
+    if (rate < LEAST_FILL_RATE) {
+      throw new IllegalArgumentException("'" + text + "' is less than 64KiB/s, an extent a second");
+    }
+    return rate;
+  }
+
+  private static double amplification(String text) {
+    if (text.equals("none")) {
+      return 0;
+    }
+    // Java's numbers end in "d" or "f" as well, or are hexadecimal.
+    double most = AMPLIFICATION.matcher(text).matches() ? Double.parseDouble(text) : 0;
+    if (!(most > 0 && most <= MOST_AMPLIFICATION)) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is neither none nor above 0 and at most a million");
+    }
+    return most;
   }
 
   private static MemoryGrants.@Nullable Settings guestMemory(Section section)

@@ -49,7 +49,8 @@ public final class DataPlaneProcess {
             fetch.inFlight(),
             BlockOptions.DEFAULT.demandFetches(),
             fetch.deadline(),
-            fetch.deadline().dividedBy(3)),
+            fetch.deadline().dividedBy(3),
+            configuration.fill()),
         NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
         configuration.connectionsListen(),
         configuration.promises());

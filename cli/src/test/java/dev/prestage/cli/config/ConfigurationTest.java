@@ -10,6 +10,7 @@ import dev.prestage.control.notice.NoticeJson;
 import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
+import dev.prestage.dataplane.block.FillOptions;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
@@ -50,6 +51,20 @@ class ConfigurationTest {
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
     assertThat(configuration.libvirt()).isEmpty();
+  }
+
+  @Test
+  void fillIsOffUnlessAskedForAndCapped() throws Exception {
+    assertThat(Configuration.read(null).fill()).isEqualTo(FillOptions.OFF);
+    assertThat(read("fill: {rate: 1MiB/s}\n").fill()).isEqualTo(FillOptions.OFF);
+    assertThat(read("fill: {enabled: true}\n").fill()).isEqualTo(new FillOptions(16L << 20, 100));
+    assertThat(read("fill: {enabled: true, rate: 1MB/s, amplification: none}\n").fill())
+        .isEqualTo(new FillOptions(1_000_000, 0));
+    for (String wrong : List.of("0", "abc", "5d", "0x1p3", "-1", "2000000")) {
+      assertThatThrownBy(() -> read("fill: {amplification: " + wrong + "}\n"))
+          .hasMessageContaining("neither none nor above 0");
+    }
+    assertThatThrownBy(() -> read("fill: {rate: 1KiB/s}\n")).hasMessageContaining("64KiB/s");
   }
 
   @Test
@@ -254,7 +269,7 @@ class ConfigurationTest {
                 URI.create("http://127.0.0.1:8080/"),
                 folder.resolve("b.secret"),
                 Set.of("available", "degraded")));
-    assertThat(NoticeJson.kinds()).contains("planned", "reclaimed").hasSize(7);
+    assertThat(NoticeJson.kinds()).contains("planned", "reclaimed").hasSize(8);
   }
 
   @ParameterizedTest
@@ -383,7 +398,7 @@ class ConfigurationTest {
   void theManualNamesEveryKeyThatIsKnown() throws Exception {
     String manual = manual();
     for (String section :
-        new String[] {"", "tier", "nbd", "api", "predict", "stage", "fetch", "history"}) {
+        new String[] {"", "tier", "nbd", "api", "predict", "stage", "fetch", "fill", "history"}) {
       String yaml = section.isEmpty() ? "no-such-key: 1\n" : section + ": {no-such-key: 1}\n";
       String message = "";
       try {

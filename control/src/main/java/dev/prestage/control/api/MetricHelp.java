@@ -23,6 +23,12 @@ final class MetricHelp {
           Map.entry(
               "fetches_behind_staging",
               "Reads from origins for demand that waited for their turn while staging ran."),
+          Map.entry("fill_complete", "Whether all of a VM's disk is on this host."),
+          Map.entry(
+              "fill_completions", "How often a VM's disk came to be on this host as a whole."),
+          Map.entry("fill_held_bytes", "What of a VM's disk is on this host."),
+          Map.entry("fill_rate_bytes", "What fill has brought of a VM's disk lately, a second."),
+          Map.entry("fill_total_bytes", "The size of a VM's disk."),
           Map.entry("fetches_for_demand", "Reads from origins that were begun for demand."),
           Map.entry(
               "forecast_units", "Staged units for which an expert spoke: demanded, or unused."),
@@ -61,6 +67,7 @@ final class MetricHelp {
           Map.entry("tier_demanded_bytes", "Bytes that came to the tier because a guest waited."),
           Map.entry("tier_demoted_bytes", "Bytes that went from the tier to slower ones."),
           Map.entry("tier_evicted_bytes", "Bytes that left the host from the tier to make room."),
+          Map.entry("tier_filled_bytes", "Bytes that came to the tier behind everything else."),
           Map.entry("tier_found_bytes", "Bytes that were in the tier at the start."),
           Map.entry("tier_hits", "Reads that got bytes from the tier."),
           Map.entry("tier_moved_in_bytes", "Bytes that came to the tier from other tiers."),

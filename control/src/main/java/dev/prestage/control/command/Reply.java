@@ -47,6 +47,7 @@ public sealed interface Reply {
   ///   while only a data plane knows that has not said so yet
   /// @param tcpUri the same over TCP, or null when that is off
   /// @param served whether it can be used now
+  /// @param fill how far it is brought to this host, or null where nothing is
   record ResourceView(
       String as,
       String type,
@@ -56,7 +57,21 @@ public sealed interface Reply {
       String measure,
       String uri,
       @Nullable String tcpUri,
-      boolean served) {}
+      boolean served,
+      @Nullable FillView fill) {}
+
+  /// How far a disk is brought to this host behind everything else.
+  ///
+  /// @param heldBytes what of it is here, however it came
+  /// @param bytesPerSecond what fill has brought lately of its image
+  /// @param etaSeconds until all is here, at that rate; null while it stands still
+  /// @param complete whether all is here, so that its VM depends on no origin
+  record FillView(
+      long heldBytes,
+      long totalBytes,
+      long bytesPerSecond,
+      @Nullable Double etaSeconds,
+      boolean complete) {}
 
   /// An allocation that was asked for.
   ///
@@ -210,6 +225,7 @@ public sealed interface Reply {
   /// @param foundBytes what was here when the data plane started
   /// @param stagedBytes what came from an origin for a forecast
   /// @param demandedBytes what came from an origin because a guest waited
+  /// @param filledBytes what came from an origin behind everything else
   /// @param movedInBytes what came from other tiers
   /// @param movedOutBytes what went to other tiers
   /// @param evictedBytes what left the host to make room
@@ -225,6 +241,7 @@ public sealed interface Reply {
       long foundBytes,
       long stagedBytes,
       long demandedBytes,
+      long filledBytes,
       long movedInBytes,
       long movedOutBytes,
       long evictedBytes,

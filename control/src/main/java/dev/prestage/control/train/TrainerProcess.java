@@ -21,9 +21,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 
-/// The trainer as a child of this process: at the lowest priority and on one thread. It takes some
-/// 450 MB while it works, and ends with this process. It is an optional part of the installation.
+/// The trainer as a child of this process: at the lowest priority, on one thread, and while guests
+/// are not at work. It takes some 450 MB, and ends with this process. It is an optional part of the
+/// installation.
 ///
 /// @param folder with the trainer's jar, `trainer.jar`, and what it needs in `lib`
 /// @param work where it keeps its files while it works, and PyTorch's libraries
@@ -40,6 +42,20 @@ public record TrainerProcess(Path folder, Path work) {
 
   /// Six epochs of 400,000 requests at a quarter of the usual speed.
   private static final Duration LONGEST = Duration.ofMinutes(30);
+
+  /// What the trainer is told on its standard input.
+  private static final char REST = 'r';
+
+  private static final char WORK = 'w';
+
+  /// Guests that made so many accesses between two looks are at work, and for a while after.
+  private static final long BUSY_ACCESSES = 5;
+
+  /// After so long it works however busy they are: a model that grows old is of no use to them.
+  private static final Duration LONGEST_REST = Duration.ofHours(1);
+
+  private static final Duration LOOK = Duration.ofMillis(100);
+  private static final Duration BUSY = Duration.ofSeconds(1);
 
   private static final String MOST_MEMORY = "-Xmx1g";
 
@@ -60,8 +76,10 @@ public record TrainerProcess(Path folder, Path work) {
   ///
   /// @param epochs how often the corpus is read
   /// @param progress hears each line of the trainer
+  /// @param accesses how many accesses guests have made so far: while they make many, the trainer
+  ///   rests, for an hour in all
   /// @throws IOException with the trainer's own line if it fails
-  public Network train(Corpus corpus, int epochs, Consumer<String> progress)
+  public Network train(Corpus corpus, int epochs, Consumer<String> progress, LongSupplier accesses)
       throws IOException, InterruptedException {
     Files.createDirectories(work);
     sweep();
@@ -82,7 +100,7 @@ public record TrainerProcess(Path folder, Path work) {
               Integer.toString(epochs),
               Integer.toString(HIDDEN_UNITS),
               Integer.toString(SEED)));
-      run(command, folder, progress);
+      run(command, folder, progress, accesses);
       try (var bytes = new DataInputStream(new BufferedInputStream(Files.newInputStream(output)))) {
         return NetworkFile.read(bytes, DataInput::readLong);
       }
@@ -135,19 +153,15 @@ public record TrainerProcess(Path folder, Path work) {
               factors.toString(),
               Integer.toString(steps),
               Integer.toString(passes)));
-      run(command, folder, figures);
+      run(command, folder, figures, () -> 0);
     } finally {
       remove(folder);
     }
   }
 
-  /// Runs what follows only while nobody else wants the processor: at the scheduling policy "idle",
-  /// which whoever wakes up preempts at once, or else at the lowest priority, which may keep a read
-  /// waiting for a tick.
+  /// Runs what follows while nobody else wants the processor. Of what was measured beside reads,
+  /// the scheduling policy "idle" is worse than the lowest priority.
   private static List<String> leastUrgent() {
-    if (Files.isExecutable(Path.of("/usr/bin/chrt"))) {
-      return List.of("/usr/bin/chrt", "--idle", "0");
-    }
     return Files.isExecutable(Path.of("/usr/bin/nice"))
         ? List.of("/usr/bin/nice", "-n", "19")
         : List.of();
@@ -171,7 +185,8 @@ public record TrainerProcess(Path folder, Path work) {
     Files.deleteIfExists(folder);
   }
 
-  private void run(List<String> command, Path scratch, Consumer<String> progress)
+  private void run(
+      List<String> command, Path scratch, Consumer<String> progress, LongSupplier accesses)
       throws IOException, InterruptedException {
     Path errors = scratch.resolve("errors");
     ProcessBuilder builder = new ProcessBuilder(command);
@@ -182,15 +197,52 @@ public record TrainerProcess(Path folder, Path work) {
     Process process = builder.start();
     try {
       Thread reader = Thread.ofVirtual().start(() -> tell(process, progress));
-      if (!process.waitFor(LONGEST.toSeconds(), TimeUnit.SECONDS)) {
-        throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
-      }
+      await(process, progress, accesses);
       reader.join();
       if (process.exitValue() != 0) {
         throw new IOException(reason(errors, process.exitValue()));
       }
     } finally {
       process.destroyForcibly();
+    }
+  }
+
+  /// Waits for the trainer's end, and tells it meanwhile whether guests are at work.
+  private static void await(Process process, Consumer<String> progress, LongSupplier accesses)
+      throws IOException, InterruptedException {
+    long begin = System.nanoTime();
+    long before = accesses.getAsLong();
+    boolean rests = false;
+    long restedNanos = 0;
+    long busyUntil = begin;
+    long looked = begin;
+    while (!process.waitFor(LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
+      long now = System.nanoTime();
+      restedNanos += rests ? now - looked : 0;
+      looked = now;
+      if (now - begin - restedNanos > LONGEST.toNanos()) {
+        throw new IOException("the trainer took longer than " + LONGEST.toMinutes() + " minutes");
+      }
+      long after = accesses.getAsLong();
+      if (after - before >= BUSY_ACCESSES) {
+        busyUntil = now + BUSY.toNanos();
+      }
+      before = after;
+      boolean isToRest = now < busyUntil && restedNanos < LONGEST_REST.toNanos();
+      if (isToRest != rests) {
+        rests = isToRest;
+        say(process, rests ? REST : WORK);
+        progress.accept(rests ? "rests while guests are at work" : "goes on");
+      }
+    }
+  }
+
+  private static void say(Process process, char word) {
+    try {
+      process.getOutputStream().write(word);
+      process.getOutputStream().flush();
+    } catch (IOException _) {
+      // It has ended; its status says why.
     }
   }
 

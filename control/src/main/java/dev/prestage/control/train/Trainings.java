@@ -95,6 +95,9 @@ public final class Trainings implements AutoCloseable {
     /// This host's numbers of spaces.
     Map<Spaces.Name, Integer> numbers(Set<Spaces.Name> names) throws InterruptedException, Refusal;
 
+    /// How many accesses guests have made so far.
+    long accesses();
+
     /// The network that serves a program.
     Optional<Network> serving(Program program) throws InterruptedException, Refusal;
 
@@ -357,7 +360,11 @@ public final class Trainings implements AutoCloseable {
           trainer
               .get()
               .orElseThrow()
-              .train(corpus, EPOCHS, line -> said(program, Reply.Training.TRAINING, line));
+              .train(
+                  corpus,
+                  EPOCHS,
+                  line -> said(program, Reply.Training.TRAINING, line),
+                  host::accesses);
       compare(program, read, fresh);
       host.trained(program);
     } catch (InterruptedException e) {

@@ -39,7 +39,14 @@ public final class MemoryGrants implements AutoCloseable {
   /// What a guest has is not changed for less.
   private static final long LEAST_BYTES = 4L << 20;
 
+  /// A small system that could free no more than this begins to swap.
+  private static final long LEAST_HEADROOM_BYTES = 16L << 20;
+
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
+
+  /// A guest's word about its use counts for so long while what it has is changed: three questions
+  /// by default.
+  private static final long WORD_NANOS = Duration.ofSeconds(6).toNanos();
 
   static final long VETO_NANOS = Duration.ofMinutes(5).toNanos();
   static final long LONGEST_VETO_NANOS = Duration.ofHours(1).toNanos();
@@ -104,6 +111,10 @@ public final class MemoryGrants implements AutoCloseable {
     /// What it used when that was known last; -1 if it never was.
     long usedBytes = -1;
 
+    /// How far it may be taken from after its last word about what it uses, and until when.
+    long leastBytes;
+
+    long leastUntilNanos = Long.MIN_VALUE;
     long lookedNanos;
     long growNotBeforeNanos = Long.MIN_VALUE;
     long shrinkNotBeforeNanos = Long.MIN_VALUE;
@@ -117,6 +128,14 @@ public final class MemoryGrants implements AutoCloseable {
 
     boolean leftAlone(long nowNanos) {
       return nowNanos < shrinkNotBeforeNanos;
+    }
+
+    /// The guest said what it uses. Before it says so again half of the rest may be taken, so that
+    /// what it begins to use meanwhile finds the other half; two steps may be taken at once.
+    void said(long usesBytes, long stepBytes, long nowNanos) {
+      long rest = hasBytes - usesBytes;
+      leastBytes = rest <= 2 * stepBytes ? usesBytes : usesBytes + rest / 2;
+      leastUntilNanos = nowNanos + WORD_NANOS;
     }
   }
 
@@ -319,8 +338,10 @@ public final class MemoryGrants implements AutoCloseable {
     Granted granted = run.beside;
     long has = memory.grantedBytes();
     long step = (long) (STEP * granted.ceilingBytes);
-    // Nothing is taken away while nobody knows what is used.
     long uses = run.known ? bounded(withHeadroom(memory.usedBytes()), granted) : has;
+    if (run.known) {
+      granted.said(uses, step, clock.nanos());
+    }
     long will = bounded(withHeadroom(expectedBytes), granted);
     if (uses >= has + LEAST_BYTES) {
       resize(hypervisor, guest, run, has, uses, needed);
@@ -330,16 +351,18 @@ public final class MemoryGrants implements AutoCloseable {
       } else {
         resize(hypervisor, guest, run, has, Math.min(will, has + step), ahead);
       }
-    } else if (Math.max(uses, will) <= has - LEAST_BYTES
-        && granted.askedBytes == 0
-        && !granted.leftAlone(clock.nanos())) {
-      long less = Math.max(Math.max(uses, will), has - step);
-      resize(hypervisor, guest, run, has, less, returned);
+    } else if (granted.askedBytes == 0 && !granted.leftAlone(clock.nanos())) {
+      // Nothing is taken away while nobody knows what is used.
+      boolean told = clock.nanos() < granted.leastUntilNanos;
+      long least = told ? Math.max(granted.leastBytes, will) : has;
+      if (least <= has - LEAST_BYTES) {
+        resize(hypervisor, guest, run, has, Math.max(least, has - step), returned);
+      }
     }
   }
 
   private long withHeadroom(long bytes) {
-    return bytes + bytes / 100 * settings.headroomPercent();
+    return bytes + Math.max(LEAST_HEADROOM_BYTES, bytes / 100 * settings.headroomPercent());
   }
 
   private long bounded(long bytes, Granted granted) {
@@ -362,7 +385,9 @@ public final class MemoryGrants implements AutoCloseable {
         || (grows && clock.nanos() < granted.growNotBeforeNanos)) {
       return;
     }
-    if (!grows) {
+    if (grows) {
+      granted.leastUntilNanos = Long.MIN_VALUE;
+    } else {
       // Before it is done: a kill in between must not make the lesser size the guest's own.
       keep(guest.id(), new Ceiling(granted.ceilingBytes, wanted));
     }

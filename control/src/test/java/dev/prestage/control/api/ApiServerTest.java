@@ -160,7 +160,9 @@ final class ApiServerTest {
                 {"vm":"vm1","tenant":"default","program":"web","image":"debian12.img",
                  "imageBytes":1073741824,"uri":"nbd+unix:///vm1","tcpUri":null,"running":true,"served":true,
                  "resources":[{"as":"disk0","type":"file-block","source":"debian12.img","amount":1073741824,
-                  "unitAmount":65536,"measure":"bytes","uri":"nbd+unix:///vm1","tcpUri":null,"served":true}]}\
+                  "unitAmount":65536,"measure":"bytes","uri":"nbd+unix:///vm1","tcpUri":null,"served":true,
+                  "fill":{"heldBytes":1048576,"totalBytes":1073741824,"bytesPerSecond":0,"etaSeconds":null,
+                  "complete":false}}]}\
                 """));
 
     client.post(

@@ -38,7 +38,8 @@ final class FakeCommands implements Commands {
                   "bytes",
                   "nbd+unix:///vm1",
                   null,
-                  true)));
+                  true,
+                  new Reply.FillView(1 << 20, 1 << 30, 0, null, false))));
 
   /// 2026-01-01T00:00:00Z.
   private static final long NOW = 1_767_225_600_000_000_000L;
@@ -215,7 +216,7 @@ final class FakeCommands implements Commands {
           new Reply.Host("/run/nbd.sock", List.of(new Reply.OriginView("nas", "/mnt/images")));
       case Command.ShowTiers _ ->
           new Reply.Tiers(
-              List.of(new Reply.TierView("ssd", "ssd", 9, 4, 3, 2, 1, 3, 2, 1, 2, 1, 2, 1)));
+              List.of(new Reply.TierView("ssd", "ssd", 9, 4, 3, 2, 1, 3, 2, 1, 0, 2, 1, 2, 1)));
       case Command.ShowHistory _ -> new Reply.History(List.of(ROW));
       case Command.ReadHistory(var selection, int skip, int limit) ->
           new Reply.History(

@@ -56,6 +56,11 @@ class DriftTest {
 
   private final class Host implements Trainings.Host {
     @Override
+    public long accesses() {
+      return 0;
+    }
+
+    @Override
     public void scan(AccessHistory.Selection selection, AccessHistory.Visitor visitor) {
       for (AccessHistory.Row row : rows) {
         if (row.timeNanos() >= selection.fromNanos()

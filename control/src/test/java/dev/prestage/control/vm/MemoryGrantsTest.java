@@ -6,6 +6,7 @@ import dev.prestage.control.command.Reply;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -19,12 +20,13 @@ final class MemoryGrantsTest {
   private static final long ALL = 1000;
   private static final MemoryGrants.Settings SETTINGS =
       new MemoryGrants.Settings(128 * MIB, 10, Duration.ofSeconds(30));
-  private static final int LOOKS_A_MINUTE = 40;
+  private static final Duration MINUTE = Duration.ofMinutes(1);
 
   @TempDir Path folder;
 
   private final Host host = new Host();
   private long nowNanos = 1_000_000_000_000L;
+  private Duration every = SETTINGS.every();
   private boolean hostIsPressed;
   private MemoryGrants grants;
 
@@ -35,13 +37,14 @@ final class MemoryGrantsTest {
   }
 
   private MemoryGrants reopened(MemoryGrants.Settings settings) throws Exception {
+    every = settings.every();
     return new MemoryGrants(
         new NoConnector(), folder, () -> nowNanos, settings, () -> hostIsPressed);
   }
 
   private void look() throws Exception {
     grants.look(host);
-    nowNanos += SETTINGS.every().toNanos();
+    nowNanos += every.toNanos();
   }
 
   /// Uses each level for a minute, then stops; each run begins with all memory.
@@ -62,7 +65,7 @@ final class MemoryGrantsTest {
   /// @return what the guest has after it
   private long minute(long usedMib) throws Exception {
     host.needsMib = usedMib;
-    for (int i = 0; i < LOOKS_A_MINUTE; i++) {
+    for (int i = 0; i < MINUTE.dividedBy(every); i++) {
       host.swaps();
       look();
     }
@@ -122,6 +125,30 @@ final class MemoryGrantsTest {
     minute(200);
     minute(800);
     assertThat(host.swappedOutMib).isPositive();
+  }
+
+  @Test
+  void betweenTwoWordsOfAGuestHalfOfWhatItDoesNotUseIsTaken() throws Exception {
+    grants = reopened(new MemoryGrants.Settings(128 * MIB, 10, Duration.ofSeconds(4)));
+    look();
+    twoRuns();
+    host.saysEvery = Duration.ofSeconds(3);
+    begin();
+    host.hadAtWords.clear();
+    assertThat(minute(200)).isBetween(220L, 260L);
+    // Of 780 MiB that are not used a half is taken, of the rest a half, and so on.
+    assertThat(host.hadAtWords).startsWith(1000L, 610L, 415L);
+    assertThat(host.mostStepMib).isLessThanOrEqualTo(50);
+  }
+
+  @Test
+  void aGuestThatFallsSilentLosesNothingMore() throws Exception {
+    twoRuns();
+    begin();
+    host.needsMib = 200;
+    look();
+    host.silent = true;
+    assertThat(minute(200)).isBetween(ALL - 200, ALL - 50);
   }
 
   @Test
@@ -287,7 +314,7 @@ final class MemoryGrantsTest {
   }
 
   /// One guest, which swaps what does not fit and reads it back in its next look.
-  private static final class Host implements Hypervisor {
+  private final class Host implements Hypervisor {
     boolean running;
     boolean onlyWhileItRuns;
     boolean labelled = true;
@@ -302,6 +329,10 @@ final class MemoryGrantsTest {
     long leastMib = ALL;
     long mostStepMib;
     int resizes;
+    Duration saysEvery = Duration.ZERO;
+    final List<Long> hadAtWords = new ArrayList<>();
+    private long saidNanos = Long.MIN_VALUE;
+    private long saidUnusedMib;
 
     void swaps() {
       long missing = Math.max(0, needsMib - hasMib);
@@ -337,8 +368,16 @@ final class MemoryGrantsTest {
 
     @Override
     public MemoryStatistics memoryStatistics(String guest) {
-      long unused = silent ? -1 : Math.max(0, hasMib - needsMib) * MIB;
-      return new MemoryStatistics(hasMib * MIB, -1, unused, silent ? -1 : swappedInMib * MIB, 0);
+      if (silent) {
+        return new MemoryStatistics(hasMib * MIB, -1, -1);
+      }
+      if (nowNanos >= saidNanos + saysEvery.toNanos()) {
+        saidNanos = nowNanos;
+        saidUnusedMib = Math.max(0, hasMib - needsMib);
+        hadAtWords.add(hasMib);
+      }
+      return new MemoryStatistics(
+          hasMib * MIB, -1, saidUnusedMib * MIB, swappedInMib * MIB, nowNanos - saidNanos);
     }
 
     @Override

@@ -68,7 +68,8 @@ final class AtomicBits {
     return BitSet.valueOf(copy);
   }
 
-  private long word(int at) {
+  /// 64 bits from `64 * at` on.
+  long word(int at) {
     return (long) WORDS.getAcquire(words, at);
   }
 }

@@ -13,9 +13,20 @@ import java.time.Duration;
 ///   gives a disk before it resets it, so the guest hears of it before it gives up by itself
 /// @param attemptDeadline after this long a fetch counts as hung; what demand wants of it is
 ///   fetched anew. A third of the read's deadline leaves room for two more attempts
+/// @param fill how the rest of images is brought
 public record BlockOptions(
-    int stagingFetches, int demandFetches, Duration readDeadline, Duration attemptDeadline) {
+    int stagingFetches,
+    int demandFetches,
+    Duration readDeadline,
+    Duration attemptDeadline,
+    FillOptions fill) {
   /// What suits a host.
   public static final BlockOptions DEFAULT =
       new BlockOptions(32, 8, Duration.ofSeconds(30), Duration.ofSeconds(10));
+
+  /// Without fill.
+  public BlockOptions(
+      int stagingFetches, int demandFetches, Duration readDeadline, Duration attemptDeadline) {
+    this(stagingFetches, demandFetches, readDeadline, attemptDeadline, FillOptions.OFF);
+  }
 }

@@ -32,6 +32,9 @@ public final class BlockSpace {
   /// Extents that left, or were served without being kept, since the control plane was last told.
   final BitSet gone = new BitSet();
 
+  /// How far its fill is.
+  final SpaceFill fill;
+
   int attachments;
 
   /// Why its VMs get no bytes any more, or empty.
@@ -47,6 +50,7 @@ public final class BlockSpace {
     this.pinned = shelves.getFirst().file().pinned;
     shelves.forEach(shelf -> shelf.file().pinned = pinned);
     this.queue = queue;
+    this.fill = new SpaceFill(heldBytes(), !isProven());
   }
 
   /// Where an extent lies, or null. One that is just moving may seem to be nowhere; for whoever has
@@ -63,6 +67,45 @@ public final class BlockSpace {
   /// Whether an extent is here.
   boolean holds(int extent) {
     return shelfOf(extent) != null;
+  }
+
+  /// The first extent from one on that is not here, or -1; for whoever has the [BlockStager]'s
+  /// lock.
+  int nextMissing(int from) {
+    int extents = extents();
+    int at = from;
+    while (at < extents) {
+      long here = 0;
+      for (Shelf shelf : shelves) {
+        here |= shelf.file().resident.word(at >>> 6);
+      }
+      long missing = ~here & (-1L << at);
+      if (missing != 0) {
+        int found = (at & -Long.SIZE) + Long.numberOfTrailingZeros(missing);
+        return found < extents ? found : -1;
+      }
+      at = (at & -Long.SIZE) + Long.SIZE;
+    }
+    return -1;
+  }
+
+  /// The bytes of all extents that are here.
+  final long heldBytes() {
+    long bytes = 0;
+    for (Shelf shelf : shelves) {
+      bytes += shelf.file().residentBytes();
+    }
+    return bytes;
+  }
+
+  /// Whether what its tiers had of it when it was opened is known to be the image's.
+  private boolean isProven() {
+    for (Shelf shelf : shelves) {
+      if (image.identity().to(shelf.file().identity()) != Image.Likeness.SAME) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /// Whether all of a range is here.

@@ -35,6 +35,7 @@ public final class BlockStager implements Stager, AutoCloseable {
 
   private final Tiers tiers;
   private final BlockOptions options;
+  private final Clock clock;
   private final StagerLock lock;
   private final Fetcher fetcher;
   private final TierMover mover;
@@ -115,10 +116,13 @@ public final class BlockStager implements Stager, AutoCloseable {
       boolean threaded) {
     this.tiers = tiers;
     this.options = options;
+    this.clock = clock;
     this.lock = new StagerLock(clock, doorbell);
     this.fetcher = new Fetcher(origins, links, tiers, options, clock, trouble, lock, threaded);
+    fetcher.onUnused(this::retireUnused);
     this.mover = new TierMover(tiers, lock, clock, () -> fetcher.pendingReads() > 0);
-    this.watch = new ImageWatch(origins, this::attachedTo, fetcher::refuse, trouble);
+    this.watch =
+        new ImageWatch(origins, this::attachedTo, fetcher::refuse, fetcher::proven, trouble);
     fetcher.start();
     if (threaded) {
       watch.start();
@@ -276,6 +280,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       space.attachments++;
       space.renumber(id);
       spaces.put(id, space);
+      fetcher.fill(space);
     } finally {
       lock.leave();
     }
@@ -371,6 +376,15 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
+  private void retireUnused() {
+    attaching.lock();
+    try {
+      retireIdle();
+    } finally {
+      attaching.unlock();
+    }
+  }
+
   private void retireIdle() {
     for (BlockSpace space : List.copyOf(open)) {
       boolean idle;
@@ -394,6 +408,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       for (LiveLease lease : List.copyOf(space.leases.values())) {
         unused.addAll(lock.book().giveBack(lease));
       }
+      space.queue.fill.remove(space);
       spaces.values().removeIf(space::equals);
     } finally {
       lock.leave();
@@ -481,7 +496,8 @@ public final class BlockStager implements Stager, AutoCloseable {
     }
   }
 
-  /// Gives the space back before it returns, which is one system call for each unused extent.
+  /// Gives the space back before it returns, which is one system call for each unused extent. Of an
+  /// image that is filled, the extents stay as if filled: they would be fetched again.
   @Override
   public void reclaim(long leaseId) {
     List<Integer> unused = List.of();
@@ -493,6 +509,10 @@ public final class BlockStager implements Stager, AutoCloseable {
       if (lease != null && lease.space != null) {
         space = lease.space;
         unused = lock.book().giveBack(lease);
+        if (!unused.isEmpty() && space.queue.fill.has(space)) {
+          unused = List.of();
+          space.queue.fill.kept(space);
+        }
         lastUse = space.attachments == 0;
       }
     } finally {
@@ -502,12 +522,7 @@ public final class BlockStager implements Stager, AutoCloseable {
       drop(space, unused);
     }
     if (lastUse) {
-      attaching.lock();
-      try {
-        retireIdle();
-      } finally {
-        attaching.unlock();
-      }
+      retireUnused();
     }
   }
 
@@ -522,26 +537,40 @@ public final class BlockStager implements Stager, AutoCloseable {
   }
 
   private void left(BlockSpace space, int extent) {
+    boolean wasComplete;
     lock.enter();
     try {
-      space.gone.set(extent);
-      lock.setNews();
+      wasComplete = setGone(space, extent);
     } finally {
       lock.leave();
     }
+    if (wasComplete) {
+      fetcher.reportIncomplete(space);
+    }
+  }
+
+  /// @return whether the image was complete until now
+  private boolean setGone(BlockSpace space, int extent) {
+    space.gone.set(extent);
+    lock.setNews();
+    // It may have come again before this was said.
+    return !space.holds(extent) && fetcher.lost(space);
   }
 
   /// An extent left by another hand than a reclaim: evicted, or found corrupt.
   private void lost(BlockSpace space, int extent) {
+    boolean wasComplete;
     lock.enter();
     try {
       if (space.pinned.clear(extent)) {
         lock.book().lose(space, extent);
       }
-      space.gone.set(extent);
-      lock.setNews();
+      wasComplete = setGone(space, extent);
     } finally {
       lock.leave();
+    }
+    if (wasComplete) {
+      fetcher.reportIncomplete(space);
     }
   }
 
@@ -571,6 +600,9 @@ public final class BlockStager implements Stager, AutoCloseable {
     lock.enter();
     try {
       lock.clearNews();
+      if (spaces.values().stream().anyMatch(space -> space.fill.news)) {
+        lock.setNews();
+      }
       return lock.book().takeChanged();
     } finally {
       lock.leave();
@@ -599,6 +631,48 @@ public final class BlockStager implements Stager, AutoCloseable {
       lock.leave();
     }
     runs.forEach(run -> sink.evicted(run.space, run.first, run.extents));
+  }
+
+  /// The images of which so much has come unasked since the last call that whoever keeps the leases
+  /// should hear what is here.
+  public List<BlockSpace> takeFilled() {
+    lock.enter();
+    try {
+      List<BlockSpace> filled =
+          spaces.values().stream().filter(space -> space.fill.news).distinct().toList();
+      filled.forEach(space -> space.fill.news = false);
+      return filled;
+    } finally {
+      lock.leave();
+    }
+  }
+
+  /// How far the fill of an image is.
+  ///
+  /// @param heldBytes what of it is here
+  /// @param bytesPerSecond what fill has brought lately
+  /// @param complete whether all of it is here, and kept
+  /// @param completions how often it became complete, so that nobody takes it for the same who did
+  ///   not look in between
+  public record FillCounts(
+      long heldBytes, long bytesPerSecond, boolean complete, long completions) {}
+
+  /// How far the fill of an image is, or null if it is not filled.
+  public @Nullable FillCounts fillCounts(BlockSpace space) {
+    if (!options.fill().isOn()) {
+      return null;
+    }
+    // What is just moving may seem to be nowhere, or in two places.
+    long held = Math.min(space.heldBytes(), space.sizeBytes());
+    lock.enter();
+    try {
+      long rate = space.fill.bytesPerSecond(clock.nanos());
+      boolean complete = space.fill.isComplete() && space.refusal().isEmpty();
+      return new FillCounts(
+          complete ? space.sizeBytes() : held, rate, complete, space.fill.completions());
+    } finally {
+      lock.leave();
+    }
   }
 
   /// All leases that a new control plane must know of: live ones, and those that ended while nobody

@@ -28,6 +28,9 @@ final class Fetch {
   /// Extents that demand waits for or has waited for.
   int demanded;
 
+  /// It brings what nobody asked for: demand that asks meanwhile joins it, and a lease does.
+  boolean fills;
+
   long startedNanos;
   long retryAtNanos;
   long movedBefore;
@@ -98,6 +101,11 @@ final class Fetch {
 
   boolean isDemanded(int extent) {
     return (demanded & (1 << (extent - first))) != 0;
+  }
+
+  /// Whether a guest waits for it, so that it goes before all else.
+  boolean isDemand() {
+    return lease == null && !fills;
   }
 
   /// Bits of all its extents.

@@ -15,8 +15,8 @@ import java.util.concurrent.locks.Condition;
 import org.jspecify.annotations.Nullable;
 
 /// What is to be fetched from one origin, and by how many threads: demand in the order of its
-/// arrival, or in that of the [Link] where that is scheduled, then leases by due time. Guarded by
-/// the [BlockStager]'s lock, except for the counters.
+/// arrival, or in that of the [Link] where that is scheduled, then leases by due time, then what
+/// nobody asked for. Guarded by the [BlockStager]'s lock, except for the counters.
 final class FetchQueue {
   final Origin origin;
   final Opener opener;
@@ -38,6 +38,9 @@ final class FetchQueue {
   final LongAdder fetchesForDemand = new LongAdder();
   final LongAdder fetchesBehindStaging = new LongAdder();
 
+  /// What goes behind demand and leases.
+  final Fill fill;
+
   int threads;
   int idleThreads;
   int wakeups;
@@ -46,19 +49,29 @@ final class FetchQueue {
   int lostThreads;
 
   private final Queue<LiveLease> staging = new PriorityQueue<>();
-  private final int stagingLimit;
+  private final BlockOptions options;
   private final StagingWindow window = new StagingWindow();
   private int stagingRunning;
   private long stagingBytes;
   private long demandBytes;
+
+  /// What a fill under way counts for, apart from staging, which does not wait for it.
+  private long fillBytes;
+
+  private boolean fillReads;
+
+  /// Fetches under way that have their bytes and write them to a tier.
+  private int writing;
+
   private long waitNanos;
   private boolean paces;
 
-  FetchQueue(Origin origin, Link link, int stagingLimit, Condition work) {
+  FetchQueue(Origin origin, Link link, BlockOptions options, Condition work) {
     this.origin = origin;
     this.link = link;
     this.opener = new Opener(origin);
-    this.stagingLimit = stagingLimit;
+    this.fill = new Fill(origin.name(), options.fill());
+    this.options = options;
     this.work = work;
   }
 
@@ -84,21 +97,30 @@ final class FetchQueue {
   /// Takes what is to be fetched now, or null if that is nothing.
   @Nullable Fetch next(long nowNanos) {
     waitNanos = 0;
+    if (!mayRead()) {
+      return null;
+    }
     Fetch fetch = nextDemand(nowNanos);
     if (fetch == null) {
       fetch = nextStaging(nowNanos);
+    }
+    if (fetch == null) {
+      fetch = nextFill(nowNanos);
     }
     if (fetch != null) {
       fetch.startedNanos = nowNanos;
       fetch.movedBefore = window.begin();
       fetch.bookedBytes = fetch.bytes();
       running.add(fetch);
-      if (fetch.lease == null) {
+      if (fetch.isDemand()) {
         demandBytes += fetch.bookedBytes;
         fetchesForDemand.increment();
         if (fetch.behindStaging) {
           fetchesBehindStaging.increment();
         }
+      } else if (fetch.fills) {
+        fillBytes += fetch.bookedBytes;
+        fillReads = true;
       } else {
         stagingRunning++;
         stagingBytes += fetch.bookedBytes;
@@ -138,7 +160,7 @@ final class FetchQueue {
 
   /// A demand fetch cannot begin now.
   void findsNoTurn(Fetch fetch) {
-    fetch.behindStaging |= stagingRunning > 0;
+    fetch.behindStaging |= stagingRunning > 0 || fillBytes > 0;
   }
 
   private Fetch poll(String vm) {
@@ -199,6 +221,25 @@ final class FetchQueue {
     return fetch;
   }
 
+  /// One at a time, and only while neither demand nor a lease waits and the link has room.
+  private @Nullable Fetch nextFill(long nowNanos) {
+    // While its threads hang, the origin is asked for nothing that nobody wants.
+    boolean free =
+        lostThreads == 0 && demand.isEmpty() && scheduled.isEmpty() && !hasStaging() && !isFull();
+    if (!free || !fill.mayBegin(nowNanos) || !linkMayStage(nowNanos)) {
+      return null;
+    }
+    // A quarter of what the link holds: what is wanted the next moment waits no longer for it.
+    long room = Math.min(window.bytes() - demandBytes - stagingBytes, window.bytes() / 4);
+    room /= TierFile.EXTENT_BYTES;
+    int most = link.isScheduled() ? 1 : Math.clamp(room, 1, Fetch.MAX_EXTENTS);
+    Fetch fetch = fill.next(most, nowNanos);
+    if (fetch != null && link.isScheduled()) {
+      link.takeStaging(fetch.bytes(), nowNanos);
+    }
+    return fetch;
+  }
+
   private boolean linkMayStage(long nowNanos) {
     if (!link.isScheduled()) {
       return true;
@@ -213,26 +254,51 @@ final class FetchQueue {
   }
 
   private boolean isFull() {
-    return demandBytes + stagingBytes >= window.bytes();
+    return demandBytes + stagingBytes + fillBytes >= window.bytes();
   }
 
-  private boolean mayStage() {
+  private boolean hasStaging() {
     while (!staging.isEmpty() && staging.element().queued == 0) {
       staging.remove().inQueue = false;
     }
-    return !staging.isEmpty() && stagingRunning < stagingLimit && stagingBytes < window.bytes();
+    return !staging.isEmpty();
+  }
+
+  private boolean mayStage() {
+    return hasStaging()
+        && stagingRunning < options.stagingFetches()
+        && stagingBytes < window.bytes();
   }
 
   boolean hasWork() {
     return !demand.isEmpty() || !scheduled.isEmpty() || mayStage();
   }
 
-  /// A fetch has brought its bytes.
-  void moved(Fetch fetch, int bytes, long nowNanos) {
+  /// A fetch has brought its bytes; they are not in a tier yet.
+  void arrived(Fetch fetch, int bytes, long nowNanos) {
     window.end(fetch.movedBefore, bytes, fetch.startedNanos, nowNanos);
     link.measured(window.bytesPerSecond());
     fetches.increment();
     fetchedBytes.add(bytes);
+    fetch.arrived = true;
+    if (fetch.fills) {
+      fill.arrived(fetch.space);
+    }
+    if (running.contains(fetch)) {
+      if (fetch.fills) {
+        fillReads = false;
+      }
+      writing++;
+      if (fetch.isDemand()) {
+        demandBytes -= fetch.bookedBytes;
+      }
+    }
+  }
+
+  /// Whether the origin may get one request more.
+  boolean mayRead() {
+    int limit = options.stagingFetches() + options.demandFetches();
+    return running.size() - writing < limit + (fillReads ? 1 : 0);
   }
 
   /// A fetch is over, whatever became of it.
@@ -240,11 +306,18 @@ final class FetchQueue {
     if (!running.remove(fetch)) {
       return;
     }
-    if (fetch.lease == null) {
-      demandBytes -= fetch.bookedBytes;
-    } else {
+    if (fetch.arrived) {
+      writing--;
+    }
+    if (fetch.fills) {
+      fill.over();
+      fillBytes -= fetch.bookedBytes;
+      fillReads = false;
+    } else if (!fetch.isDemand()) {
       stagingRunning--;
       stagingBytes -= fetch.bookedBytes;
+    } else if (!fetch.arrived) {
+      demandBytes -= fetch.bookedBytes;
     }
   }
 }

@@ -29,8 +29,10 @@ import org.jspecify.annotations.Nullable;
 ///
 /// **Threads.** Each origin has its own, begun when they are first needed, so that a dead origin
 /// takes nothing from the others. Staging may use a part of them only, so that demand finds one
-/// free. A thread that hangs in its origin for too long is given up and replaced. One more thread
-/// keeps time: it starts retries, ends reads at their deadline, and gives hung fetches up.
+/// free, and demand that is being written to a tier, after its guest has the bytes, counts apart. A
+/// thread that hangs in its origin for too long is given up and replaced. One more thread keeps
+/// time: it starts retries, ends reads at their deadline, gives hung fetches up, and has those look
+/// for work that bring what nobody asked for.
 ///
 /// Errors of an origin end staging at once; demand is tried again until the deadline of its reads.
 /// What became of each extent is written into the [LeaseBook] at one place, [#land].
@@ -64,6 +66,7 @@ final class Fetcher {
   private final Condition timerWork;
   private final List<Thread> threads = new ArrayList<>();
   private long timerWakesAtNanos = Long.MIN_VALUE;
+  private volatile Runnable letGo = () -> {};
   private boolean closed;
 
   /// With `threaded` off nothing moves by itself: a test calls [#step].
@@ -87,9 +90,9 @@ final class Fetcher {
       Link link =
           Objects.requireNonNullElseGet(
               links.of(origin.name()), () -> Link.unscheduled(origin.name()));
-      queues.put(
-          origin.name(),
-          new FetchQueue(origin, link, options.stagingFetches(), lock.newCondition()));
+      FetchQueue queue = new FetchQueue(origin, link, options, lock.newCondition());
+      queue.fill.onNews(lock::setNews);
+      queues.put(origin.name(), queue);
     }
   }
 
@@ -102,6 +105,11 @@ final class Fetcher {
         lock.leave();
       }
     }
+  }
+
+  /// Sets who lets images go that no VM uses.
+  void onUnused(Runnable letsGo) {
+    letGo = letsGo;
   }
 
   /// The origins, preferred ones first.
@@ -202,12 +210,47 @@ final class Fetcher {
     wake(space.queue);
   }
 
-  /// Has a thread look for work; false if all are busy.
+  /// VMs read an image from now on; for whoever has the lock.
+  void fill(BlockSpace space) {
+    space.queue.fill.add(space);
+    if (space.queue.fill.has(space)) {
+      wake(space.queue);
+    }
+  }
+
+  /// An extent of an image is gone; for whoever has the lock.
+  ///
+  /// @return whether the image was complete until now, which [#reportIncomplete] then says
+  boolean lost(BlockSpace space) {
+    boolean wasComplete = space.queue.fill.lost(space);
+    if (wasComplete) {
+      wake(space.queue);
+    }
+    return wasComplete;
+  }
+
+  void reportIncomplete(BlockSpace space) {
+    trouble.report(
+        "incomplete:" + space,
+        "image '"
+            + space.imageName()
+            + "' is not complete on this host any more, so its VMs need origin '"
+            + space.queue.origin.name()
+            + "': a tier had to evict some of it, it was purged, or a disk is damaged. It is"
+            + " filled again when there is room");
+  }
+
+  /// Has a thread look for work; false if all are busy, or the origin is: what ends there wakes
+  /// one.
   private boolean wake(FetchQueue queue) {
     if (!threaded || closed) {
       return true;
     }
-    int limit = options.stagingFetches() + options.demandFetches() + queue.lostThreads;
+    if (!queue.mayRead()) {
+      return false;
+    }
+    // As many again write to a tier what they have read, and work the origin no more.
+    int limit = 2 * (options.stagingFetches() + options.demandFetches()) + queue.lostThreads;
     if (queue.idleThreads > queue.wakeups) {
       queue.wakeups++;
       queue.work.signal();
@@ -218,7 +261,8 @@ final class Fetcher {
       startThread("fetch-" + queue.origin.name() + "-" + queue.threads, () -> work(queue));
       return true;
     }
-    return false;
+    // One that was woken before takes what is most urgent, and wakes the next for the rest.
+    return queue.idleThreads > 0;
   }
 
   private void startThread(String name, Runnable task) {
@@ -235,6 +279,7 @@ final class Fetcher {
         Fetch fetch = queue.next(clock.nanos());
         if (fetch == null) {
           queue.idleThreads++;
+          wakeTimerBy(queue.fill.hasLines() ? Long.MIN_VALUE : queue.fill.lookAtNanos());
           long nanos = queue.beginSleep();
           if (nanos > 0) {
             // Waking early is fine: everything is looked at again.
@@ -257,6 +302,7 @@ final class Fetcher {
             buffer = ByteBuffer.allocateDirect(Fetch.MAX_BYTES);
           }
           run(fetch, buffer);
+          letGoUnused(fetch);
         } catch (RuntimeException | Error e) {
           // A defect, or no memory: whoever waits must not wait for ever.
           LOG.log(Level.ERROR, "a fetch ended unexpectedly", e);
@@ -267,6 +313,8 @@ final class Fetcher {
         if (fetch.abandoned) {
           queue.lostThreads--;
           replaced = true;
+          // Fill waits for this.
+          wake(queue);
         }
       }
     } catch (InterruptedException e) {
@@ -293,9 +341,23 @@ final class Fetcher {
     return fetch != null;
   }
 
+  /// An image may have been left by its last VM while it was being filled.
+  private void letGoUnused(Fetch fetch) {
+    boolean unused;
+    lock.enter();
+    try {
+      unused = fetch.fills && fetch.space.attachments == 0;
+    } finally {
+      lock.leave();
+    }
+    if (unused) {
+      letGo.run();
+    }
+  }
+
   private void run(Fetch fetch, ByteBuffer buffer) {
     Room room = new Room(fetch);
-    if (fetch.lease != null) {
+    if (!fetch.isDemand()) {
       room.reserve(fetch.mask());
       if (room.all() != fetch.mask() && !shrink(fetch, Integer.bitCount(room.all()))) {
         return;
@@ -317,11 +379,13 @@ final class Fetcher {
     List<Fetch.Waiter> waiters = List.of();
     lock.enter();
     try {
-      fetch.space.queue.moved(fetch, buffer.limit(), clock.nanos());
-      fetch.arrived = true;
+      fetch.space.queue.arrived(fetch, buffer.limit(), clock.nanos());
       if (!fetch.abandoned) {
         waiters = fetch.takeWaiters();
         wanted = wanted(fetch);
+      }
+      if (fetch.space.queue.hasWork()) {
+        wake(fetch.space.queue);
       }
     } finally {
       lock.leave();
@@ -374,12 +438,25 @@ final class Fetcher {
   private void requireUnchanged(BlockSpace space) throws IOException {
     Image.Identity now = space.image.currentIdentity();
     if (now.to(space.image.identity()) == Image.Likeness.CHANGED) {
-      refuse(space, "was written to while VMs read it");
-      throw new IOException(space.refusal());
+      String what = "was written to while VMs read it";
+      refuse(space, what);
+      throw new IOException("image '" + space.imageName() + "' " + what);
     }
   }
 
-  /// The image is not what its VMs began to read: their reads fail, at once and from now on.
+  /// What is here of an image that was touched is its bytes.
+  void proven(BlockSpace space) {
+    lock.enter();
+    try {
+      space.queue.fill.proven(space);
+    } finally {
+      lock.leave();
+    }
+  }
+
+  /// The image is not what its VMs began to read: their reads fail, at once and from now on. Those
+  /// of one that is complete go on, as they need it no more; an image that is refused never becomes
+  /// complete.
   void refuse(BlockSpace space, String what) {
     String why =
         "image '"
@@ -393,6 +470,9 @@ final class Fetcher {
     List<PendingRead> reads;
     lock.enter();
     try {
+      if (space.fill.isComplete()) {
+        return;
+      }
       space.refuse(why);
       reads = pending.stream().filter(read -> read.isOf(space)).toList();
       reads.forEach(pending::remove);
@@ -445,7 +525,11 @@ final class Fetcher {
     private void reserve(int bits, int from) {
       for (int rest = bits; rest != 0; rest &= rest - 1) {
         int index = Integer.numberOfTrailingZeros(rest);
-        int shelf = Tiers.reserve(fetch.space, fetch.first + index, expected, from);
+        int extent = fetch.first + index;
+        int shelf =
+            fetch.fills
+                ? Tiers.reserveToFill(fetch.space, extent, from)
+                : Tiers.reserve(fetch.space, extent, expected, from);
         if (shelf < 0) {
           return;
         }
@@ -544,7 +628,7 @@ final class Fetcher {
     } finally {
       lock.leave();
     }
-    if (tiers.accepts()) {
+    if (tiers.accepts() && !fetch.fills) {
       trouble.report(
           "tier-full",
           "tier "
@@ -569,6 +653,9 @@ final class Fetcher {
             Math.min(FIRST_RETRY_NANOS << shift, LONGEST_RETRY_NANOS),
             IoProblem.explain(e));
         queue.over(fetch);
+        if (fetch.fills) {
+          queue.fill.failed(fetch.space, clock.nanos());
+        }
       }
       if (queue.hasWork()) {
         wake(queue);
@@ -590,17 +677,27 @@ final class Fetcher {
             + e.getMessage()
             + "); demand tries again for "
             + options.readDeadline().toSeconds()
-            + " s, staging gives up");
+            + " s, staging "
+            + (options.fill().isOn() ? "and fill give up" : "gives up"));
   }
 
-  /// Some extents of a fetch do not come. Leases that want them have failed; demand that waits for
-  /// them gets a fetch of its own.
+  /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
+  /// fill that they had joined; demand that waits for them gets a fetch of its own.
   ///
   /// @param why what the origin said, or empty if it said nothing
   private void redirect(Fetch fetch, int bits, long delayNanos, String why) {
     BlockSpace space = fetch.space;
     for (int rest = bits; rest != 0; rest &= rest - 1) {
-      land(fetch, fetch.first + Integer.numberOfTrailingZeros(rest), null);
+      int extent = fetch.first + Integer.numberOfTrailingZeros(rest);
+      if (fetch.fills && !fetch.isDemanded(extent)) {
+        space.flights.remove(extent, fetch);
+        lock.book().leaveFill(space, extent);
+      } else {
+        land(fetch, extent, null);
+      }
+    }
+    if (space.queue.hasWork()) {
+      wake(space.queue);
     }
     List<Fetch.Waiter> waiting = new ArrayList<>();
     int demanded = 0;
@@ -655,6 +752,8 @@ final class Fetcher {
   private void land(Fetch fetch, int extent, @Nullable Shelf shelf) {
     BlockSpace space = fetch.space;
     space.flights.remove(extent, fetch);
+    boolean wanted =
+        !fetch.fills || fetch.isDemanded(extent) || lock.book().isWanted(space, extent);
     boolean staged = lock.book().land(space, extent, fetch.lease, shelf != null);
     if (shelf != null) {
       if (staged) {
@@ -664,7 +763,8 @@ final class Fetcher {
         touch(shelf.file(), extent);
       }
       if (shelf.file().resident.set(extent)) {
-        shelf.tier().landed(shelf.file(), extent, fetch.lease != null);
+        shelf.tier().landed(shelf.file(), extent, passage(fetch));
+        space.queue.fill.landed(space, space.bytesOf(extent), wanted, clock.nanos());
       } else {
         shelf.tier().release(space.bytesOf(extent));
       }
@@ -673,6 +773,13 @@ final class Fetcher {
       space.gone.set(extent);
       lock.setNews();
     }
+  }
+
+  private static Passage passage(Fetch fetch) {
+    if (fetch.fills) {
+      return Passage.FILLED;
+    }
+    return fetch.lease == null ? Passage.DEMANDED : Passage.STAGED;
   }
 
   private void touch(TierFile file, int extent) {
@@ -699,9 +806,11 @@ final class Fetcher {
         startRetries(now);
         List<PendingRead> expired = takeExpired(now);
         List<Fetch> hung = abandonHung(now);
-        if (!expired.isEmpty() || !hung.isEmpty()) {
+        List<String> lines = lookForFill(now);
+        if (!expired.isEmpty() || !hung.isEmpty() || !lines.isEmpty()) {
           lock.leave();
           try {
+            lines.forEach(line -> LOG.log(Level.INFO, line));
             tell(expired, hung);
           } finally {
             lock.enter();
@@ -733,6 +842,18 @@ final class Fetcher {
     }
   }
 
+  /// Nothing else may happen that would have a thread look.
+  private List<String> lookForFill(long now) {
+    List<String> lines = new ArrayList<>();
+    for (FetchQueue queue : queues.values()) {
+      lines.addAll(queue.fill.takeLines());
+      if (queue.fill.lookAtNanos() <= now) {
+        queue.fill.looks(wake(queue), now);
+      }
+    }
+    return lines;
+  }
+
   private List<PendingRead> takeExpired(long now) {
     List<PendingRead> expired = new ArrayList<>();
     while (!pending.isEmpty()
@@ -754,9 +875,10 @@ final class Fetcher {
         queue.errors.increment();
         queue.over(fetch);
         redirect(fetch, fetch.mask(), 0, "");
+        if (fetch.fills) {
+          queue.fill.failed(fetch.space, now);
+        }
         hung.add(fetch);
-      }
-      if (queue.hasWork()) {
         wake(queue);
       }
     }
@@ -796,6 +918,7 @@ final class Fetcher {
       next = Math.min(next, pending.getFirst().arrivedNanos() + options.readDeadline().toNanos());
     }
     for (FetchQueue queue : queues.values()) {
+      next = Math.min(next, queue.fill.lookAtNanos());
       if (!queue.running.isEmpty() && queue.lostThreads < MOST_LOST_THREADS) {
         next =
             Math.min(

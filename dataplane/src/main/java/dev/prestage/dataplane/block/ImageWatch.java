@@ -15,14 +15,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /// Looks now and then whether the images that VMs read are still what they were.
 ///
 /// An image that was written to is refused from then on. One whose permissions, links or times
 /// alone were changed is compared with what the tier holds, all of it, at a fraction of the
-/// origin's speed; if a byte differs it is refused too. docs/adr/2026-11-26-what-an-image-is.md
-/// says which changes are seen.
+/// origin's speed; if a byte differs it is refused too. One all of which is here is not looked at.
+/// docs/adr/2026-11-26-what-an-image-is.md says which changes are seen.
 ///
 /// Threads: one for each origin, so that one that hangs keeps nobody else from being looked at, and
 /// one for each image while it is compared.
@@ -42,20 +43,24 @@ final class ImageWatch implements AutoCloseable {
   private final Collection<Origin> origins;
   private final Function<String, List<BlockSpace>> attached;
   private final BiConsumer<BlockSpace, String> refuse;
+  private final Consumer<BlockSpace> proven;
   private final Trouble trouble;
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Set<BlockSpace> comparing = ConcurrentHashMap.newKeySet();
 
   /// @param attached the spaces of an origin that VMs read
   /// @param refuse is told that an image must not be served any more, and why
+  /// @param proven is told that what is here of an image was compared with it, and is the same
   ImageWatch(
       Collection<Origin> origins,
       Function<String, List<BlockSpace>> attached,
       BiConsumer<BlockSpace, String> refuse,
+      Consumer<BlockSpace> proven,
       Trouble trouble) {
     this.origins = origins;
     this.attached = attached;
     this.refuse = refuse;
+    this.proven = proven;
     this.trouble = trouble;
   }
 
@@ -83,6 +88,10 @@ final class ImageWatch implements AutoCloseable {
       trouble.report("image-changed", space.refusal());
       return;
     }
+    if (space.fill.isComplete()) {
+      // Its VMs read what it was, and need it no more.
+      return;
+    }
     try {
       Image.Identity now = space.image.currentIdentity();
       boolean touched = false;
@@ -91,7 +100,10 @@ final class ImageWatch implements AutoCloseable {
           case SAME -> {
             // As it should be.
           }
-          case TOUCHED -> touched = true;
+          case TOUCHED -> {
+            touched = true;
+            space.fill.doubtful = true;
+          }
           case REPLACED, CHANGED -> {
             refuse.accept(space, "was written to while VMs read it");
             return;
@@ -127,6 +139,9 @@ final class ImageWatch implements AutoCloseable {
       // One that is vouched for while another is not could be taken for one that needs no proof.
       for (Shelf shelf : space.shelves) {
         shelf.file().adopt(now);
+      }
+      if (space.image.currentIdentity().to(now) == Image.Likeness.SAME) {
+        proven.accept(space);
       }
       LOG.log(
           Level.INFO,

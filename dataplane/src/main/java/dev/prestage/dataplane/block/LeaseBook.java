@@ -63,9 +63,9 @@ final class LeaseBook {
     Fetch flight = space.flights.get(extent);
     if (space.holds(extent)) {
       live.redundant |= bit;
-    } else if (flight != null && (flight.lease == null || flight.isDemanded(extent))) {
+    } else if (flight != null && (flight.isDemand() || flight.isDemanded(extent))) {
       live.late |= bit;
-    } else if (owner(space, extent) != null) {
+    } else if ((flight != null && flight.fills) || owner(space, extent) != null) {
       live.joined |= bit;
     } else {
       live.queued |= bit;
@@ -180,10 +180,28 @@ final class LeaseBook {
 
   /// The next lease that waits for an extent becomes the one for which it is staged.
   private static void inherit(LiveLease from, int extent) {
-    BlockSpace space = from.space;
-    if (space == null) {
-      return;
+    if (from.space != null) {
+      inherit(from.space, extent);
     }
+  }
+
+  /// A fill does not bring an extent after all: a lease that has joined it stages the extent
+  /// itself.
+  void leaveFill(BlockSpace space, int extent) {
+    inherit(space, extent);
+  }
+
+  /// Whether a lease waits for an extent.
+  boolean isWanted(BlockSpace space, int extent) {
+    for (LiveLease lease : covering(space, extent)) {
+      if ((lease.waiting() & lease.bit(extent)) != 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static void inherit(BlockSpace space, int extent) {
     for (LiveLease heir : covering(space, extent)) {
       long bit = heir.bit(extent);
       if ((heir.joined & bit) != 0) {

@@ -10,6 +10,8 @@ public enum Passage {
   STAGED(1),
   /// Came from an origin because a guest waited.
   DEMANDED(1),
+  /// Came from an origin behind everything else.
+  FILLED(1),
   /// Came from another tier.
   MOVED_IN(1),
   /// Went to another tier.

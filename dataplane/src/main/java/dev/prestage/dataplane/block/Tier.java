@@ -24,7 +24,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// When it is full the extents that were not read lately make room, by CLOCK (F. Corbató, "A Paging
 /// Experiment with the Multics System", 1968): one bit per extent instead of an order, so that a
-/// hit costs no lock. Extents that are staged and still waiting for their demand never make room.
+/// hit costs no lock. Extents that are staged and still waiting for their demand never make room;
+/// those of an image all of which is on this host do when nothing else can.
 ///
 /// When the device itself fails or is full, nothing is kept for a while and everything goes on
 /// being served from the origin.
@@ -234,24 +235,30 @@ public final class Tier implements AutoCloseable {
   ///
   /// @return how many bytes were given back
   public long purge(String tenant, String image) throws IOException {
-    record Dropped(Held from, int extent) {}
+    record Dropped(Held from, int extent, boolean told) {}
     List<Dropped> dropped = new ArrayList<>();
     files.lock();
     try {
       for (Held entry : versions(fileName(tenant) + "/" + fileName(image))) {
         TierFile file = entry.file;
+        boolean first = true;
         for (int at = file.resident.nextSetExcept(file.pinned, 0);
             at >= 0;
             at = file.resident.nextSetExcept(file.pinned, at + 1)) {
           if (drop(file, at)) {
-            dropped.add(new Dropped(entry, at));
+            dropped.add(new Dropped(entry, at, first));
+            if (first) {
+              // The rest takes a while, in which the image must not be taken for complete.
+              entry.drops.dropped(at);
+            }
+            first = false;
           }
         }
       }
     } finally {
       files.unlock();
     }
-    dropped.forEach(one -> one.from.drops.dropped(one.extent));
+    dropped.stream().filter(one -> !one.told).forEach(one -> one.from.drops.dropped(one.extent));
     return dropped.stream().mapToLong(one -> one.from.file.bytesOf(one.extent)).sum();
   }
 
@@ -386,8 +393,8 @@ public final class Tier implements AutoCloseable {
   }
 
   /// An extent that room was taken for came from an origin, and was not here before.
-  void landed(TierFile file, int extent, boolean staged) {
-    count(staged ? Passage.STAGED : Passage.DEMANDED, file.bytesOf(extent));
+  void landed(TierFile file, int extent, Passage how) {
+    count(how, file.bytesOf(extent));
   }
 
   private void count(Passage passage, long bytes) {
@@ -401,6 +408,11 @@ public final class Tier implements AutoCloseable {
   }
 
   private boolean evictOne() {
+    return evictOne(true) || evictOne(false);
+  }
+
+  /// @param sparing whether to pass over images all of which is on this host
+  private boolean evictOne(boolean sparing) {
     Held victim = null;
     int extent = -1;
     files.lock();
@@ -416,7 +428,7 @@ public final class Tier implements AutoCloseable {
           return false;
         }
         Held entry = ring.get(handFile);
-        extent = nextVictim(entry.file, handExtent);
+        extent = sparing && entry.file.evictLast ? -1 : nextVictim(entry.file, handExtent);
         if (extent < 0) {
           handFile++;
           handExtent = 0;

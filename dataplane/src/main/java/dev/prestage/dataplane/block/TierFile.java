@@ -72,6 +72,9 @@ final class TierFile implements AutoCloseable {
   /// one image in several tiers share them.
   volatile AtomicBits pinned;
 
+  /// Whether its extents make room only when no others can.
+  volatile boolean evictLast;
+
   /// How often its extents are touched; null where there is no other tier to move them to.
   volatile @Nullable Touches touches;
 

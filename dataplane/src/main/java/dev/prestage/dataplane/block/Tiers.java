@@ -24,6 +24,10 @@ public final class Tiers implements AutoCloseable {
   /// What is merely asked for may fill so much of a faster tier.
   private static final double SHARE_OF_DEMAND = 0.75;
 
+  /// What nobody asked for may fill so much of a faster tier, and leaves a quarter for what is
+  /// merely asked for.
+  private static final double SHARE_OF_FILL = 0.5;
+
   /// Faster tiers are kept this empty, for what is expected next: a forecast of 4 MiB finds room in
   /// 32 MiB, and the mover has the time between two forecasts to make it again.
   private static final double SHARE_OF_MOVES = 0.875;
@@ -240,6 +244,42 @@ public final class Tiers implements AutoCloseable {
     for (int i = shelves.length - 1; i >= from; i--) {
       Tier tier = shelves[i].tier();
       if (tier.accepts() && tier.reserve(bytes)) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  /// What fill may use of one of an image's tiers: it leaves room for what is expected and asked
+  /// for, which would evict it otherwise.
+  private static long limitOfFill(BlockSpace space, int shelf) {
+    Tier tier = space.shelves[shelf].tier();
+    boolean slowest = shelf == space.shelves.length - 1;
+    return slowest ? limitOfMoves(tier) : (long) (tier.capacityBytes() * SHARE_OF_FILL);
+  }
+
+  /// For how many extents an image's tiers have free room for fill.
+  static long roomToFill(BlockSpace space) {
+    long extents = 0;
+    for (int i = 0; i < space.shelves.length; i++) {
+      Tier tier = space.shelves[i].tier();
+      if (tier.accepts()) {
+        long free = Math.max(0, limitOfFill(space, i) - tier.usedBytes());
+        extents += free / TierFile.EXTENT_BYTES;
+      }
+    }
+    return extents;
+  }
+
+  /// Takes free room for an extent that nobody asked for, in the slowest tier first.
+  ///
+  /// @param from the fastest shelf that may be asked
+  /// @return on which shelf, or -1 if there is none to be had
+  static int reserveToFill(BlockSpace space, int extent, int from) {
+    int bytes = space.bytesOf(extent);
+    for (int i = space.shelves.length - 1; i >= from; i--) {
+      Tier tier = space.shelves[i].tier();
+      if (tier.accepts() && tier.reserveWithin(bytes, limitOfFill(space, i))) {
         return i;
       }
     }

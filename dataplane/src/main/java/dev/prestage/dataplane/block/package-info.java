@@ -13,8 +13,9 @@
 /// Limits: what an origin delivers is believed, there is nothing to compare it with; an image must
 /// not be written to in place while a VM is attached; extents are 64 KiB and are fetched whole.
 ///
-/// Does nothing by itself: without leases it fetches what is demanded and keeps it while there is
-/// room; with a full or broken tier it serves from the origin and keeps nothing.
+/// Does nothing by itself unless it is told to fill: without leases it fetches what is demanded and
+/// keeps it while there is room; with a full or broken tier it serves from the origin and keeps
+/// nothing.
 @NullMarked
 package dev.prestage.dataplane.block;
 

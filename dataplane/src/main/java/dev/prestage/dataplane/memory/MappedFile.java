@@ -49,6 +49,9 @@ final class MappedFile implements Target {
   private static final Duration AFTER_FAILURE = Duration.ofSeconds(10);
   private static final Duration NAME_PERIOD = Duration.ofSeconds(1);
 
+  /// Whoever empties the ring does so several times in it, or not at all.
+  private static final Duration RING_PATIENCE = Duration.ofSeconds(1);
+
   private static final Duration PATIENCE_AT_END = Duration.ofSeconds(5);
 
   private final String name;
@@ -270,7 +273,7 @@ final class MappedFile implements Target {
             + " VM and add it again");
   }
 
-  private void look() throws IOException {
+  private void look() throws IOException, InterruptedException {
     cache.look();
     int count = 0;
     BitSet lost = new BitSet();
@@ -313,7 +316,7 @@ final class MappedFile implements Target {
     return count + 1;
   }
 
-  private void report(int count) {
+  private void report(int count) throws InterruptedException {
     for (int at = 0; at < count; at += SLICE) {
       long[] slice = Arrays.copyOfRange(touched, at, Math.min(count, at + SLICE));
       staging.demanded(this, slice, slice.length, new boolean[slice.length]);
@@ -326,8 +329,10 @@ final class MappedFile implements Target {
     }
   }
 
-  private void offer(long page, long timeNanos, long latencyNanos) {
-    if (!host.ring()
+  /// A look may find more than the ring holds, and nobody waits for what it tells: it waits itself.
+  private void offer(long page, long timeNanos, long latencyNanos) throws InterruptedException {
+    long end = System.nanoTime() + RING_PATIENCE.toNanos();
+    while (!host.ring()
         .offer(
             binding,
             space,
@@ -338,7 +343,11 @@ final class MappedFile implements Target {
             Cause.DEMAND,
             true,
             latencyNanos)) {
-      counts.dropped().increment();
+      if (System.nanoTime() > end) {
+        counts.dropped().increment();
+        return;
+      }
+      TimeUnit.MILLISECONDS.sleep(1);
     }
   }
 

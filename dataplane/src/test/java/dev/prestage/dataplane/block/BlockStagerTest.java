@@ -233,6 +233,41 @@ final class BlockStagerTest {
   }
 
   @Test
+  void demandThatIsBeingWrittenToATierKeepsNoneFromTheOrigin() throws Exception {
+    Disk disk =
+        start(new BlockOptions(1, 1, Duration.ofSeconds(20), Duration.ofSeconds(10)), EXTENTS);
+    storage.hold();
+    try {
+      // Each guest has its bytes, and each write hangs.
+      for (int extent = 0; extent < 6; extent += 2) {
+        assertRight(read(disk, extent, 1).await());
+      }
+    } finally {
+      storage.release();
+    }
+  }
+
+  @Test
+  void theOriginGetsNoMoreRequestsAtATimeThanItMay() throws Exception {
+    Disk disk = start(SMALL, EXTENTS);
+    origin.allow(0);
+    List<Read> reads = new ArrayList<>();
+    for (int extent = 0; extent < 10; extent += 2) {
+      reads.add(read(disk, extent, 1));
+    }
+    origin.awaitReads(3);
+    assertThat(origin.reads()).hasSize(3);
+    // One that ends lets one in.
+    origin.allow(1);
+    origin.awaitReads(4);
+    assertThat(origin.reads()).hasSize(4);
+    origin.allowAll();
+    for (Read read : reads) {
+      assertRight(read.await());
+    }
+  }
+
+  @Test
   void aStagedExtentIsUsefulOnItsFirstDemandOnly() throws Exception {
     Disk disk = start(BlockOptions.DEFAULT, EXTENTS);
     stager().stage(lease(1, 3, 2, 0));

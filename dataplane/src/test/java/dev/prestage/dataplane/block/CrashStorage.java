@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 
 /// Storage in memory that forgets as badly as [Storage] allows: at a crash each change since the
 /// last force is dropped, kept in part (by 512-byte sectors) or put in another order.
@@ -17,10 +18,20 @@ final class CrashStorage implements Storage {
 
   private final Map<String, Content> files = new HashMap<>();
   private boolean full;
+  private volatile CountDownLatch gate = new CountDownLatch(0);
 
   /// From now on writes fail, or do no longer.
   synchronized void setFull(boolean isFull) {
     full = isFull;
+  }
+
+  /// From now on writes hang, until [#release].
+  void hold() {
+    gate = new CountDownLatch(1);
+  }
+
+  void release() {
+    gate.countDown();
   }
 
   /// Loses what was not forced, as `random` has it. Files that are open must not be used any more.
@@ -127,6 +138,11 @@ final class CrashStorage implements Storage {
 
     @Override
     public void write(ByteBuffer from, long offset) throws IOException {
+      try {
+        gate.await();
+      } catch (InterruptedException e) {
+        throw new AssertionError("nobody interrupts a write", e);
+      }
       synchronized (CrashStorage.this) {
         if (full) {
           throw new IOException("No space left on device");

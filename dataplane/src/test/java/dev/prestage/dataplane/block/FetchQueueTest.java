@@ -14,6 +14,7 @@ import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.link.Frame;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,9 @@ class FetchQueueTest {
   /// 1 MiB: what a link holds of which nothing is known.
   private static final int WINDOW = 16;
 
+  private static final BlockOptions OPTIONS =
+      new BlockOptions(4, 3 * WINDOW, Duration.ofSeconds(30), Duration.ofSeconds(10));
+
   private long now = 1_000_000_000_000L;
   private final TestOrigin origin = new TestOrigin();
   private final Doorbell doorbell = new Doorbell();
@@ -39,13 +43,19 @@ class FetchQueueTest {
           links,
           new Host(new AccessRing(64, doorbell), doorbell, (_, _) -> {}, () -> now, _ -> {}));
   private final FetchQueue queue =
-      new FetchQueue(origin, link, 4, new ReentrantLock().newCondition());
+      new FetchQueue(origin, link, OPTIONS, new ReentrantLock().newCondition());
   private final BlockSpace space;
   private int next;
 
   FetchQueueTest() throws IOException {
     origin.put("disk", EXTENTS * TierFile.EXTENT_BYTES, 1);
-    var tier = new Tier("ssd", 1 << 20, new CrashStorage(), () -> now, (_, _) -> {});
+    var tier =
+        new Tier(
+            "ssd",
+            2L * EXTENTS * TierFile.EXTENT_BYTES,
+            new CrashStorage(),
+            () -> now,
+            (_, _) -> {});
     Image image = origin.open("disk");
     var shelf = new Shelf(tier, tier.open("t", "disk", image.identity()).file());
     this.space = new BlockSpace(1, "t", image, List.of(shelf), queue);
@@ -114,5 +124,42 @@ class FetchQueueTest {
     assertThat(requireNonNull(queue.next(now)).vm).isEqualTo("vm");
     assertThat(queue.fetchesBehindStaging.sum()).isEqualTo(1);
     assertThat(queue.fetchesForDemand.sum()).isEqualTo(WINDOW - 4 + 1);
+  }
+
+  @Test
+  void fillTakesOneExtentOfASharedLinkAtATimeAndOnlyWhileNobodyWaits() throws IOException {
+    BlockOptions filling =
+        new BlockOptions(
+            4, 4, Duration.ofSeconds(30), Duration.ofSeconds(10), new FillOptions(1L << 40, 0));
+    FetchQueue filled = new FetchQueue(origin, link, filling, new ReentrantLock().newCondition());
+    BlockSpace image = new BlockSpace(2, "t", space.image, List.of(space.shelves[0]), filled);
+    image.attachments = 1;
+    filled.fill.add(image);
+    now += 10_000_000;
+    Fetch free = requireNonNull(filled.next(now));
+    assertThat(free.fills).isTrue();
+    assertThat(free.count).as("a quarter of a link of its own").isEqualTo(WINDOW / 4);
+    assertThat(filled.next(now + 10_000_000)).as("one at a time").isNull();
+    LiveLease lease = new LiveLease(new Lease(1, 1, new Range(2, 128, 16), 0, 1, 0, 0, now), image);
+    lease.queued = 0xffff;
+    filled.stage(lease);
+    Fetch staged = requireNonNull(filled.next(now));
+    assertThat(staged.count).as("staging does not wait for fill").isEqualTo(Fetch.MAX_EXTENTS);
+    filled.over(staged);
+    filled.over(free);
+    filled.lostThreads = 1;
+    assertThat(filled.next(now + 10_000_000)).as("while a thread hangs").isNull();
+    filled.lostThreads = 0;
+    schedule();
+    now += 10_000_000;
+    Fetch demanded = new Fetch(image, 200, 1, null, 0);
+    demanded.vm = "vm";
+    filled.demand(demanded, true, now);
+    assertThat(filled.next(now)).isSameAs(demanded);
+    now += 10_000_000;
+    Fetch shared = requireNonNull(filled.next(now));
+    assertThat(shared.fills).isTrue();
+    assertThat(shared.count).isEqualTo(1);
+    filled.opener.close();
   }
 }

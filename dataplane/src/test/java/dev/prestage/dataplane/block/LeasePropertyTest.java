@@ -8,6 +8,7 @@ import dev.prestage.dataplane.edge.Doorbell;
 import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.Range;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,7 +25,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /// Whatever happens to leases in whatever order: each extent ends once, the account adds up, and
 /// every read gets the image's bytes.
@@ -34,7 +34,6 @@ final class LeasePropertyTest {
   private static final int CAPACITY_EXTENTS = 60;
   private static final int STEPS = 4000;
   private static final int VMS = 3;
-  private static final BlockOptions OPTIONS = BlockOptions.DEFAULT;
   private static final long VISIT_NANOS = 100;
   private static final Moves OFTEN =
       new Moves(
@@ -127,16 +126,28 @@ final class LeasePropertyTest {
   }
 
   /// Over one tier, or several that together are as large.
-  private BlockStager stager(boolean threaded, int count) throws Exception {
+  private BlockStager stager(boolean threaded, int count, boolean fills) throws Exception {
+    BlockOptions options = BlockOptions.DEFAULT;
+    if (fills) {
+      options =
+          new BlockOptions(
+              options.stagingFetches(),
+              options.demandFetches(),
+              options.readDeadline(),
+              options.attemptDeadline(),
+              new FillOptions(1L << 40, 0));
+    }
     for (int i = 0; i < count; i++) {
       storages.add(i == 0 ? storage : new CrashStorage());
-      long bytes = (long) CAPACITY_EXTENTS / count * EXTENT;
+      // Only what fits as a whole is filled, and only small tiers hand anything down.
+      boolean large = fills && i == count - 1;
+      long bytes = (large ? 2L * EXTENTS : (long) CAPACITY_EXTENTS / count) * EXTENT;
       tiers.add(new Tier("tier" + i, bytes, storages.get(i), now::get, (_, _) -> {}));
     }
     return new BlockStager(
         List.of(origin),
         new Tiers(tiers, OFTEN, (_, _) -> {}),
-        OPTIONS,
+        options,
         now::get,
         (_, _) -> {},
         doorbell,
@@ -168,12 +179,29 @@ final class LeasePropertyTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1,1", "2,1", "3,1", "4,1", "5,1", "6,1", "7,1", "8,1", "1,3", "2,3", "3,3", "4,2"})
-  void eachExtentOfALeaseEndsExactlyOnce(long seed, int count) throws Exception {
+  @CsvSource({
+    "1,1,false",
+    "2,1,false",
+    "3,1,false",
+    "4,1,false",
+    "5,1,false",
+    "6,1,false",
+    "7,1,false",
+    "8,1,false",
+    "1,3,false",
+    "2,3,false",
+    "3,3,false",
+    "4,2,false",
+    "1,1,true",
+    "2,1,true",
+    "3,3,true",
+    "4,2,true"
+  })
+  void eachExtentOfALeaseEndsExactlyOnce(long seed, int count, boolean fills) throws Exception {
     var random = new Random(seed);
     byte[] image = origin.put("disk", EXTENTS * EXTENT - 777, seed);
     AtomicReference<String> wrong = new AtomicReference<>("");
-    try (BlockStager stager = stager(false, count)) {
+    try (BlockStager stager = stager(false, count, fills)) {
       BlockSpace space = stager.attach(9, "t", "disk");
       List<Disk> disks = new ArrayList<>();
       for (int vm = 0; vm < VMS; vm++) {
@@ -211,18 +239,36 @@ final class LeasePropertyTest {
           }
           default -> stager.step("test", buffer);
         }
+        if (fills && random.nextInt(50) == 0) {
+          letFill(stager);
+        }
         account.hear(stager.takeChanged(), when);
         stager.takeEvicted((_, _, _) -> {});
         assertThat(wrong.get()).as(when).isEmpty();
+        if (fills && random.nextInt(100) == 0) {
+          // All of it fits, so that fill has nothing to do unless much of it is gone.
+          for (Tier tier : tiers) {
+            tier.purge("t", "disk");
+          }
+        }
         if (random.nextInt(500) == 0) {
           assertThat(stager.attach(9, "t", "disk")).isSameAs(space);
           stager.detach(space, random.nextInt(VMS));
         }
       }
       storages.forEach(each -> each.setFull(false));
+      // Pauses after failures are over.
+      now.addAndGet(Duration.ofMinutes(2).toNanos());
+      if (fills) {
+        for (Tier tier : tiers) {
+          tier.purge("t", "disk");
+        }
+      }
       settle(stager, next);
       assertTiersAddUp(space, "seed " + seed);
       assertThat(tiers.stream().mapToLong(Tier::demotedBytes).sum() > 0).isEqualTo(count > 1);
+      assertThat(tiers.stream().mapToLong(tier -> tier.passedBytes(Passage.FILLED)).sum() > 0)
+          .isEqualTo(fills);
       assertThat(account.endedExtents()).as("seed %d", seed).isEqualTo(account.grantedExtents());
       assertThat(stager.takeHeld()).isEmpty();
       assertThat(account.count(LeaseState::useful)).as("useful").isPositive();
@@ -247,6 +293,17 @@ final class LeasePropertyTest {
     }
   }
 
+  /// Makes room, and gives fill what it waits for: nothing that waits, and time.
+  private void letFill(BlockStager stager) throws IOException {
+    for (Tier tier : tiers) {
+      tier.purge("t", "disk");
+    }
+    for (int i = 0; i < 2 * EXTENTS; i++) {
+      stager.step("test", buffer);
+      now.addAndGet(1000);
+    }
+  }
+
   private void settle(BlockStager stager, long leases) {
     while (stager.step("test", buffer)) {
       // until nothing is left to fetch
@@ -258,15 +315,16 @@ final class LeasePropertyTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 3})
-  void theAccountAddsUpWhenManyThreadsDoEverythingAtOnce(int count) throws Exception {
+  @CsvSource({"1,false", "3,false", "1,true", "3,true"})
+  void theAccountAddsUpWhenManyThreadsDoEverythingAtOnce(int count, boolean fills)
+      throws Exception {
     long seed = System.nanoTime();
     System.out.println("LeasePropertyTest seed " + seed);
     byte[] image = origin.put("disk", EXTENTS * EXTENT - 777, seed);
     AtomicReference<String> wrong = new AtomicReference<>("");
     var ids = new AtomicLong();
     AtomicReference<@Nullable BlockSpace> attached = new AtomicReference<>();
-    try (BlockStager stager = stager(true, count)) {
+    try (BlockStager stager = stager(true, count, fills)) {
       BlockSpace space = stager.attach(9, "t", "disk");
       attached.set(space);
       var disk = new Disk(0, "vm0", space, stager, ring, now::get);

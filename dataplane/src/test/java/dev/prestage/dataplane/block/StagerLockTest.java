@@ -29,7 +29,8 @@ final class StagerLockTest {
   void stage() throws IOException {
     origin.put("disk", 8 * TierFile.EXTENT_BYTES, 11);
     Image image = origin.open("disk");
-    var queue = new FetchQueue(origin, Link.unscheduled("nas"), 1, lock.newCondition());
+    var queue =
+        new FetchQueue(origin, Link.unscheduled("nas"), BlockOptions.DEFAULT, lock.newCondition());
     Tier tier =
         new Tier("ssd", 8L * TierFile.EXTENT_BYTES, new CrashStorage(), () -> 0, (_, _) -> {});
     TierFile file = tier.open("t", "disk", image.identity()).file();

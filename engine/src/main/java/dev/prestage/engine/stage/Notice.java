@@ -60,6 +60,15 @@ public sealed interface Notice {
       long timeNanos, String vm, String program, String space, long leaseId, int units, long bytes)
       implements Notice {}
 
+  /// All of what a VM is bound to is on this host: it depends on no origin any more, as long as
+  /// nothing of it leaves again.
+  ///
+  /// @param as what the VM calls it
+  /// @param space its name, such as an image's
+  /// @param bytes its size
+  record Complete(long timeNanos, String vm, String program, String as, String space, long bytes)
+      implements Notice {}
+
   /// Something on this host does not work as it should; guests keep running.
   ///
   /// @param kind one word that stays the same for the same trouble

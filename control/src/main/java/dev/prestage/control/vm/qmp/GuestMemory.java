@@ -14,10 +14,10 @@ import java.util.concurrent.TimeUnit;
 /// system says of it.
 final class GuestMemory {
   /// How often a guest is asked for its statistics, unless somebody set that already.
-  static final int POLLING_SECONDS = 2;
+  static final int POLLING_SECONDS = 1;
 
-  /// Statistics older than three questions are of a guest that does not answer.
-  private static final Duration STALE = Duration.ofSeconds(3L * POLLING_SECONDS);
+  /// Statistics older than this, or than three questions, are of a guest that does not answer.
+  private static final Duration STALE = Duration.ofSeconds(6);
 
   private GuestMemory() {}
 

@@ -463,7 +463,7 @@ final class QmpTest {
     // It was said in this second or the last one.
     assertThat(memory.ageNanos()).isBetween(1_000_000_000L, 3_000_000_000L);
     assertThat(qemu.properties.get("/machine/peripheral/bal guest-stats-polling-interval"))
-        .hasToString("2");
+        .hasToString("1");
     FakeQemu _ = qemu.withBalloon(now() - 60, 40 * MIB);
     assertThat(hypervisor.memoryStatistics("a").unusedBytes()).isEqualTo(-1);
     // A clock that was set back.
