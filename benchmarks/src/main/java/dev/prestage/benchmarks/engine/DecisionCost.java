@@ -67,6 +67,7 @@ final class DecisionCost {
     for (int first = 0; first < LIVE_UNITS; first += CANDIDATES) {
       plan(first);
     }
+    requireGranted(LIVE_UNITS);
     granted.forEach(lease -> planner.book(ready(lease, 0), 0));
     granted.clear();
   }
@@ -111,6 +112,17 @@ final class DecisionCost {
             : new Check("bytes allocated a candidate, " + what, allocated, bytes, true));
   }
 
+  /// What decides nothing costs nothing.
+  private void requireGranted(int units) {
+    int all = 0;
+    for (Lease lease : granted) {
+      all += lease.range().units();
+    }
+    if (all != units) {
+      throw new IllegalStateException(all + " units were granted and not " + units);
+    }
+  }
+
   private void plan(int first) {
     cursor.first = first;
     planner.plan(bindings, ResourceType.FILE_BLOCK, cursor, 0);
@@ -118,6 +130,7 @@ final class DecisionCost {
 
   private void grantAndEnd() {
     plan(LIVE_UNITS);
+    requireGranted(CANDIDATES);
     for (Lease lease : granted) {
       planner.book(ready(lease, lease.mask()), 0);
     }

@@ -80,7 +80,7 @@ public final class Planner {
   private double expected;
   private long came;
   private long nextLease;
-  private int inFlightParts;
+  private long inFlightParts;
   private long demanded;
   private boolean overflowing;
   private long retriedNanos;
@@ -219,7 +219,12 @@ public final class Planner {
     // Small units leave room for a large one: what lands one by one would else always be refilled
     // by them.
     int left = parts < PARTS && limits.inFlightUnits() > 1 ? PARTS : 0;
-    return (limits.inFlightUnits() * PARTS - inFlightParts - left) / parts;
+    long room = (mostInFlightParts() - inFlightParts - left) / parts;
+    return Math.clamp(room, Integer.MIN_VALUE, Integer.MAX_VALUE);
+  }
+
+  private long mostInFlightParts() {
+    return (long) limits.inFlightUnits() * PARTS;
   }
 
   /// What a unit takes of the room in flight. A page of memory is a sixteenth of an extent, and a
@@ -258,7 +263,7 @@ public final class Planner {
 
   /// The lowest threshold of the spaces at hand, at the load of now.
   private double cheapest(List<Binding> bindings, ResourceType type) {
-    double load = (double) inFlightParts / (limits.inFlightUnits() * PARTS);
+    double load = (double) inFlightParts / mostInFlightParts();
     double least = 1;
     for (int i = 0; i < bindings.size(); i++) {
       Residency residency = residency(bindings.get(i));
@@ -412,7 +417,7 @@ public final class Planner {
 
   /// Whether anything may be granted before units in flight have landed.
   public boolean hasRoom() {
-    return inFlightParts < limits.inFlightUnits() * PARTS && budgetLeft() > 0;
+    return inFlightParts < mostInFlightParts() && budgetLeft() > 0;
   }
 
   /// Units that a VM manager asked for, in the order in which they are due, and how far they were
@@ -648,7 +653,7 @@ public final class Planner {
         residency.fetched(nowNanos - progress.entry().grantedNanos());
         price.landed(
             Long.bitCount(progress.ready()) * unitAmount(residency),
-            inFlightParts >= limits.inFlightUnits() * PARTS / 2,
+            inFlightParts >= mostInFlightParts() / 2,
             nowNanos);
       }
       settle(progress);
@@ -919,7 +924,7 @@ public final class Planner {
 
   /// Units granted and neither ready nor ended; sixteen pages count as one.
   public int inFlightUnits() {
-    return Math.ceilDiv(inFlightParts, PARTS);
+    return Math.toIntExact(Math.ceilDiv(inFlightParts, PARTS));
   }
 
   /// Bytes held by live leases.

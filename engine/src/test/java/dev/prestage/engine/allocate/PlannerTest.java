@@ -190,6 +190,14 @@ class PlannerTest {
   }
 
   @Test
+  void aLimitOnWhatIsInFlightMayBeAsLargeAsAnyNumber() {
+    Planner planner = planner(100, Integer.MAX_VALUE, 10);
+    planner.plan(BOUND, expected(0, 16, 0.9), clock.nanos());
+    assertThat(decided.granted).extracting(Lease::units).containsExactly(16);
+    assertThat(planner.inFlightUnits()).isEqualTo(16);
+  }
+
+  @Test
   void whatWaitsIsAdmittedWithinBothLimitsWhenCapacityReturns() {
     Planner planner = planner(16, 4, 10);
     Forecast forecast = expected(0, 40, 0.9);
