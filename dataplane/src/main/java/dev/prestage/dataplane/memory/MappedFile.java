@@ -49,8 +49,8 @@ final class MappedFile implements Target {
   private static final Duration AFTER_FAILURE = Duration.ofSeconds(10);
   private static final Duration NAME_PERIOD = Duration.ofSeconds(1);
 
-  /// Whoever empties the ring does so several times in it, or not at all.
-  private static final Duration RING_PATIENCE = Duration.ofSeconds(1);
+  /// Whoever empties the ring does so many times in it, or not at all. It is what one look waits.
+  private static final Duration RING_PATIENCE = Duration.ofSeconds(2);
 
   private static final Duration PATIENCE_AT_END = Duration.ofSeconds(5);
 
@@ -322,16 +322,19 @@ final class MappedFile implements Target {
       staging.demanded(this, slice, slice.length, new boolean[slice.length]);
     }
     long now = host.clock().nanos();
+    long untilNanos = System.nanoTime() + RING_PATIENCE.toNanos();
     for (int i = 0; i < count; i++) {
       counts.faults().increment();
-      offer(touched[i], now, Access.PENDING);
-      offer(touched[i], now, 0);
+      offer(touched[i], now, Access.PENDING, untilNanos);
+      offer(touched[i], now, 0, untilNanos);
     }
   }
 
   /// A look may find more than the ring holds, and nobody waits for what it tells: it waits itself.
-  private void offer(long page, long timeNanos, long latencyNanos) throws InterruptedException {
-    long end = System.nanoTime() + RING_PATIENCE.toNanos();
+  ///
+  /// @param untilNanos by which time it waits no more
+  private void offer(long page, long timeNanos, long latencyNanos, long untilNanos)
+      throws InterruptedException {
     while (!host.ring()
         .offer(
             binding,
@@ -343,11 +346,10 @@ final class MappedFile implements Target {
             Cause.DEMAND,
             true,
             latencyNanos)) {
-      if (System.nanoTime() > end) {
+      if (System.nanoTime() > untilNanos || end.await(1, TimeUnit.MILLISECONDS)) {
         counts.dropped().increment();
         return;
       }
-      TimeUnit.MILLISECONDS.sleep(1);
     }
   }
 
