@@ -34,7 +34,9 @@ final class Holder {
     users++;
   }
 
-  /// @return whether nobody refers to it any more
+  /// Somebody refers to it no more.
+  ///
+  /// @return whether nobody does
   boolean unused() {
     users--;
     return users == 0;
