@@ -2,10 +2,11 @@ package dev.prestage.engine.allocate;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -13,21 +14,16 @@ import org.jspecify.annotations.Nullable;
 /// the order of due times; so neither what one VM holds nor how much it waits for keeps another one
 /// from its turn.
 final class WaitingRanges {
+  private static final Comparator<Place> ORDER =
+      Comparator.comparingLong((Place place) -> place.wanted().dueNanos())
+          .thenComparingLong(Place::arrival);
+
   private final int most;
-  private final Map<Holder, TreeMap<Place, Wanted>> byVm = new LinkedHashMap<>();
+  private final Map<Holder, TreeSet<Place>> byVm = new LinkedHashMap<>();
   private long arrivals;
   private int size;
 
-  /// A place in the order of one VM.
-  private record Place(long dueNanos, long arrival) implements Comparable<Place> {
-    private static final Comparator<Place> ORDER =
-        Comparator.comparingLong(Place::dueNanos).thenComparingLong(Place::arrival);
-
-    @Override
-    public int compareTo(Place other) {
-      return ORDER.compare(this, other);
-    }
-  }
+  private record Place(Wanted wanted, long arrival) {}
 
   /// @param most how many may wait
   WaitingRanges(int most) {
@@ -46,10 +42,9 @@ final class WaitingRanges {
     return size >= most;
   }
 
-  /// The rest of a range that was granted in part may come back to a queue that is full since.
   void add(Wanted wanted) {
-    byVm.computeIfAbsent(wanted.holder(), _ -> new TreeMap<>())
-        .put(new Place(wanted.dueNanos(), arrivals++), wanted);
+    byVm.computeIfAbsent(wanted.holder(), _ -> new TreeSet<>(ORDER))
+        .add(new Place(wanted, arrivals++));
     size++;
   }
 
@@ -58,20 +53,22 @@ final class WaitingRanges {
   ///
   /// @return what left, or null if the newcomer cannot have a place
   @Nullable Wanted displaceFor(Holder newcomer) {
-    Holder greediest = null;
-    int longest = waiting(newcomer) + 1;
-    for (Map.Entry<Holder, TreeMap<Place, Wanted>> each : byVm.entrySet()) {
-      if (each.getValue().size() > longest) {
-        longest = each.getValue().size();
-        greediest = each.getKey();
+    TreeSet<Place> greediest = null;
+    TreeSet<Place> own = byVm.get(newcomer);
+    int longest = own == null ? 1 : own.size() + 1;
+    for (TreeSet<Place> each : byVm.values()) {
+      if (each.size() > longest) {
+        longest = each.size();
+        greediest = each;
       }
     }
-    return greediest == null ? null : remove(greediest, byVm.get(greediest).lastKey());
-  }
-
-  private int waiting(Holder holder) {
-    TreeMap<Place, Wanted> own = byVm.get(holder);
-    return own == null ? 0 : own.size();
+    if (greediest == null) {
+      return null;
+    }
+    size--;
+    Place last = greediest.last();
+    greediest.remove(last); // it was not the only one
+    return last.wanted();
   }
 
   /// The next one whose turn it is.
@@ -80,8 +77,8 @@ final class WaitingRanges {
   /// @return null if there is none
   @Nullable Wanted next(Predicate<Wanted> mayHave) {
     Wanted next = null;
-    for (TreeMap<Place, Wanted> own : byVm.values()) {
-      Wanted first = own.firstEntry().getValue();
+    for (TreeSet<Place> each : byVm.values()) {
+      Wanted first = each.first().wanted();
       if ((next == null || isBefore(first, next)) && mayHave.test(first)) {
         next = first;
       }
@@ -91,46 +88,51 @@ final class WaitingRanges {
 
   private static boolean isBefore(Wanted one, Wanted other) {
     int turn = one.holder().compareHeld(other.holder());
-    return turn < 0 || turn == 0 && one.dueNanos() < other.dueNanos();
+    return turn < 0 || (turn == 0 && one.dueNanos() < other.dueNanos());
   }
 
   /// Takes out what [#next] gave.
   void remove(Wanted next) {
-    remove(next.holder(), byVm.get(next.holder()).firstKey());
-  }
-
-  private Wanted remove(Holder holder, Place place) {
-    TreeMap<Place, Wanted> own = byVm.get(holder);
-    Wanted wanted = own.remove(place);
-    if (own.isEmpty()) {
-      byVm.remove(holder);
-    }
-    size--;
-    return wanted;
+    removeIf(next.holder(), wanted -> wanted == next, true);
   }
 
   /// Takes out all that were due before a time.
   List<Wanted> removeDueBefore(long nanos) {
-    List<Wanted> old = new ArrayList<>();
-    for (Holder holder : List.copyOf(byVm.keySet())) {
-      TreeMap<Place, Wanted> own = byVm.get(holder);
-      while (!own.isEmpty() && own.firstKey().dueNanos() < nanos) {
-        old.add(remove(holder, own.firstKey()));
-      }
-    }
-    return old;
+    return removeAll(wanted -> wanted.dueNanos() < nanos, true);
   }
 
   /// Takes out all of which something holds.
   List<Wanted> removeIf(Predicate<Wanted> isGone) {
+    return removeAll(isGone, false);
+  }
+
+  private List<Wanted> removeAll(Predicate<Wanted> isGone, boolean isOfTheFirst) {
     List<Wanted> gone = new ArrayList<>();
     for (Holder holder : List.copyOf(byVm.keySet())) {
-      TreeMap<Place, Wanted> own = byVm.get(holder);
-      for (Map.Entry<Place, Wanted> each : List.copyOf(own.entrySet())) {
-        if (isGone.test(each.getValue())) {
-          gone.add(remove(holder, each.getKey()));
-        }
+      gone.addAll(removeIf(holder, isGone, isOfTheFirst));
+    }
+    return gone;
+  }
+
+  /// @param isOfTheFirst whether nothing holds behind the first of which it does not
+  private List<Wanted> removeIf(Holder holder, Predicate<Wanted> isGone, boolean isOfTheFirst) {
+    TreeSet<Place> own = byVm.get(holder);
+    if (own == null) {
+      return List.of();
+    }
+    List<Wanted> gone = new ArrayList<>();
+    for (Iterator<Place> each = own.iterator(); each.hasNext(); ) {
+      Wanted wanted = each.next().wanted();
+      if (isGone.test(wanted)) {
+        each.remove();
+        gone.add(wanted);
+      } else if (isOfTheFirst) {
+        break;
       }
+    }
+    size -= gone.size();
+    if (own.isEmpty()) {
+      byVm.remove(holder);
     }
     return gone;
   }
