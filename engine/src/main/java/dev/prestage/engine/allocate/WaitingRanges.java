@@ -93,7 +93,15 @@ final class WaitingRanges {
 
   /// Takes out what [#next] gave.
   void remove(Wanted next) {
-    removeIf(next.holder(), wanted -> wanted == next, true);
+    TreeSet<Place> own = byVm.get(next.holder());
+    if (own == null || !own.first().wanted().equals(next)) {
+      throw new IllegalStateException(next + " is not the next one of its VM");
+    }
+    own.pollFirst();
+    size--;
+    if (own.isEmpty()) {
+      byVm.remove(next.holder());
+    }
   }
 
   /// Takes out all that were due before a time.
@@ -106,34 +114,25 @@ final class WaitingRanges {
     return removeAll(isGone, false);
   }
 
-  private List<Wanted> removeAll(Predicate<Wanted> isGone, boolean isOfTheFirst) {
+  /// @param byDueTime whether it holds of none that is due later than one of which it does not
+  private List<Wanted> removeAll(Predicate<Wanted> isGone, boolean byDueTime) {
     List<Wanted> gone = new ArrayList<>();
-    for (Holder holder : List.copyOf(byVm.keySet())) {
-      gone.addAll(removeIf(holder, isGone, isOfTheFirst));
-    }
-    return gone;
-  }
-
-  /// @param isOfTheFirst whether nothing holds behind the first of which it does not
-  private List<Wanted> removeIf(Holder holder, Predicate<Wanted> isGone, boolean isOfTheFirst) {
-    TreeSet<Place> own = byVm.get(holder);
-    if (own == null) {
-      return List.of();
-    }
-    List<Wanted> gone = new ArrayList<>();
-    for (Iterator<Place> each = own.iterator(); each.hasNext(); ) {
-      Wanted wanted = each.next().wanted();
-      if (isGone.test(wanted)) {
-        each.remove();
-        gone.add(wanted);
-      } else if (isOfTheFirst) {
-        break;
+    for (Iterator<TreeSet<Place>> all = byVm.values().iterator(); all.hasNext(); ) {
+      TreeSet<Place> own = all.next();
+      for (Iterator<Place> each = own.iterator(); each.hasNext(); ) {
+        Wanted wanted = each.next().wanted();
+        if (isGone.test(wanted)) {
+          each.remove();
+          gone.add(wanted);
+        } else if (byDueTime) {
+          break;
+        }
+      }
+      if (own.isEmpty()) {
+        all.remove();
       }
     }
     size -= gone.size();
-    if (own.isEmpty()) {
-      byVm.remove(holder);
-    }
     return gone;
   }
 }
