@@ -338,7 +338,7 @@ public final class HostDay {
   }
 
   private void hold(Map<Object, Long> held, LeaseLedger.Entry entry) {
-    Binding binding = bindings.get(entry.lease().binding());
+    Binding binding = bindingOf(entry.lease());
     long bytes = Long.bitCount(entry.live()) * binding.space().shape().contentAmount();
     Program program = binding.vm().program();
     held.merge(program.tenant(), bytes, Long::sum);
@@ -361,12 +361,17 @@ public final class HostDay {
   }
 
   private Counts account(Lease lease) {
+    Binding binding = bindingOf(lease);
+    return accounts.computeIfAbsent(
+        new Account(binding.vm().program().key(), binding.space().type()), _ -> new Counts());
+  }
+
+  private Binding bindingOf(Lease lease) {
     Binding binding = bindings.get(lease.binding());
     if (binding == null) {
       throw new IllegalStateException("a lease of no binding: " + lease);
     }
-    return accounts.computeIfAbsent(
-        new Account(binding.vm().program().key(), binding.space().type()), _ -> new Counts());
+    return binding;
   }
 
   private void count(Lease lease, int units) {
