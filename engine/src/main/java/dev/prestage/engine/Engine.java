@@ -393,6 +393,7 @@ public final class Engine {
     if (isStaging()) {
       planner.admitWaiting(clock.nanos());
     }
+    planned.clear();
     for (Copy copy : copies.values()) {
       if ((copy.touched || copy.hungry) && !copy.bindings.isEmpty()) {
         planned.add(copy);
@@ -403,7 +404,6 @@ public final class Engine {
       copy.touched = false;
       plan(copy);
     }
-    planned.clear();
     for (Allocation allocation : allocations.values()) {
       if (allocation.hungry) {
         plan(allocation);

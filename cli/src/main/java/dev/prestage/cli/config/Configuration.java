@@ -15,6 +15,7 @@ import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -623,9 +624,9 @@ public record Configuration(
         new Limits(
             stage.value("capacity", tierBytes / 4, Quantities::bytes),
             new Quotas(
-                quotas.value("tenant", Quotas.NONE.tenant(), Quantities::bytes),
-                quotas.value("program", Quotas.NONE.program(), Quantities::bytes),
-                quotas.value("vm", Quotas.NONE.vm(), Quantities::bytes)),
+                quotas.value("tenant", Quotas.NONE.tenant(), Configuration::quota),
+                quotas.value("program", Quotas.NONE.program(), Configuration::quota),
+                quotas.value("vm", Quotas.NONE.vm(), Configuration::quota)),
             stage.value("inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
             reclaimAfter,
@@ -638,6 +639,14 @@ public record Configuration(
     quotas.close();
     stage.close();
     return limits;
+  }
+
+  private static long quota(String text) {
+    long bytes = Quantities.bytes(text);
+    if (bytes < Shape.BLOCK_BYTES) {
+      throw new IllegalArgumentException("'" + text + "' is less than 64KiB, one extent");
+    }
+    return bytes;
   }
 
   /// Zero, or at least a minute.

@@ -55,10 +55,22 @@ final class Holder {
 
   /// Units of a lease landed or ended.
   void give(long bytes, long parts) {
-    take(-bytes, -parts);
-    if (held < 0 || travelling < 0) {
-      throw new IllegalStateException(key + " gave more than it held");
+    for (Holder each = this; each != null; each = each.above) {
+      if (each.held < bytes || each.travelling < parts) {
+        throw new IllegalStateException(each.key + " gave more than it held");
+      }
     }
+    take(-bytes, -parts);
+  }
+
+  /// Bytes that its live leases hold.
+  long held() {
+    return held;
+  }
+
+  /// Parts of the room in flight that they take.
+  long travelling() {
+    return travelling;
   }
 
   /// How many bytes more its quotas allow. Leases that outlived a control plane may be beyond them.

@@ -54,6 +54,11 @@ final class Holders {
     }
   }
 
+  /// Whether nobody is bound here, and nobody holds anything.
+  boolean isEmpty() {
+    return known.isEmpty() && byBinding.isEmpty();
+  }
+
   private Holder of(Vm vm) {
     Holder found = known.get(new VmKey(vm.id()));
     if (found != null) {

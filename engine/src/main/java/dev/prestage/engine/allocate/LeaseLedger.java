@@ -85,6 +85,11 @@ public final class LeaseLedger {
       return grantedNanos;
     }
 
+    /// Whether it was asked back.
+    boolean isReturning() {
+      return returning;
+    }
+
     /// The units that have not ended.
     public long live() {
       return mask & ~state.ended();

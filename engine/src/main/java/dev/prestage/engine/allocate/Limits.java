@@ -60,6 +60,15 @@ public record Limits(
         uselessPerDemand);
   }
 
+  /// The shortest of all periods.
+  Duration leastReclaimAfter() {
+    Duration least = reclaimAfter;
+    for (Duration own : typesReclaimAfter.values()) {
+      least = own.compareTo(least) < 0 ? own : least;
+    }
+    return least;
+  }
+
   /// How long a ready unit of a type may wait for its demand after it was due.
   public Duration reclaimAfter(ResourceType type) {
     return typesReclaimAfter.getOrDefault(type, reclaimAfter);

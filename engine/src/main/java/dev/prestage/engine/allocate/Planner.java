@@ -79,6 +79,7 @@ public final class Planner {
 
   private final Holders holders;
   private final WaitingRanges waiting;
+  private final long shortestPeriod;
 
   private final Forecast proposal = new Forecast();
   private final Forecaster.Open open = new OpenUnits();
@@ -140,6 +141,7 @@ public final class Planner {
     this.pool = new Pool(limits.stagedBytes());
     this.holders = new Holders(limits.quotas());
     this.waiting = new WaitingRanges(limits.waitingRanges());
+    this.shortestPeriod = limits.leastReclaimAfter().toNanos();
     this.nextLease = firstLease;
   }
 
@@ -500,7 +502,8 @@ public final class Planner {
       int room = affordable == 0 ? COALESCED_UNITS : Math.min(COALESCED_UNITS, affordable);
       Wanted wanted = around(candidate, room, forecast);
       if (affordable == 0) {
-        decisions.unavailable(wanted.binding(), wanted.range(), shortOf(wanted));
+        decisions.unavailable(
+            wanted.binding(), wanted.range(), shortOf(residency, wanted.holder()));
         await(wanted, residency);
         decisions.queued(wanted.binding(), wanted.range(), waiting.size());
       } else {
@@ -561,13 +564,14 @@ public final class Planner {
     return wanted.holder().free() >= unitAmount(residencyOf(wanted));
   }
 
-  private Residency residencyOf(Wanted wanted) {
-    return openSpace(wanted.range().space(), wanted.binding().id());
+  /// Why a unit cannot be had now, in one word.
+  private String shortOf(Residency residency, Holder holder) {
+    long unit = unitAmount(residency);
+    return holder.free() < unit && pool.free() >= unit ? "quota" : "capacity";
   }
 
-  /// Why a range cannot be had now, in one word.
-  private String shortOf(Wanted wanted) {
-    return mayHoldMore(wanted) ? "capacity" : "quota";
+  private Residency residencyOf(Wanted wanted) {
+    return openSpace(wanted.range().space(), wanted.binding().id());
   }
 
   /// Whether a range of a VM may wait; one of a VM that has more in a full queue leaves for it.
@@ -580,7 +584,10 @@ public final class Planner {
       return false;
     }
     noLongerWaits(displaced);
-    decisions.unavailable(displaced.binding(), displaced.range(), "capacity");
+    decisions.unavailable(
+        displaced.binding(),
+        displaced.range(),
+        shortOf(residencyOf(displaced), displaced.holder()));
     return true;
   }
 
@@ -658,7 +665,9 @@ public final class Planner {
       overflowing = true;
       int space = candidate.binding().space().id();
       decisions.unavailable(
-          candidate.binding(), new Range(space, candidate.index(), 1), "capacity");
+          candidate.binding(),
+          new Range(space, candidate.index(), 1),
+          shortOf(candidate.residency(), candidate.holder()));
     }
   }
 
@@ -855,11 +864,7 @@ public final class Planner {
   /// and in parts where the room does not suffice for a whole range. Drops what came by demand
   /// meanwhile, and what has waited beyond the horizon after its due time.
   public void admitWaiting(long nowNanos) {
-    for (Wanted stale : waiting.removeDueBefore(nowNanos - limits.horizon().toNanos())) {
-      overflowing = false;
-      noLongerWaits(stale);
-      decisions.unavailable(stale.binding(), stale.range(), "stale");
-    }
+    dropStale(nowNanos);
     for (Wanted next = nextInTurn(); next != null; next = nextInTurn()) {
       Residency residency = residencyOf(next);
       int room = Math.min(COALESCED_UNITS, affordable(residency, next.holder()));
@@ -870,6 +875,14 @@ public final class Planner {
       overflowing = false;
       noLongerWaits(next);
       admit(next, room, residency, nowNanos);
+    }
+  }
+
+  private void dropStale(long nowNanos) {
+    for (Wanted stale : waiting.removeDueBefore(nowNanos - limits.horizon().toNanos())) {
+      overflowing = false;
+      noLongerWaits(stale);
+      decisions.unavailable(stale.binding(), stale.range(), "stale");
     }
   }
 
@@ -899,48 +912,48 @@ public final class Planner {
   /// ranges wait for room that there is not, what is overdue for as long as these may wait, least
   /// benefit first, until there is room again.
   public void askBackUnused(long nowNanos) {
-    List<Overdue> overdue = new ArrayList<>();
+    dropStale(nowNanos);
+    boolean pressed = pool.free() < limits.stagedBytes() / FREE_AT_LEAST && nextInTurn() != null;
+    long leastNanos =
+        pressed ? Math.min(limits.horizon().toNanos(), shortestPeriod) : shortestPeriod;
+    long free = pool.free();
     List<Lease> unused = new ArrayList<>();
+    List<Overdue> overdue = new ArrayList<>();
     for (LeaseLedger.Entry entry : ledger.live()) {
       long late = nowNanos - Math.max(entry.lease().dueNanos(), entry.grantedNanos());
-      if (late > period(entry)) {
+      if (late <= leastNanos && !entry.isReturning()) {
+        continue;
+      }
+      Residency residency = openSpace(entry.lease().space(), entry.lease().binding());
+      long period = limits.reclaimAfter(residency.space().type()).toNanos();
+      long bytes = Long.bitCount(entry.live()) * unitAmount(residency);
+      if (entry.isReturning() || late > period) {
+        free += bytes;
         askBack(entry, unused);
-      } else if (late > limits.horizon().toNanos() && entry.inFlight() == 0) {
-        overdue.add(
-            new Overdue(entry, entry.lease().probability() * (1 - late / (double) period(entry))));
+      } else if (pressed && bytes > 0 && entry.inFlight() == 0) {
+        double benefit = entry.lease().probability() * (1 - late / (double) period);
+        overdue.add(new Overdue(entry, bytes, benefit));
       }
     }
-    if (!waiting.isEmpty() && pool.free() < limits.stagedBytes() / FREE_AT_LEAST) {
-      overdue.sort(Comparator.comparingDouble(Overdue::benefit));
-      long free = pool.free();
-      for (Overdue each : overdue) {
-        if (free >= limits.stagedBytes() / FREE_AGAIN) {
-          break;
-        }
-        LeaseLedger.Entry entry = each.entry();
-        free += Long.bitCount(entry.live()) * unitAmount(residencyOf(entry.lease()));
-        askBack(entry, unused);
+    overdue.sort(Comparator.comparingDouble(Overdue::benefit));
+    for (Overdue each : overdue) {
+      if (free >= limits.stagedBytes() / FREE_AGAIN) {
+        break;
       }
+      free += each.bytes();
+      askBack(each.entry(), unused);
     }
     unused.forEach(decisions::askedBack);
   }
 
   /// A lease whose demand did not come when it was due, and how likely it is to come yet: nothing
   /// of its probability is left when it will be asked back anyway.
-  private record Overdue(LeaseLedger.Entry entry, double benefit) {}
+  private record Overdue(LeaseLedger.Entry entry, long bytes, double benefit) {}
 
   private static void askBack(LeaseLedger.Entry entry, List<Lease> into) {
     if (LeaseLedger.askBack(entry)) {
       into.add(entry.lease());
     }
-  }
-
-  private long period(LeaseLedger.Entry entry) {
-    return limits.reclaimAfter(residencyOf(entry.lease()).space().type()).toNanos();
-  }
-
-  private Residency residencyOf(Lease lease) {
-    return openSpace(lease.space(), lease.binding());
   }
 
   /// Lets units that failed be tried again, once they have rested: an origin that refuses at once
@@ -972,11 +985,9 @@ public final class Planner {
   /// Whose turn it is when not all that wait for units in flight to land can have what they want:
   /// the VM of which least is on its way, within the program and the tenant of which that is so.
   public Comparator<Binding> turns() {
-    return (one, other) -> {
-      Holder first = holders.ofBinding(one.id());
-      Holder second = holders.ofBinding(other.id());
-      return first == null || second == null ? 0 : first.compareTravelling(second);
-    };
+    return Comparator.comparing(
+        binding -> holders.ofBinding(binding.id()),
+        Comparator.nullsFirst(Holder::compareTravelling));
   }
 
   /// How far the units of a forecast are, for the bindings of a VM.
@@ -1014,6 +1025,10 @@ public final class Planner {
     double probability = wanted == 0 ? 0 : touched / wanted;
     return new Standing(
         wanted, wantedAmount, probability, resident, residentAmount, leased, queued);
+  }
+
+  Holders holders() {
+    return holders;
   }
 
   /// The account.

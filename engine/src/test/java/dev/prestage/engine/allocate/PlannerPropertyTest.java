@@ -22,6 +22,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
@@ -479,10 +480,22 @@ class PlannerPropertyTest {
           .isEqualTo(bytes)
           .isLessThanOrEqualTo(limits.quotas().program());
       assertThat(byVm.values()).allMatch(each -> each <= limits.quotas().vm());
+      checkHolders(byVm, bytes);
       for (Held lease : held.values()) {
         assertThat(planner.ledger().find(lease.lease.id()))
             .as("the planner knows what its stager holds")
             .isNotNull();
+      }
+    }
+
+    private void checkHolders(Map<Integer, Long> byVm, long bytes) {
+      for (Binding disk : disks) {
+        Holder vm = Objects.requireNonNull(planner.holders().ofBinding(disk.id()));
+        assertThat(vm.held()).as("vm").isEqualTo(byVm.getOrDefault(disk.id(), 0L));
+        Holder ofProgram = Objects.requireNonNull(vm.above());
+        Holder ofTenant = Objects.requireNonNull(ofProgram.above());
+        assertThat(List.of(ofProgram.held(), ofTenant.held())).containsOnly(bytes);
+        assertThat(ofTenant.travelling()).isEqualTo(16L * planner.inFlightUnits());
       }
     }
 
@@ -501,6 +514,8 @@ class PlannerPropertyTest {
       assertThat(planner.inFlightUnits()).isZero();
       assertThat(planner.stagedBytes()).isZero();
       assertThat(planner.waitingRanges()).isZero();
+      disks.forEach(planner::close);
+      assertThat(planner.holders().isEmpty()).as("nobody is left").isTrue();
     }
   }
 }
