@@ -41,6 +41,8 @@ final class FetchQueue {
   /// What goes behind demand and leases.
   final Fill fill;
 
+  final Breaker breaker = new Breaker();
+
   int threads;
   int idleThreads;
   int wakeups;
@@ -281,6 +283,7 @@ final class FetchQueue {
     fetches.increment();
     fetchedBytes.add(bytes);
     fetch.arrived = true;
+    breaker.arrived();
     if (fetch.fills) {
       fill.arrived(fetch.space);
     }

@@ -204,10 +204,14 @@ final class Fetcher {
 
   // ---- fetching
 
-  /// A lease has something queued.
+  /// A lease has something queued. It fails at once where the origin does.
   void stage(BlockSpace space, LiveLease lease) {
-    space.queue.stage(lease);
-    wake(space.queue);
+    if (space.queue.breaker.admits(clock.nanos())) {
+      space.queue.stage(lease);
+      wake(space.queue);
+    } else {
+      lock.book().failQueued(lease);
+    }
   }
 
   /// VMs read an image from now on; for whoever has the lock.
@@ -642,10 +646,13 @@ final class Fetcher {
   private void failed(Fetch fetch, Throwable e) {
     FetchQueue queue = fetch.space.queue;
     boolean stopping;
+    boolean down = false;
     lock.enter();
     try {
       stopping = closed;
       if (!fetch.abandoned) {
+        queue.breaker.failed(clock.nanos());
+        down = queue.breaker.takeOpened();
         int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
         redirect(
             fetch,
@@ -679,6 +686,20 @@ final class Fetcher {
             + options.readDeadline().toSeconds()
             + " s, staging "
             + (options.fill().isOn() ? "and fill give up" : "gives up"));
+    if (down) {
+      reportDown(queue);
+    }
+  }
+
+  private void reportDown(FetchQueue queue) {
+    trouble.report(
+        "origin-down",
+        "origin '"
+            + queue.origin.name()
+            + "' failed "
+            + Breaker.FAILURES
+            + " times in a row: until it answers, what is staged from it fails at once, but for a"
+            + " try from time to time; demand is tried as ever");
   }
 
   /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
@@ -806,12 +827,15 @@ final class Fetcher {
         startRetries(now);
         List<PendingRead> expired = takeExpired(now);
         List<Fetch> hung = abandonHung(now);
+        List<FetchQueue> down =
+            queues.values().stream().filter(queue -> queue.breaker.takeOpened()).toList();
         List<String> lines = lookForFill(now);
         if (!expired.isEmpty() || !hung.isEmpty() || !lines.isEmpty()) {
           lock.leave();
           try {
             lines.forEach(line -> LOG.log(Level.INFO, line));
             tell(expired, hung);
+            down.forEach(this::reportDown);
           } finally {
             lock.enter();
           }
@@ -873,6 +897,7 @@ final class Fetcher {
         fetch.abandoned = true;
         queue.lostThreads++;
         queue.errors.increment();
+        queue.breaker.failed(now);
         queue.over(fetch);
         redirect(fetch, fetch.mask(), 0, "");
         if (fetch.fills) {

@@ -163,6 +163,14 @@ final class LeaseBook {
     return staged;
   }
 
+  /// What is queued of a lease that was just added has failed.
+  void failQueued(LiveLease lease) {
+    long queued = lease.queued;
+    lease.stopWaiting(queued);
+    lease.failed |= queued;
+    touched(lease);
+  }
+
   /// Everything that is waiting ends as cancelled; what is in flight is not kept unless another
   /// lease or demand wants it.
   void cancelWaiting(LiveLease lease) {
