@@ -239,7 +239,7 @@ final class Views {
   Reply health() {
     Map<String, String> parts = plane.parts();
     boolean ok = parts.values().stream().allMatch("ok"::equals);
-    return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), parts);
+    return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), plane.isDryRun(), parts);
   }
 
   static String time(long nanos) {

@@ -1,0 +1,71 @@
+package dev.prestage.acceptance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.prestage.client.PrestageClient;
+import dev.prestage.dataplane.nbd.NbdClient;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// A host that stages in its books only.
+class DryRunHostTest {
+  private static final int TOUCHED = 120;
+
+  @TempDir Path folder;
+
+  private static void run(RunningHost host) throws IOException {
+    host.post("/v1/vms/vm-1/start", "{}");
+    try (NbdClient disk = host.disk("vm-1")) {
+      for (int i = 0; i < TOUCHED; i++) {
+        host.readExtent(disk, i * 37 % RunningHost.EXTENTS);
+      }
+    }
+    host.post("/v1/vms/vm-1/stop", "{}");
+  }
+
+  private static JsonNode row(RunningHost host) {
+    try {
+      return host.get("/v1/report").path("rows").path(0);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void purge(RunningHost host) throws IOException {
+    try (PrestageClient client = host.client()) {
+      assertThat(client.delete("/v1/images/" + RunningHost.IMAGE).status()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void itSaysWhatStagingWouldBeWorthAndStagesNothing() throws Exception {
+    String dry = "predict: {dryRun: true, controls: 0.05}\n";
+    try (RunningHost host = RunningHost.start(folder, "latency: 5ms", dry).awaitOk()) {
+      assertThat(host.get("/health").path("dryRun").asBoolean()).isTrue();
+      host.register("vm-1", "web");
+      run(host);
+      host.await("all is counted", () -> row(host).path("touches").asLong() == TOUCHED);
+      assertThat(row(host).path("waited").asLong()).isEqualTo(TOUCHED);
+      purge(host);
+      run(host);
+      host.await("all is counted", () -> row(host).path("touches").asLong() == 2 * TOUCHED);
+      host.await(
+          "what it would have staged is accounted for",
+          () -> row(host).path("outcomes").path("useful").asLong() > TOUCHED / 2);
+      JsonNode row = row(host);
+      assertThat(row.path("waited").asLong())
+          .as("of the second run, what would not have been there")
+          .isBetween(TOUCHED + 1L, TOUCHED + TOUCHED / 2L);
+      JsonNode tier = host.get("/v1/tiers").path("tiers").path(0);
+      assertThat(tier.path("stagedBytes").asLong()).isZero();
+      assertThat(tier.path("demandedBytes").asLong())
+          .as("guests waited for all, twice")
+          .isEqualTo(2L * TOUCHED * RunningHost.EXTENT);
+      assertThat(host.get("/v1/report").path("controls").isEmpty()).isTrue();
+    }
+  }
+}
