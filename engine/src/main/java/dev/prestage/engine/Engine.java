@@ -30,6 +30,7 @@ import dev.prestage.engine.time.Clock;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -61,7 +62,12 @@ public final class Engine {
   private final Stager stager;
   private final Notices notices;
   private final Planner planner;
+  private final Comparator<Copy> turns;
   private final Map<Integer, Copy> copies = new HashMap<>();
+
+  /// Who is planned for at the moment; kept, so that planning makes no garbage.
+  private final List<Copy> planned = new ArrayList<>();
+
   private final Map<Integer, Binding> bindings = new HashMap<>();
 
   /// Bindings that are gone, of which leases are live still.
@@ -173,6 +179,7 @@ public final class Engine {
             new Execution(),
             ((Feedback) this::learn).and(feedback),
             firstLease);
+    this.turns = Comparator.comparing(copy -> copy.bindings.getFirst(), planner.turns());
   }
 
   // ---- VMs and programs
@@ -378,7 +385,7 @@ public final class Engine {
   }
 
   /// Plans for the VMs that touched something since the last call, and for those that in-flight
-  /// units held up.
+  /// units held up: first for those of which least is on its way.
   public void planTouched() {
     if (!planner.hasRoom()) {
       return;
@@ -386,11 +393,16 @@ public final class Engine {
     if (isStaging()) {
       planner.admitWaiting(clock.nanos());
     }
+    planned.clear();
     for (Copy copy : copies.values()) {
-      if (copy.touched || copy.hungry) {
-        copy.touched = false;
-        plan(copy);
+      if ((copy.touched || copy.hungry) && !copy.bindings.isEmpty()) {
+        planned.add(copy);
       }
+    }
+    planned.sort(turns);
+    for (Copy copy : planned) {
+      copy.touched = false;
+      plan(copy);
     }
     for (Allocation allocation : allocations.values()) {
       if (allocation.hungry) {

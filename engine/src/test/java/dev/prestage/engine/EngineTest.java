@@ -18,8 +18,10 @@ import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.stage.Notice;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
@@ -386,6 +388,38 @@ class EngineTest {
     small.pass(Duration.ofMinutes(3));
     assertThat(small.engine.stagedBytes()).isZero();
     assertThat(small.engine.waitingRanges()).isZero();
+  }
+
+  @Test
+  void twoVmsShareWhatMayBeOnItsWay() {
+    SimulatedHost narrow =
+        new SimulatedHost(
+            new Limits(
+                1L << 30,
+                32,
+                Duration.ofSeconds(30),
+                Duration.ofSeconds(60),
+                16,
+                Double.POSITIVE_INFINITY));
+    Vm other = new Vm(2, "vm2", new Program(1, "default", "db"));
+    Space image = new Space(1, ResourceType.FILE_BLOCK, "default", "fedora", IMAGE.shape());
+    Binding otherDisk = new Binding(12, other, "disk0", image);
+    for (Binding disk : List.of(DISK, otherDisk)) {
+      narrow.engine.bound(disk);
+      narrow.engine.started(disk.vm().id());
+      narrow.touch(disk, program(1), THINK);
+      narrow.engine.stopped(disk.vm().id());
+    }
+    narrow.pass(Duration.ofMinutes(2));
+    narrow.forgetBytes();
+    narrow.staged.clear();
+    narrow.engine.started(VM.id());
+    assertThat(narrow.engine.inFlightUnits()).as("one takes all").isEqualTo(32);
+    narrow.engine.started(other.id());
+    narrow.pass(Duration.ofMillis(60));
+    Map<Integer, Integer> units = new HashMap<>();
+    narrow.staged.forEach(lease -> units.merge(lease.binding(), lease.units(), Integer::sum));
+    assertThat(units.get(12)).as("%s", units).isBetween(units.get(11) / 2, units.get(11));
   }
 
   private Forecast next() {

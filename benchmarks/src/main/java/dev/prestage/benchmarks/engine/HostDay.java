@@ -8,6 +8,7 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.access.Outcome;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.allocate.Quotas;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
@@ -60,7 +61,7 @@ public final class HostDay {
   private static final int PHASES = 3;
   private static final int REQUESTS_AT_ONCE = 1000;
   private static final long EPOCH = 1_800_000_000L * SECOND;
-  private static final Set<String> REASONS = Set.of("capacity", "failed", "stale");
+  private static final Set<String> REASONS = Set.of("capacity", "quota", "failed", "stale");
 
   private final Random random;
   private final PriorityQueue<Event> events =
@@ -125,12 +126,15 @@ public final class HostDay {
   public HostDay(long seed) {
     this.seed = seed;
     this.random = new Random(seed);
+    long stagedBytes = (8L + random.nextInt(120)) << 20;
     this.limits =
         new Limits(
-            (8L + random.nextInt(120)) << 20,
+            stagedBytes,
+            seed % 3 == 0 ? quotas(stagedBytes) : Quotas.NONE,
             16 + random.nextInt(500),
             Duration.ofSeconds(30),
             Duration.ofMinutes(2 + random.nextInt(20)),
+            Map.of(ResourceType.MEMORY_PAGE, Duration.ofMinutes(1 + random.nextInt(20))),
             random.nextInt(200),
             seed % 4 == 0 ? .5 : Double.POSITIVE_INFINITY);
     // Never less than leases may hold, and less than all that is ever read.
@@ -140,6 +144,13 @@ public final class HostDay {
       behaviours.add(behaviour(program));
     }
     this.engine = newEngine(1);
+  }
+
+  /// Down to a few units.
+  private Quotas quotas(long stagedBytes) {
+    long tenant = stagedBytes / (1 + random.nextInt(8));
+    long program = tenant / (1 + random.nextInt(4));
+    return new Quotas(tenant, program, program / (1 + random.nextInt(16)));
   }
 
   /// Lives the day.
@@ -313,13 +324,34 @@ public final class HostDay {
 
   private void checkAccounts() {
     accounts.values().forEach(counts -> counts.live = 0);
+    Map<Object, Long> held = new HashMap<>();
     for (LeaseLedger.Entry entry : engine.leases(null)) {
       account(entry.lease()).live += Long.bitCount(entry.live());
+      hold(held, entry);
     }
+    held.forEach((holder, bytes) ->
+        require(bytes <= quotaOf(holder), holder + " holds more than it may: " + bytes));
     accounts.forEach((account, counts) ->
         require(
             counts.granted == counts.ended + counts.live,
             "the account does not add up: " + account));
+  }
+
+  private void hold(Map<Object, Long> held, LeaseLedger.Entry entry) {
+    Binding binding = bindingOf(entry.lease());
+    long bytes = Long.bitCount(entry.live()) * binding.space().shape().contentAmount();
+    Program program = binding.vm().program();
+    held.merge(program.tenant(), bytes, Long::sum);
+    held.merge(program.key(), bytes, Long::sum);
+    held.merge(binding.vm(), bytes, Long::sum);
+  }
+
+  private long quotaOf(Object holder) {
+    return switch (holder) {
+      case Vm _ -> limits.quotas().vm();
+      case Program.Key _ -> limits.quotas().program();
+      default -> limits.quotas().tenant();
+    };
   }
 
   private static void require(boolean holds, String otherwise) {
@@ -329,12 +361,17 @@ public final class HostDay {
   }
 
   private Counts account(Lease lease) {
+    Binding binding = bindingOf(lease);
+    return accounts.computeIfAbsent(
+        new Account(binding.vm().program().key(), binding.space().type()), _ -> new Counts());
+  }
+
+  private Binding bindingOf(Lease lease) {
     Binding binding = bindings.get(lease.binding());
     if (binding == null) {
       throw new IllegalStateException("a lease of no binding: " + lease);
     }
-    return accounts.computeIfAbsent(
-        new Account(binding.vm().program().key(), binding.space().type()), _ -> new Counts());
+    return binding;
   }
 
   private void count(Lease lease, int units) {

@@ -10,10 +10,12 @@ import dev.prestage.dataplane.Options;
 import dev.prestage.dataplane.bandwidth.Promises;
 import dev.prestage.dataplane.block.FillOptions;
 import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.allocate.Quotas;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.link.host.IoProblem;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -29,6 +31,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.LoadSettings;
@@ -577,23 +580,30 @@ public record Configuration(
 
   private static Thresholds thresholds(Section predict) throws ConfigurationException {
     double global = predict.value("threshold", Thresholds.DEFAULT, Configuration::threshold);
-    Map<ResourceType, Double> byType = new HashMap<>();
-    Section types = predict.section("typeThresholds");
-    for (String type : types.names()) {
-      double threshold = types.value(type, global, Configuration::threshold);
-      try {
-        byType.put(ResourceType.of(type), threshold);
-      } catch (IllegalArgumentException e) {
-        throw types.refused(type, "names no type: " + e.getMessage());
-      }
-    }
-    types.close();
+    Map<ResourceType, Double> byType =
+        byType(predict.section("typeThresholds"), global, Configuration::threshold);
     Map<Program.Key, Double> byProgram = new HashMap<>();
     Section programs = predict.section("programThresholds");
     for (String program : programs.names()) {
       byProgram.put(programKey(program), programs.value(program, global, Configuration::threshold));
     }
     return new Thresholds(global, byType, byProgram);
+  }
+
+  /// A value for each type of resource that a section names.
+  private static <T> Map<ResourceType, T> byType(
+      Section types, T otherwise, Function<String, T> parser) throws ConfigurationException {
+    Map<ResourceType, T> byType = new HashMap<>();
+    for (String type : types.names()) {
+      T value = types.value(type, otherwise, parser);
+      try {
+        byType.put(ResourceType.of(type), value);
+      } catch (IllegalArgumentException e) {
+        throw types.refused(type, "names no type: " + e.getMessage());
+      }
+    }
+    types.close();
+    return byType;
   }
 
   /// `program` of the tenant `default`, or `tenant/program`.
@@ -607,19 +617,36 @@ public record Configuration(
   /// A quarter of the tiers may be unproven, by default.
   private static Limits limits(Section stage, Duration horizon, long tierBytes)
       throws ConfigurationException {
+    Section quotas = stage.section("quotas");
+    Duration reclaimAfter =
+        stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration);
     Limits limits =
         new Limits(
             stage.value("capacity", tierBytes / 4, Quantities::bytes),
+            new Quotas(
+                quotas.value("tenant", Quotas.NONE.tenant(), Configuration::quota),
+                quotas.value("program", Quotas.NONE.program(), Configuration::quota),
+                quotas.value("vm", Quotas.NONE.vm(), Configuration::quota)),
             stage.value("inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
-            stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration),
+            reclaimAfter,
+            byType(stage.section("typeReclaimAfter"), reclaimAfter, Quantities::duration),
             stage.value("waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)),
             Limits.DEFAULT.uselessPerDemand());
     if (limits.stagedBytes() > tierBytes) {
       throw stage.refused("capacity", "is more than 'tier.capacity'");
     }
+    quotas.close();
     stage.close();
     return limits;
+  }
+
+  private static long quota(String text) {
+    long bytes = Quantities.bytes(text);
+    if (bytes < Shape.BLOCK_BYTES) {
+      throw new IllegalArgumentException("'" + text + "' is less than 64KiB, one extent");
+    }
+    return bytes;
   }
 
   /// Zero, or at least a minute.

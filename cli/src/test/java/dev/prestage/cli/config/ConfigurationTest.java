@@ -11,6 +11,7 @@ import dev.prestage.control.vm.MemoryGrants;
 import dev.prestage.control.vm.xen.XenConnector;
 import dev.prestage.control.webhook.Webhook;
 import dev.prestage.dataplane.block.FillOptions;
+import dev.prestage.engine.allocate.Quotas;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.fault.Faults;
 import dev.prestage.engine.resource.Program;
@@ -316,7 +317,11 @@ class ConfigurationTest {
                 directory: images
                 faults: {latency: 10ms, bandwidth: 200MB/s, errors: 0.5}
             tier: {capacity: 3GiB}
-            stage: {capacity: 1.5GiB, reclaimAfter: 2h}
+            stage:
+              capacity: 1.5GiB
+              reclaimAfter: 2h
+              typeReclaimAfter: {memory-page: 1m}
+              quotas: {tenant: 1GiB, vm: 64MiB}
             predict: {threshold: 0.4, typeThresholds: {memory-page: 0.5}, programThresholds: {web: 0.1}}
             """);
     assertThat(configuration.origins().getFirst().faults().latency())
@@ -324,6 +329,12 @@ class ConfigurationTest {
     assertThat(configuration.origins().getFirst().faults().bytesPerSecond()).isEqualTo(200_000_000);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(3L << 29);
     assertThat(configuration.limits().reclaimAfter()).isEqualTo(Duration.ofHours(2));
+    assertThat(configuration.limits().reclaimAfter(ResourceType.FILE_BLOCK))
+        .isEqualTo(Duration.ofHours(2));
+    assertThat(configuration.limits().reclaimAfter(ResourceType.MEMORY_PAGE))
+        .isEqualTo(Duration.ofMinutes(1));
+    assertThat(configuration.limits().quotas())
+        .isEqualTo(new Quotas(1L << 30, Quotas.NONE.program(), 64L << 20));
     assertThat(configuration.thresholds().byType()).containsEntry(ResourceType.MEMORY_PAGE, 0.5);
     assertThat(configuration.thresholds().byProgram())
         .containsEntry(new Program.Key("default", "web"), 0.1);
@@ -337,6 +348,9 @@ class ConfigurationTest {
           """
           tyers: {}                                | :1:1: | unknown key 'tyers'
           tier: {size: 1GiB}                       | :1:8: | unknown key 'tier.size'
+          stage: {quotas: {tenants: 1GiB}}         | :1:18: | unknown key 'stage.quotas.tenants'
+          stage: {quotas: {vm: 4KiB}}              | :1:22: | less than 64KiB
+          stage: {typeReclaimAfter: {page: 1m}}    | :1:28: | names no type
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
           tier: {capacity: -1}                     | :1:18: | '-1' is not a size
           tier: {capacity: 1KiB}                   | :1:18: | less than 16MiB

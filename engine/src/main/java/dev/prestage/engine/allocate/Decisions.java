@@ -17,7 +17,8 @@ public interface Decisions {
 
   /// A forecast range cannot be had now.
   ///
-  /// @param reason one word: `capacity`, or `stale` when it waited too long
+  /// @param reason one word: `capacity`, `quota` when there is room that its VM, program or tenant
+  ///   may not have, or `stale` when it waited too long
   void unavailable(Binding binding, Range range, String reason);
 
   /// An unavailable range waits for capacity.

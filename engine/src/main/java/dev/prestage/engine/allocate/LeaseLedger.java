@@ -51,13 +51,15 @@ public final class LeaseLedger {
   /// A live lease and what is known of it.
   public static final class Entry {
     private final Lease lease;
+    private final Holder holder;
     private final long grantedNanos;
     private final long mask;
     private LeaseState state;
     private boolean returning;
 
-    private Entry(Lease lease, LeaseState state, long grantedNanos) {
+    private Entry(Lease lease, Holder holder, LeaseState state, long grantedNanos) {
       this.lease = lease;
+      this.holder = holder;
       this.state = state;
       this.mask = lease.mask() & ~state.ended();
       this.grantedNanos = grantedNanos;
@@ -68,6 +70,11 @@ public final class LeaseLedger {
       return lease;
     }
 
+    /// The VM for which it was granted.
+    Holder holder() {
+      return holder;
+    }
+
     /// The last known state.
     public LeaseState state() {
       return state;
@@ -76,6 +83,11 @@ public final class LeaseLedger {
     /// When it was granted, nanoseconds since the epoch.
     public long grantedNanos() {
       return grantedNanos;
+    }
+
+    /// Whether it was asked back.
+    boolean isReturning() {
+      return returning;
     }
 
     /// The units that have not ended.
@@ -111,17 +123,17 @@ public final class LeaseLedger {
     }
   }
 
-  Entry grant(Lease lease, long nowNanos) {
-    return open(lease, LeaseState.granted(lease.id()), nowNanos);
+  Entry grant(Lease lease, Holder holder, long nowNanos) {
+    return open(lease, holder, LeaseState.granted(lease.id()), nowNanos);
   }
 
   /// Takes over a lease that the data plane still holds. What ended before is not in this account.
-  Entry adopt(Lease lease, LeaseState state, long nowNanos) {
-    return open(lease, state, nowNanos);
+  Entry adopt(Lease lease, Holder holder, LeaseState state, long nowNanos) {
+    return open(lease, holder, state, nowNanos);
   }
 
-  private Entry open(Lease lease, LeaseState state, long nowNanos) {
-    Entry entry = new Entry(lease, state, nowNanos);
+  private Entry open(Lease lease, Holder holder, LeaseState state, long nowNanos) {
+    Entry entry = new Entry(lease, holder, state, nowNanos);
     if (live.putIfAbsent(lease.id(), entry) != null) {
       throw new IllegalStateException("lease " + lease.id() + " is live already");
     }

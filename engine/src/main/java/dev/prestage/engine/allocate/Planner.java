@@ -19,7 +19,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
@@ -28,10 +27,13 @@ import org.jspecify.annotations.Nullable;
 /// Decides which forecast units this host stages now.
 ///
 /// A forecast above its threshold becomes leases in the order of due times, within two limits:
-/// bytes held by live leases, and units in flight. What the bytes do not suffice for is said to be
-/// unavailable and waits in a bounded queue until capacity returns or its time has passed. What the
-/// in-flight limit stops is simply asked again when something landed, because forecasts are always
-/// asked anew. What is ready and stays without demand for its period is asked back.
+/// bytes held by live leases, and units in flight. What the bytes do not suffice for, or what the
+/// quotas of its VM, program and tenant do not allow, is said to be unavailable and waits in a
+/// bounded queue until there is room or its time has passed; the one that holds least has the first
+/// turn. What the in-flight limit stops is simply asked again when something landed, because
+/// forecasts are always asked anew. What is ready and stays without demand for its period is asked
+/// back, and while others wait for the room, what is least likely to be of use still is asked back
+/// before that.
 public final class Planner {
   /// Neighbours up to this many join one lease: 1 MiB, 5 ms of a 200 MB/s link. Larger reads would
   /// delay what is due next behind bytes that are not.
@@ -52,6 +54,12 @@ public final class Planner {
   /// for useless: a third, a quarter of the tier where three quarters may be staged.
   private static final int HELD_SHARE = 3;
 
+  /// While ranges wait and less than a sixteenth is free, unused leases are asked back until an
+  /// eighth is.
+  private static final int FREE_AT_LEAST = 16;
+
+  private static final int FREE_AGAIN = 8;
+
   /// With a budget: the threshold falls from .95 to .03 over this share of the budget and so many
   /// units.
   private static final double BUDGET_SLACK = 0.02;
@@ -69,8 +77,9 @@ public final class Planner {
   private final Price price = new Price();
   private final Map<Integer, Residency> spaces = new HashMap<>();
 
-  private final PriorityQueue<Wanted> waiting =
-      new PriorityQueue<>(Comparator.comparingLong(Wanted::dueNanos));
+  private final Holders holders;
+  private final WaitingRanges waiting;
+  private final long shortestPeriod;
 
   private final Forecast proposal = new Forecast();
   private final Forecaster.Open open = new OpenUnits();
@@ -85,18 +94,15 @@ public final class Planner {
   private boolean overflowing;
   private long retriedNanos;
 
-  /// A range that is to be staged, or waits for capacity.
-  private record Wanted(
-      Binding binding, Range range, float probability, int experts, long dueNanos) {
-    Wanted of(long first, int units) {
-      return new Wanted(
-          binding, new Range(range.space(), first, units), probability, experts, dueNanos);
-    }
-  }
-
   /// A row of a forecast that may be staged for a binding.
   private record Candidate(
-      Binding binding, Residency residency, double threshold, int row, long index, long dueNanos) {}
+      Binding binding,
+      Holder holder,
+      Residency residency,
+      double threshold,
+      int row,
+      long index,
+      long dueNanos) {}
 
   /// How far the units of a forecast are.
   ///
@@ -133,6 +139,9 @@ public final class Planner {
     this.decisions = decisions;
     this.feedback = feedback;
     this.pool = new Pool(limits.stagedBytes());
+    this.holders = new Holders(limits.quotas());
+    this.waiting = new WaitingRanges(limits.waitingRanges());
+    this.shortestPeriod = limits.leastReclaimAfter().toNanos();
     this.nextLease = firstLease;
   }
 
@@ -141,6 +150,7 @@ public final class Planner {
     spaces
         .computeIfAbsent(key(binding), key -> new Residency(key, binding.space()))
         .bound(binding.id());
+    holders.bound(binding.id(), binding.vm());
   }
 
   /// What is known of a space holds for all that are bound to it, unless each has its own: then it
@@ -162,6 +172,7 @@ public final class Planner {
   /// A binding is gone: nothing is granted for it any more, and what is known of its space is
   /// forgotten when nobody else is bound to it and all leases have ended.
   public void close(Binding binding) {
+    holders.unbound(binding.id());
     Residency residency = spaces.get(key(binding));
     if (residency != null) {
       residency.unbound(binding.id());
@@ -357,7 +368,7 @@ public final class Planner {
       Residency residency = residency(binding);
       if (binding.space().type() == type && residency != null) {
         nanos = Math.max(nanos, residency.fetchNanos());
-        held = Math.min(held, limits.stagedBytes() / HELD_SHARE / unitsOfRoom(residency));
+        held = Math.min(held, mostHeldBytes() / HELD_SHARE / unitsOfRoom(residency));
       }
     }
     int units = (int) Math.max(1, held);
@@ -365,6 +376,11 @@ public final class Planner {
       lead = new Forecaster.Lead(nanos, units);
     }
     return lead;
+  }
+
+  /// What one VM can come to hold.
+  private long mostHeldBytes() {
+    return Math.min(limits.stagedBytes(), limits.quotas().ofOneVm());
   }
 
   private @Nullable Residency residency(Binding binding) {
@@ -478,15 +494,16 @@ public final class Planner {
       if (!hasRoom(residency)) {
         return i;
       }
-      int affordable = affordable(residency);
-      if (affordable == 0 && waiting.size() >= limits.waitingRanges()) {
+      int affordable = affordable(residency, candidate.holder());
+      if (affordable == 0 && !hasPlaceInQueue(candidate.holder())) {
         refuse(candidate);
         return candidates.size();
       }
       int room = affordable == 0 ? COALESCED_UNITS : Math.min(COALESCED_UNITS, affordable);
       Wanted wanted = around(candidate, room, forecast);
       if (affordable == 0) {
-        decisions.unavailable(wanted.binding(), wanted.range(), "capacity");
+        decisions.unavailable(
+            wanted.binding(), wanted.range(), shortOf(residency, wanted.holder()));
         await(wanted, residency);
         decisions.queued(wanted.binding(), wanted.range(), waiting.size());
       } else {
@@ -505,7 +522,8 @@ public final class Planner {
     List<Candidate> candidates = new ArrayList<>();
     for (Binding binding : bindings) {
       Residency residency = residency(binding);
-      if (residency == null || !residency.isBound(binding.id())) {
+      Holder holder = holders.ofBinding(binding.id());
+      if (residency == null || holder == null || !residency.isBound(binding.id())) {
         continue;
       }
       double threshold = least.applyAsDouble(binding);
@@ -515,6 +533,7 @@ public final class Planner {
           candidates.add(
               new Candidate(
                   binding,
+                  holder,
                   residency,
                   threshold,
                   row,
@@ -535,10 +554,46 @@ public final class Planner {
   }
 
   /// How many units all limits leave room for.
-  private int affordable(Residency residency) {
-    long byAmount =
-        unitAmount(residency) == 0 ? Integer.MAX_VALUE : pool.free() / unitAmount(residency);
+  private int affordable(Residency residency, Holder holder) {
+    long unit = unitAmount(residency);
+    long byAmount = unit == 0 ? Integer.MAX_VALUE : Math.min(pool.free(), holder.free()) / unit;
     return (int) Math.min(Math.min(byAmount, inFlightRoom(residency)), budgetLeft());
+  }
+
+  private boolean mayHoldMore(Wanted wanted) {
+    return wanted.holder().free() >= unitAmount(residencyOf(wanted));
+  }
+
+  /// Why a unit cannot be had now, in one word.
+  private String shortOf(Residency residency, Holder holder) {
+    long unit = unitAmount(residency);
+    return holder.free() < unit && pool.free() >= unit ? "quota" : "capacity";
+  }
+
+  private Residency residencyOf(Wanted wanted) {
+    return openSpace(wanted.range().space(), wanted.binding().id());
+  }
+
+  /// Whether a range of a VM may wait; one of a VM that has more in a full queue leaves for it.
+  private boolean hasPlaceInQueue(Holder holder) {
+    if (!waiting.isFull()) {
+      return true;
+    }
+    Wanted displaced = waiting.displaceFor(holder);
+    if (displaced == null) {
+      return false;
+    }
+    noLongerWaits(displaced);
+    decisions.unavailable(
+        displaced.binding(),
+        displaced.range(),
+        shortOf(residencyOf(displaced), displaced.holder()));
+    return true;
+  }
+
+  private void noLongerWaits(Wanted wanted) {
+    Range range = wanted.range();
+    residencyOf(wanted).waiting(range.first(), range.units(), false);
   }
 
   private int inFlightRoom(Residency residency) {
@@ -581,6 +636,7 @@ public final class Planner {
     }
     return new Wanted(
         seed.binding(),
+        seed.holder(),
         new Range(residency.space().id(), first, (int) (end - first)),
         (float) forecast.probability(seed.row()),
         forecast.experts(seed.row()),
@@ -609,7 +665,9 @@ public final class Planner {
       overflowing = true;
       int space = candidate.binding().space().id();
       decisions.unavailable(
-          candidate.binding(), new Range(space, candidate.index(), 1), "capacity");
+          candidate.binding(),
+          new Range(space, candidate.index(), 1),
+          shortOf(candidate.residency(), candidate.holder()));
     }
   }
 
@@ -630,8 +688,12 @@ public final class Planner {
             wanted.probability(),
             wanted.experts(),
             wanted.dueNanos(),
-            Math.max(wanted.dueNanos(), nowNanos) + limits.reclaimAfter().toNanos());
-    ledger.grant(lease, nowNanos);
+            Math.max(wanted.dueNanos(), nowNanos)
+                + limits.reclaimAfter(residency.space().type()).toNanos());
+    ledger.grant(lease, holders.use(wanted.holder()), nowNanos);
+    wanted
+        .holder()
+        .take(range.units() * unitAmount(residency), travelling(residency, range.units()));
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
     inFlightParts += travelling(residency, range.units());
@@ -673,18 +735,23 @@ public final class Planner {
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
     Residency residency = residency(lease.space(), lease.binding());
+    Holder holder = holders.ofBinding(lease.binding());
     if (residency == null
+        || holder == null
         || !residency.isBound(lease.binding())
         || lease.range().end() > residency.space().units()) {
       decisions.askedBack(lease);
       return null;
     }
-    LeaseLedger.Entry entry = ledger.adopt(lease, state, nowNanos);
+    LeaseLedger.Entry entry = ledger.adopt(lease, holder, state, nowNanos);
+    long bytes = Long.bitCount(entry.live()) * unitAmount(residency);
+    int parts = travelling(residency, Long.bitCount(entry.inFlight()));
     if (entry.live() != 0) {
       residency.leased();
+      holders.use(holder).take(bytes, parts);
     }
-    pool.adopt(Long.bitCount(entry.live()) * unitAmount(residency));
-    inFlightParts += travelling(residency, Long.bitCount(entry.inFlight()));
+    pool.adopt(bytes);
+    inFlightParts += parts;
     expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -706,8 +773,12 @@ public final class Planner {
     LeaseState news = progress.news();
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
     Residency residency = openSpace(lease.space(), lease.binding());
-    inFlightParts -= travelling(residency, progress.landed());
-    pool.release(Long.bitCount(progress.ended()) * unitAmount(residency));
+    int parts = travelling(residency, progress.landed());
+    long bytes = Long.bitCount(progress.ended()) * unitAmount(residency);
+    inFlightParts -= parts;
+    pool.release(bytes);
+    Holder holder = progress.entry().holder();
+    holder.give(bytes, parts);
     long arrived =
         progress.ready() | news.useful() | news.late() | news.redundant() | news.unobserved();
     forEach(lease, arrived, index -> residency.resident(index, 1, true));
@@ -715,6 +786,7 @@ public final class Planner {
     forEach(lease, news.unused(), index -> residency.resident(index, 1, false));
     forEach(lease, news.failed(), residency::failed);
     if (progress.isLast()) {
+      holders.drop(holder);
       residency.leaseEnded();
       forgetIfDone(residency);
     }
@@ -788,26 +860,34 @@ public final class Planner {
         : List.of(shared);
   }
 
-  /// Grants what waited while there is room, earliest due time first and in parts where the room
-  /// does not suffice for a whole range. Drops what came by demand meanwhile, and what has waited
-  /// beyond the horizon after its due time.
+  /// Grants what waited while there is room: to the VM that holds least, what is due first of it,
+  /// and in parts where the room does not suffice for a whole range. Drops what came by demand
+  /// meanwhile, and what has waited beyond the horizon after its due time.
   public void admitWaiting(long nowNanos) {
-    for (Wanted head = waiting.peek(); head != null; head = waiting.peek()) {
-      Residency residency = openSpace(head.range().space(), head.binding().id());
-      boolean stale = nowNanos - head.dueNanos() > limits.horizon().toNanos();
-      int room = Math.min(COALESCED_UNITS, affordable(residency));
-      if (!stale && room <= 0) {
+    dropStale(nowNanos);
+    for (Wanted next = nextInTurn(); next != null; next = nextInTurn()) {
+      Residency residency = residencyOf(next);
+      int room = Math.min(COALESCED_UNITS, affordable(residency, next.holder()));
+      if (room <= 0) {
         return;
       }
-      waiting.remove();
+      waiting.remove(next);
       overflowing = false;
-      residency.waiting(head.range().first(), head.range().units(), false);
-      if (stale) {
-        decisions.unavailable(head.binding(), head.range(), "stale");
-      } else {
-        admit(head, room, residency, nowNanos);
-      }
+      noLongerWaits(next);
+      admit(next, room, residency, nowNanos);
     }
+  }
+
+  private void dropStale(long nowNanos) {
+    for (Wanted stale : waiting.removeDueBefore(nowNanos - limits.horizon().toNanos())) {
+      overflowing = false;
+      noLongerWaits(stale);
+      decisions.unavailable(stale.binding(), stale.range(), "stale");
+    }
+  }
+
+  private @Nullable Wanted nextInTurn() {
+    return waiting.next(this::mayHoldMore);
   }
 
   private void admit(Wanted wanted, int room, Residency residency, long nowNanos) {
@@ -828,17 +908,52 @@ public final class Planner {
     }
   }
 
-  /// Asks back what has been ready without demand for the whole period.
+  /// Asks back what has been ready without demand for the whole period of its type; and while
+  /// ranges wait for room that there is not, what is overdue for as long as these may wait, least
+  /// benefit first, until there is room again.
   public void askBackUnused(long nowNanos) {
-    long period = limits.reclaimAfter().toNanos();
+    dropStale(nowNanos);
+    boolean pressed = pool.free() < limits.stagedBytes() / FREE_AT_LEAST && nextInTurn() != null;
+    long leastNanos =
+        pressed ? Math.min(limits.horizon().toNanos(), shortestPeriod) : shortestPeriod;
+    long free = pool.free();
     List<Lease> unused = new ArrayList<>();
+    List<Overdue> overdue = new ArrayList<>();
     for (LeaseLedger.Entry entry : ledger.live()) {
-      long due = Math.max(entry.lease().dueNanos(), entry.grantedNanos());
-      if (nowNanos - due > period && LeaseLedger.askBack(entry)) {
-        unused.add(entry.lease());
+      long late = nowNanos - Math.max(entry.lease().dueNanos(), entry.grantedNanos());
+      if (late <= leastNanos && !entry.isReturning()) {
+        continue;
+      }
+      Residency residency = openSpace(entry.lease().space(), entry.lease().binding());
+      long period = limits.reclaimAfter(residency.space().type()).toNanos();
+      long bytes = Long.bitCount(entry.live()) * unitAmount(residency);
+      if (entry.isReturning() || late > period) {
+        free += bytes;
+        askBack(entry, unused);
+      } else if (pressed && bytes > 0 && entry.inFlight() == 0) {
+        double benefit = entry.lease().probability() * (1 - late / (double) period);
+        overdue.add(new Overdue(entry, bytes, benefit));
       }
     }
+    overdue.sort(Comparator.comparingDouble(Overdue::benefit));
+    for (Overdue each : overdue) {
+      if (free >= limits.stagedBytes() / FREE_AGAIN) {
+        break;
+      }
+      free += each.bytes();
+      askBack(each.entry(), unused);
+    }
     unused.forEach(decisions::askedBack);
+  }
+
+  /// A lease whose demand did not come when it was due, and how likely it is to come yet: nothing
+  /// of its probability is left when it will be asked back anyway.
+  private record Overdue(LeaseLedger.Entry entry, long bytes, double benefit) {}
+
+  private static void askBack(LeaseLedger.Entry entry, List<Lease> into) {
+    if (LeaseLedger.askBack(entry)) {
+      into.add(entry.lease());
+    }
   }
 
   /// Lets units that failed be tried again, once they have rested: an origin that refuses at once
@@ -864,15 +979,15 @@ public final class Planner {
         decisions.calledOff(entry.lease());
       }
     }
-    waiting.removeIf(wanted -> {
-      boolean gone = theirs.contains(wanted.binding().id());
-      Range range = wanted.range();
-      Residency residency = gone ? residency(wanted.binding()) : null;
-      if (residency != null) {
-        residency.waiting(range.first(), range.units(), false);
-      }
-      return gone;
-    });
+    waiting.removeIf(wanted -> theirs.contains(wanted.binding().id())).forEach(this::noLongerWaits);
+  }
+
+  /// Whose turn it is when not all that wait for units in flight to land can have what they want:
+  /// the VM of which least is on its way, within the program and the tenant of which that is so.
+  public Comparator<Binding> turns() {
+    return Comparator.comparing(
+        binding -> holders.ofBinding(binding.id()),
+        Comparator.nullsFirst(Holder::compareTravelling));
   }
 
   /// How far the units of a forecast are, for the bindings of a VM.
@@ -910,6 +1025,10 @@ public final class Planner {
     double probability = wanted == 0 ? 0 : touched / wanted;
     return new Standing(
         wanted, wantedAmount, probability, resident, residentAmount, leased, queued);
+  }
+
+  Holders holders() {
+    return holders;
   }
 
   /// The account.

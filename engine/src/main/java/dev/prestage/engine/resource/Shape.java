@@ -35,7 +35,7 @@ public record Shape(long amount, long unitAmount, Measure measure, int depth) {
 
   /// What a unit takes of the room for content, in bytes; nothing if it is none.
   public long contentAmount() {
-    return measure == Measure.BYTES_PER_SECOND ? 0 : unitAmount;
+    return measure == Measure.BYTES ? unitAmount : 0;
   }
 
   /// How many units there are.

@@ -22,6 +22,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
@@ -77,7 +78,7 @@ class PlannerPropertyTest {
     private Planner planner;
     private boolean linked = true;
     private boolean breaking;
-    private long lastDue = Long.MIN_VALUE;
+    private final Map<Integer, Long> lastDue = new HashMap<>();
     private final Map<Long, Long> told = new HashMap<>();
     private long counted;
     private long demanded;
@@ -85,12 +86,15 @@ class PlannerPropertyTest {
 
     Host(long seed) {
       random = new Random(seed);
+      long stagedBytes = (1L + random.nextInt(60)) * Shape.BLOCK_BYTES + random.nextInt(100);
       limits =
           new Limits(
-              (1L + random.nextInt(60)) * Shape.BLOCK_BYTES + random.nextInt(100),
+              stagedBytes,
+              seed % 3 == 0 ? Quotas.NONE : quotas(stagedBytes),
               1 + random.nextInt(40),
               Duration.ofSeconds(5),
               Duration.ofSeconds(20),
+              Map.of(),
               random.nextInt(8),
               seed % 2 == 0 ? Double.POSITIVE_INFINITY : 0.25 * (1 + random.nextInt(40)));
       for (int vm = 0; vm < 5; vm++) {
@@ -100,6 +104,13 @@ class PlannerPropertyTest {
       }
       spaces.forEach(space -> tier.put(space.id(), new BitSet()));
       planner = restarted(1);
+    }
+
+    private Quotas quotas(long bytes) {
+      return new Quotas(
+          bytes,
+          Shape.BLOCK_BYTES + random.nextLong(bytes),
+          Shape.BLOCK_BYTES + random.nextLong(bytes));
     }
 
     private static Space space(int id, long bytes) {
@@ -172,7 +183,7 @@ class PlannerPropertyTest {
               Resource.of(space, first + i), probability, due + i * 3_000_000L, Expert.RUN_SET);
         }
       }
-      lastDue = Long.MIN_VALUE;
+      lastDue.clear();
       planner.plan(List.of(disk), forecast, clock.nanos());
     }
 
@@ -290,7 +301,7 @@ class PlannerPropertyTest {
     }
 
     private void tick() {
-      lastDue = Long.MIN_VALUE;
+      lastDue.clear();
       planner.askBackUnused(clock.nanos());
       planner.retryFailed(clock.nanos());
       if (linked) {
@@ -367,8 +378,8 @@ class PlannerPropertyTest {
       assertThat(space.shape().belongTogether(lease.first(), lease.range().end() - 1))
           .as("levels of one meter")
           .isTrue();
-      assertThat(lease.dueNanos()).as("due-time order").isGreaterThanOrEqualTo(lastDue);
-      lastDue = lease.dueNanos();
+      Long before = lastDue.put(lease.binding(), lease.dueNanos());
+      assertThat(before == null || lease.dueNanos() >= before).as("due-time order").isTrue();
       grantedSinceStart += lease.units();
       if (random.nextInt(100) > 0) { // else it is lost with a link that breaks later
         held.put(lease.id(), new Held(lease));
@@ -406,7 +417,7 @@ class PlannerPropertyTest {
 
     @Override
     public void unavailable(Binding binding, Range range, String reason) {
-      assertThat(reason).isIn("capacity", "stale");
+      assertThat(reason).isIn("capacity", "quota", "stale");
     }
 
     @Override
@@ -448,11 +459,14 @@ class PlannerPropertyTest {
       assertThat(planner.waitingRanges()).isBetween(0, limits.waitingRanges());
       int inFlight = 0;
       long bytes = 0;
+      Map<Integer, Long> byVm = new HashMap<>();
       Set<Long> leased = new HashSet<>();
       for (LeaseLedger.Entry entry : planner.ledger().live()) {
         Lease lease = entry.lease();
         inFlight += Long.bitCount(entry.inFlight());
-        bytes += Long.bitCount(entry.live()) * spaces.get(lease.space()).shape().unitAmount();
+        long held = Long.bitCount(entry.live()) * spaces.get(lease.space()).shape().unitAmount();
+        bytes += held;
+        byVm.merge(lease.binding(), held, Long::sum);
         forEach(
             lease,
             entry.live(),
@@ -462,11 +476,26 @@ class PlannerPropertyTest {
                     .isTrue());
       }
       assertThat(planner.inFlightUnits()).isEqualTo(inFlight);
-      assertThat(planner.stagedBytes()).isEqualTo(bytes);
+      assertThat(planner.stagedBytes())
+          .isEqualTo(bytes)
+          .isLessThanOrEqualTo(limits.quotas().program());
+      assertThat(byVm.values()).allMatch(each -> each <= limits.quotas().vm());
+      checkHolders(byVm, bytes);
       for (Held lease : held.values()) {
         assertThat(planner.ledger().find(lease.lease.id()))
             .as("the planner knows what its stager holds")
             .isNotNull();
+      }
+    }
+
+    private void checkHolders(Map<Integer, Long> byVm, long bytes) {
+      for (Binding disk : disks) {
+        Holder vm = Objects.requireNonNull(planner.holders().ofBinding(disk.id()));
+        assertThat(vm.held()).as("vm").isEqualTo(byVm.getOrDefault(disk.id(), 0L));
+        Holder ofProgram = Objects.requireNonNull(vm.above());
+        Holder ofTenant = Objects.requireNonNull(ofProgram.above());
+        assertThat(List.of(ofProgram.held(), ofTenant.held())).containsOnly(bytes);
+        assertThat(ofTenant.travelling()).isEqualTo(16L * planner.inFlightUnits());
       }
     }
 
@@ -485,6 +514,8 @@ class PlannerPropertyTest {
       assertThat(planner.inFlightUnits()).isZero();
       assertThat(planner.stagedBytes()).isZero();
       assertThat(planner.waitingRanges()).isZero();
+      disks.forEach(planner::close);
+      assertThat(planner.holders().isEmpty()).as("nobody is left").isTrue();
     }
   }
 }
