@@ -540,8 +540,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
         if (at <= record.offset()) {
           // Units of one request are waited for at the same time.
           engine.answered(access);
-          dryRun.answered(access);
         }
+        dryRun.answered(access);
       }
       at = next;
     }
@@ -843,7 +843,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
         case Frame.Leases leases -> events.put(() -> leases.states().forEach(engine::reported));
         case Frame.HeldLease held -> events.put(() -> engine.held(held.lease(), held.state()));
         case Frame.Resident resident ->
-            events.put(() -> engine.resident(resident.space(), resident.units()));
+            events.put(() -> {
+              dryRun.addReady(resident.space(), resident.units());
+              engine.resident(resident.space(), resident.units());
+            });
         case Frame.Evicted evicted ->
             events.put(() -> engine.evicted(evicted.space(), evicted.first(), evicted.units()));
         case Frame.Status status -> events.put(() -> status(status.counters()));

@@ -20,7 +20,6 @@ final class Breaker {
   private long pauseNanos;
 
   private long untilNanos;
-  private boolean opened;
 
   /// The origin answered.
   void arrived() {
@@ -29,26 +28,28 @@ final class Breaker {
   }
 
   /// The origin failed, or did not answer in time.
-  void failed(long nowNanos) {
+  ///
+  /// @return whether it is left alone from now on, and was not before
+  boolean failed(long nowNanos) {
     failures++;
-    if (failures >= FAILURES && pauseNanos == 0) {
-      pauseNanos = FIRST_PAUSE_NANOS;
-      untilNanos = nowNanos + pauseNanos;
-      opened = true;
+    if (failures < FAILURES || pauseNanos > 0) {
+      return false;
     }
-  }
-
-  /// Whether the origin is left alone, and was not when this was asked last.
-  boolean takeOpened() {
-    boolean taken = opened;
-    opened = false;
-    return taken;
+    pauseNanos = FIRST_PAUSE_NANOS;
+    untilNanos = nowNanos + pauseNanos;
+    return true;
   }
 
   /// Whether a lease may be staged now. If the origin is left alone, it is the one that tries, and
   /// the next may after twice the time.
   boolean admits(long nowNanos) {
     if (pauseNanos == 0) {
+      return true;
+    }
+    if (nowNanos - untilNanos >= LONGEST_PAUSE_NANOS) {
+      // Nobody has asked for so long that what it did then says little.
+      pauseNanos = 0;
+      failures = FAILURES - 1;
       return true;
     }
     // A clock that steps back must not make it longer.

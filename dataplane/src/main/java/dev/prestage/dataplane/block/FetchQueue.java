@@ -84,6 +84,15 @@ final class FetchQueue {
     }
   }
 
+  /// What is queued for leases fails.
+  void failStaging(LeaseBook book) {
+    for (LiveLease lease = staging.poll(); lease != null; lease = staging.poll()) {
+      lease.inQueue = false;
+      // Another lease that has joined one of its extents may be queued by this.
+      book.failQueued(lease);
+    }
+  }
+
   /// A demand fetch waits.
   ///
   /// @param fresh whether a guest asked for it now, and not for another attempt

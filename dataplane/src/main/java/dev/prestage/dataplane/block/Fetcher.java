@@ -204,9 +204,9 @@ final class Fetcher {
 
   // ---- fetching
 
-  /// A lease has something queued. It fails at once where the origin does.
+  /// A lease has something queued. It fails at once where the origin does, or its image is refused.
   void stage(BlockSpace space, LiveLease lease) {
-    if (space.queue.breaker.admits(clock.nanos())) {
+    if (space.refusal().isEmpty() && space.queue.breaker.admits(clock.nanos())) {
       space.queue.stage(lease);
       wake(space.queue);
     } else {
@@ -310,7 +310,7 @@ final class Fetcher {
         } catch (RuntimeException | Error e) {
           // A defect, or no memory: whoever waits must not wait for ever.
           LOG.log(Level.ERROR, "a fetch ended unexpectedly", e);
-          failed(fetch, e);
+          failed(fetch, e, false);
         } finally {
           lock.enter();
         }
@@ -368,12 +368,14 @@ final class Fetcher {
       }
     }
     buffer.clear().limit(fetch.bytes());
+    boolean answered = false;
     try {
       fetch.space.image.read(fetch.offset(), buffer);
+      answered = true;
       requireUnchanged(fetch.space);
     } catch (IOException e) {
       room.release(room.all());
-      failed(fetch, e);
+      failed(fetch, e, !answered);
       return;
     }
     buffer.flip();
@@ -643,7 +645,8 @@ final class Fetcher {
     return count > 0;
   }
 
-  private void failed(Fetch fetch, Throwable e) {
+  /// @param byOrigin whether the origin did not answer, or only what it answered was of no use
+  private void failed(Fetch fetch, Throwable e, boolean byOrigin) {
     FetchQueue queue = fetch.space.queue;
     boolean stopping;
     boolean down = false;
@@ -651,8 +654,7 @@ final class Fetcher {
     try {
       stopping = closed;
       if (!fetch.abandoned) {
-        queue.breaker.failed(clock.nanos());
-        down = queue.breaker.takeOpened();
+        down = byOrigin && fails(queue, clock.nanos());
         int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
         redirect(
             fetch,
@@ -689,6 +691,17 @@ final class Fetcher {
     if (down) {
       reportDown(queue);
     }
+  }
+
+  /// An origin failed, or did not answer in time.
+  ///
+  /// @return whether it is left alone from now on, and was not before
+  private boolean fails(FetchQueue queue, long now) {
+    boolean opens = queue.breaker.failed(now);
+    if (opens) {
+      queue.failStaging(lock.book());
+    }
+    return opens;
   }
 
   private void reportDown(FetchQueue queue) {
@@ -826,9 +839,8 @@ final class Fetcher {
         long now = clock.nanos();
         startRetries(now);
         List<PendingRead> expired = takeExpired(now);
-        List<Fetch> hung = abandonHung(now);
-        List<FetchQueue> down =
-            queues.values().stream().filter(queue -> queue.breaker.takeOpened()).toList();
+        List<FetchQueue> down = new ArrayList<>();
+        List<Fetch> hung = abandonHung(now, down);
         List<String> lines = lookForFill(now);
         if (!expired.isEmpty() || !hung.isEmpty() || !lines.isEmpty()) {
           lock.leave();
@@ -887,7 +899,8 @@ final class Fetcher {
     return expired;
   }
 
-  private List<Fetch> abandonHung(long now) {
+  /// @param down gets those that are left alone from now on
+  private List<Fetch> abandonHung(long now, List<FetchQueue> down) {
     List<Fetch> hung = new ArrayList<>();
     for (FetchQueue queue : queues.values()) {
       while (!queue.running.isEmpty()
@@ -897,7 +910,9 @@ final class Fetcher {
         fetch.abandoned = true;
         queue.lostThreads++;
         queue.errors.increment();
-        queue.breaker.failed(now);
+        if (fails(queue, now)) {
+          down.add(queue);
+        }
         queue.over(fetch);
         redirect(fetch, fetch.mask(), 0, "");
         if (fetch.fills) {

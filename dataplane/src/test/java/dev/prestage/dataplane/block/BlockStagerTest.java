@@ -388,6 +388,24 @@ final class BlockStagerTest {
   }
 
   @Test
+  void whatIsQueuedFailsWhenItsOriginIsLeftAlone() throws Exception {
+    start(new BlockOptions(1, 1, Duration.ofSeconds(20), Duration.ofSeconds(10)), EXTENTS);
+    origin.allow(0);
+    origin.fail(Integer.MAX_VALUE);
+    for (int id = 0; id < 3 * Breaker.FAILURES; id++) {
+      stager().stage(lease(100 + id, 2 * id, 1, id));
+      // One that joins it.
+      stager().stage(lease(200 + id, 2 * id, 1, id));
+    }
+    origin.allowAll();
+    for (int id = 0; id < 3 * Breaker.FAILURES; id++) {
+      await(100 + id, state -> state.failed() == 1);
+      await(200 + id, state -> state.failed() == 1);
+    }
+    assertThat(origin.reads()).hasSize(Breaker.FAILURES);
+  }
+
+  @Test
   void aHungFetchIsAbandonedAndDemandIsFetchedAnew() throws Exception {
     Disk disk =
         start(new BlockOptions(1, 1, Duration.ofSeconds(20), Duration.ofMillis(200)), EXTENTS);

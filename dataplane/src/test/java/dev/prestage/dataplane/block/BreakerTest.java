@@ -10,10 +10,13 @@ final class BreakerTest {
   private final Breaker breaker = new Breaker();
   private long now = 1_000 * SECOND;
 
-  private void fail(int times) {
+  /// How often it was opened.
+  private int fail(int times) {
+    int opened = 0;
     for (int i = 0; i < times; i++) {
-      breaker.failed(now);
+      opened += breaker.failed(now) ? 1 : 0;
     }
+    return opened;
   }
 
   private boolean admitsAfter(long seconds) {
@@ -23,18 +26,15 @@ final class BreakerTest {
 
   @Test
   void failuresThatAreNotInARowChangeNothing() {
-    fail(Breaker.FAILURES - 1);
+    assertThat(fail(Breaker.FAILURES - 1)).isZero();
     breaker.arrived();
-    fail(Breaker.FAILURES - 1);
+    assertThat(fail(Breaker.FAILURES - 1)).isZero();
     assertThat(breaker.admits(now)).isTrue();
-    assertThat(breaker.takeOpened()).isFalse();
   }
 
   @Test
   void oneLeaseAtATimeTriesAndEachNextOneAfterTwiceTheTime() {
-    fail(3 * Breaker.FAILURES);
-    assertThat(breaker.takeOpened()).isTrue();
-    assertThat(breaker.takeOpened()).as("said once").isFalse();
+    assertThat(fail(3 * Breaker.FAILURES)).as("said once").isEqualTo(1);
     assertThat(breaker.admits(now)).isFalse();
     assertThat(admitsAfter(1)).isTrue();
     assertThat(breaker.admits(now)).as("one").isFalse();
@@ -44,10 +44,18 @@ final class BreakerTest {
     fail(1);
     for (int tries = 0; tries < 10; tries++) {
       assertThat(admitsAfter(30)).as("half a minute at most").isTrue();
-      fail(1);
+      assertThat(fail(1)).isZero();
     }
     assertThat(admitsAfter(29)).isFalse();
-    assertThat(breaker.takeOpened()).isFalse();
+  }
+
+  @Test
+  void whatItDidLongAgoSaysLittle() {
+    fail(Breaker.FAILURES);
+    assertThat(admitsAfter(31)).isTrue();
+    assertThat(breaker.admits(now)).as("all of many leases").isTrue();
+    assertThat(fail(1)).as("and one failure more is enough").isEqualTo(1);
+    assertThat(breaker.admits(now)).isFalse();
   }
 
   @Test
@@ -56,7 +64,7 @@ final class BreakerTest {
     breaker.arrived();
     assertThat(breaker.admits(now)).isTrue();
     assertThat(breaker.admits(now)).isTrue();
-    fail(Breaker.FAILURES);
+    assertThat(fail(Breaker.FAILURES)).isEqualTo(1);
     assertThat(admitsAfter(0)).isFalse();
     assertThat(admitsAfter(1)).isTrue();
   }

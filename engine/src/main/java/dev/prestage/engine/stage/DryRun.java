@@ -5,9 +5,12 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Resource;
+import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.time.Clock;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -29,6 +32,9 @@ public final class DryRun implements Stager {
   /// Until a guest has waited: a round trip to a storage system next door.
   private static final long FIRST_TAKES_NANOS = 10_000_000;
 
+  /// Waits of which the end is not heard are forgotten.
+  private static final int MOST_AWAITED = 1024;
+
   /// How fast the estimate follows: about the last sixteen waits.
   private static final int MEMORY = 16;
 
@@ -40,7 +46,19 @@ public final class DryRun implements Stager {
   private final PriorityQueue<Held> underWay =
       new PriorityQueue<>(Comparator.comparingLong(held -> held.readyNanos));
   private final Set<Held> changed = new LinkedHashSet<>();
-  private long takesNanos = FIRST_TAKES_NANOS;
+
+  /// What guests wait for a unit of a type.
+  private final Map<ResourceType, Long> takes = new EnumMap<>(ResourceType.class);
+
+  /// What would have been there for a guest that waits for it now: others that come meanwhile would
+  /// have found it, too.
+  private final Map<Long, Boolean> awaited =
+      new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Long, Boolean> eldest) {
+          return size() > MOST_AWAITED;
+        }
+      };
 
   /// A lease that has not ended, and how far it would be.
   private static final class Held {
@@ -81,12 +99,18 @@ public final class DryRun implements Stager {
   public void stage(Lease lease) {
     Binding binding = bindings.apply(lease.binding());
     boolean isOwn = binding != null && binding.space().shape().isOwn();
+    // A promise of a rate takes no time.
+    long takesNanos = binding == null || isOwn ? 0 : takes(binding.space().type());
     Held held = new Held(lease, clock.nanos() + takesNanos, isOwn);
     leases.put(lease.id(), held);
     underWay.add(held);
     for (int i = 0; i < lease.units(); i++) {
       byResource.computeIfAbsent(resource(lease, i), _ -> new ArrayList<>(1)).add(held);
     }
+  }
+
+  private long takes(ResourceType type) {
+    return takes.getOrDefault(type, FIRST_TAKES_NANOS);
   }
 
   private static long resource(Lease lease, int unit) {
@@ -122,29 +146,48 @@ public final class DryRun implements Stager {
   ///
   /// @return whether it would have been staged by then
   public boolean demanded(Access access) {
-    boolean staged = false;
-    land(access.timeNanos());
+    long at = Math.min(access.timeNanos(), clock.nanos());
+    boolean staged = awaited.containsKey(access.resource());
+    land(at);
     for (Held held : byResource.getOrDefault(access.resource(), List.of())) {
       long bit = 1L << (Resource.index(access.resource()) - held.lease.first());
       boolean concerns = !held.isOwn || held.lease.binding() == access.binding();
       if (concerns && (held.open() & bit) != 0) {
-        if ((held.ready & bit) != 0) {
+        // What is told late is judged by when it was.
+        if (at >= held.readyNanos) {
           staged = true;
           held.useful |= bit;
-          held.leadNanos += Math.max(1, access.timeNanos() - held.readyNanos);
+          held.leadNanos += Math.max(1, at - held.readyNanos);
         } else {
           held.late |= bit;
         }
         changed.add(held);
       }
     }
+    if (staged && access.waited()) {
+      awaited.put(access.resource(), true);
+    }
     return staged;
   }
 
   /// What a guest waited for came.
   public void answered(Access access) {
-    if (access.waited() && access.latencyNanos() > 0) {
-      takesNanos += (access.latencyNanos() - takesNanos) / MEMORY;
+    awaited.remove(access.resource());
+    Binding binding = bindings.apply(access.binding());
+    if (binding != null && access.waited() && access.latencyNanos() > 0) {
+      ResourceType type = binding.space().type();
+      takes.put(type, takes(type) + (access.latencyNanos() - takes(type)) / MEMORY);
+    }
+  }
+
+  /// Adds what would be here of a space to what is.
+  public void addReady(int space, BitSet units) {
+    for (Held held : leases.values()) {
+      if (held.lease.space() == space) {
+        for (long left = held.ready & held.open(); left != 0; left &= left - 1) {
+          units.set((int) held.lease.first() + Long.numberOfTrailingZeros(left));
+        }
+      }
     }
   }
 

@@ -19,6 +19,7 @@ import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.SimulatedClock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -110,13 +111,16 @@ final class DryRunTest {
     clock.advance(Duration.ofMillis(5));
     assertThat(only().ready()).isEqualTo(0b101);
     assertThat(demand(10, 0, 5)).isTrue();
-    assertThat(demand(10, 0, 5)).isFalse();
+    assertThat(demand(20, 0, 5)).as("whoever waits for it with the first one").isTrue();
+    dry.answered(access(10, 0, 5, true, 2 * MILLI));
+    assertThat(demand(10, 0, 5)).as("it was evicted since").isFalse();
     LeaseState state = only();
     assertThat(state.useful()).isEqualTo(0b001);
     assertThat(state.leadNanos()).isEqualTo(4 * MILLI);
     assertThat(state.isConsistent()).isTrue();
     assertThat(demand(10, 0, 7)).isTrue();
     assertThat(only().ended()).isEqualTo(0b111);
+    dry.answered(access(10, 0, 7, true, 2 * MILLI));
     assertThat(demand(10, 0, 7)).isFalse();
     assertThat(dry.takeChanged()).as("it has ended").isEmpty();
     assertThat(passedOn).as("nothing is staged").isEmpty();
@@ -133,6 +137,43 @@ final class DryRunTest {
     assertThat(dry.takeChanged()).isEmpty();
     clock.advance(Duration.ofMillis(6));
     assertThat(only().ready()).isEqualTo(1);
+  }
+
+  @Test
+  void eachTypeTakesItsOwnTimeAndAPromiseNone() {
+    for (int i = 0; i < 200; i++) {
+      dry.answered(access(11, 1, 0, true, 500 * MILLI));
+    }
+    stage(1, 10, 0, 0, 1);
+    stage(2, 11, 1, 0, 1);
+    assertThat(only().leaseId()).isEqualTo(2);
+    clock.advance(Duration.ofMillis(11));
+    assertThat(only().leaseId()).isEqualTo(1);
+  }
+
+  @Test
+  void demandThatIsToldLateIsJudgedByItsTime() {
+    stage(1, 10, 0, 0, 2);
+    clock.advance(Duration.ofMillis(5));
+    Access early = access(10, 0, 0, true, Access.PENDING);
+    clock.advance(Duration.ofMillis(15));
+    assertThat(only().ready()).isEqualTo(0b11);
+    assertThat(dry.demanded(early)).isFalse();
+    LeaseState state = only();
+    assertThat(state.late()).isEqualTo(0b01);
+    assertThat(state.isConsistent()).isTrue();
+  }
+
+  @Test
+  void whatWouldBeHereIsAddedToWhatIs() {
+    stage(1, 10, 0, 3, 3);
+    clock.advance(Duration.ofMillis(20));
+    assertThat(demand(10, 0, 4)).isTrue();
+    BitSet here = new BitSet();
+    here.set(9);
+    dry.addReady(0, here);
+    dry.addReady(1, here);
+    assertThat(here).hasToString("{3, 5, 9}");
   }
 
   @Test
