@@ -33,8 +33,16 @@ class DryRunHostTest {
   }
 
   private static JsonNode row(RunningHost host) {
+    return get(host, "/v1/report").path("rows").path(0);
+  }
+
+  private static JsonNode tier(RunningHost host) {
+    return get(host, "/v1/tiers").path("tiers").path(0);
+  }
+
+  private static JsonNode get(RunningHost host, String path) {
     try {
-      return host.get("/v1/report").path("rows").path(0);
+      return host.get(path);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -70,11 +78,10 @@ class DryRunHostTest {
       assertThat(useful(row(host)) - before)
           .as("of the second run, what would have been there")
           .isGreaterThan(TOUCHED * 2L / 3);
-      JsonNode tier = host.get("/v1/tiers").path("tiers").path(0);
-      assertThat(tier.path("stagedBytes").asLong()).isZero();
-      assertThat(tier.path("demandedBytes").asLong())
-          .as("guests waited for all, twice")
-          .isEqualTo(2L * TOUCHED * RunningHost.EXTENT);
+      host.await(
+          "guests waited for all, twice",
+          () -> tier(host).path("demandedBytes").asLong() == 2L * TOUCHED * RunningHost.EXTENT);
+      assertThat(tier(host).path("stagedBytes").asLong()).isZero();
       assertThat(host.get("/v1/report").path("controls").isEmpty()).isTrue();
     }
   }
