@@ -132,7 +132,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final Engine engine;
   private final LinkClient link;
   private final ClosedDisks closedDisks;
+
+  /// Holds no leases, and changes nothing, unless [Options#dryRun] is set.
   private final DryRun dryRun;
+
   private final CommandExecutor executor;
   private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
@@ -286,7 +289,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       registered.bindings().forEach(engine::resumed);
     }
     engine.predicting(registry.predicting().orElse(options.predicting()));
-    // Starts that are staged for only in the books wait as long as those that are not.
+    // In a dry run every start is without staging, so there is nothing to compare with.
     double controls = options.dryRun() ? 0 : options.controls();
     engine.compareWith(new ControlStarts(controls, new Random()::nextDouble));
   }
@@ -550,7 +553,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private void reconnected(Link connection) {
     link.use(connection);
     long instance = connection.peer().instance();
-    // What is staged only in the books is lost with no data plane.
+    // Leases of a dry run are in this process: they outlive any data plane.
     engine.reconnected(isDryRun() || instance == dataPlaneInstance);
     if (instance != dataPlaneInstance) {
       awaitGuests();
@@ -657,7 +660,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             clock.nanos()));
     if (!confirmed) {
       confirmed = true;
-      dryRun.sayHeld(engine::held);
+      dryRun.forEachLive(engine::held);
       engine.confirmed();
     }
     runAwaitingReport();

@@ -48,6 +48,7 @@ class ConfigurationTest {
     assertThat(configuration.tierBytes()).isEqualTo(8L << 30);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(2L << 30);
     assertThat(configuration.predicting()).isTrue();
+    assertThat(configuration.dryRun()).isFalse();
     assertThat(configuration.nbd().tcp()).isEmpty();
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
@@ -322,19 +323,20 @@ class ConfigurationTest {
               reclaimAfter: 2h
               typeReclaimAfter: {memory-page: 1m}
               quotas: {tenant: 1GiB, vm: 64MiB}
-            predict: {threshold: 0.4, typeThresholds: {memory-page: 0.5}, programThresholds: {web: 0.1}}
+            predict: {dryRun: true, threshold: 0.4, typeThresholds: {memory-page: 0.5}, programThresholds: {web: 0.1}}
             """);
     assertThat(configuration.origins().getFirst().faults().latency())
         .isEqualTo(Duration.ofMillis(10));
     assertThat(configuration.origins().getFirst().faults().bytesPerSecond()).isEqualTo(200_000_000);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(3L << 29);
+    assertThat(configuration.dryRun()).isTrue();
     assertThat(configuration.limits().reclaimAfter()).isEqualTo(Duration.ofHours(2));
     assertThat(configuration.limits().reclaimAfter(ResourceType.FILE_BLOCK))
         .isEqualTo(Duration.ofHours(2));
     assertThat(configuration.limits().reclaimAfter(ResourceType.MEMORY_PAGE))
         .isEqualTo(Duration.ofMinutes(1));
     assertThat(configuration.limits().quotas())
-        .isEqualTo(new Quotas(1L << 30, Quotas.NONE.program(), 64L << 20));
+        .isEqualTo(new Quotas(1L << 30, Quotas.NONE.programBytes(), 64L << 20));
     assertThat(configuration.thresholds().byType()).containsEntry(ResourceType.MEMORY_PAGE, 0.5);
     assertThat(configuration.thresholds().byProgram())
         .containsEntry(new Program.Key("default", "web"), 0.1);
