@@ -643,6 +643,12 @@ public final class Planner {
     residencies.known(space).forEach(residency -> residency.replace(units));
   }
 
+  /// Whether a unit is on this host, as far as is known.
+  public boolean isResident(int binding, long resource) {
+    Residency residency = residencies.of(Resource.space(resource), binding);
+    return residency != null && residency.isResident(Resource.index(resource));
+  }
+
   /// Units left the tier. What lies outside of the space was never here.
   public void evicted(int space, long first, int units) {
     for (Residency residency : residencies.known(space)) {
