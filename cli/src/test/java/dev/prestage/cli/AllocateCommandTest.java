@@ -49,7 +49,8 @@ class AllocateCommandTest {
       case Command.ShowAllocation _ ->
           new Reply.Allocation(42, "vm1", "web", 10, 8, ready, 2, state);
       case Command.ShowHealth _ ->
-          new Reply.Health("degraded", true, Map.of("history", "ok", "tier-full", "it is full"));
+          new Reply.Health(
+              "degraded", true, false, Map.of("history", "ok", "tier-full", "it is full"));
       default -> throw new Refusal(Refusal.Reason.UNKNOWN, "not asked here");
     };
   }

@@ -20,6 +20,8 @@ import dev.prestage.control.train.TrainerProcess;
 import dev.prestage.control.train.Trainings;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.access.Access;
+import dev.prestage.engine.access.AccessType;
+import dev.prestage.engine.access.Cause;
 import dev.prestage.engine.allocate.ControlStarts;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
@@ -35,6 +37,7 @@ import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Spaces;
 import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.stage.DryRun;
 import dev.prestage.engine.stage.Notices;
 import dev.prestage.engine.time.Clock;
 import dev.prestage.link.Frame;
@@ -129,6 +132,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final Engine engine;
   private final LinkClient link;
   private final ClosedDisks closedDisks;
+  private final DryRun dryRun;
   private final CommandExecutor executor;
   private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
@@ -170,6 +174,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
   /// @param nbdSocket the data plane's NBD socket, for the URIs that VM managers get
   /// @param nbdTcp the data plane's NBD address on TCP as `host:port`, or empty
   /// @param predicting whether to predict and stage, until somebody switches it
+  /// @param dryRun whether what would be staged is only accounted for
   /// @param controls the share of starts that are left without staging, to measure what it is worth
   /// @param serving which forecaster speaks for a program, given what was learnt: the same one, or
   ///   a peer to compare with
@@ -182,6 +187,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       Limits limits,
       Duration endRunAfter,
       boolean predicting,
+      boolean dryRun,
       double controls,
       Function<HybridForecaster, Forecaster> serving) {}
 
@@ -255,6 +261,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     this.models =
         new ModelStore(modelFolder, registry, options.serving(), health::trouble, this::learnt);
     this.link = new LinkClient(options.linkSocket(), new LinkEvents());
+    this.dryRun = new DryRun(link, clock, registry::binding);
     this.closedDisks = new ClosedDisks(options.endRunAfter());
     // Microseconds since the epoch: higher than what any earlier control plane of this host came
     // to, at a million leases a second.
@@ -265,7 +272,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             options.limits(),
             clock,
             models,
-            link,
+            options.dryRun() ? dryRun : link,
             notices,
             (lease, units, how, lead) -> {
               health.ended(lease, units, how, lead);
@@ -279,7 +286,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
       registered.bindings().forEach(engine::resumed);
     }
     engine.predicting(registry.predicting().orElse(options.predicting()));
-    engine.compareWith(new ControlStarts(options.controls(), new Random()::nextDouble));
+    // Starts that are staged for only in the books wait as long as those that are not.
+    double controls = options.dryRun() ? 0 : options.controls();
+    engine.compareWith(new ControlStarts(controls, new Random()::nextDouble));
   }
 
   // ---- training
@@ -455,6 +464,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
           events.drainTo(batch, EVENTS_PER_STEP - 1);
         }
         batch.forEach(this::guarded);
+        guarded(() -> dryRun.takeChanged().forEach(engine::reported));
         if (events.size() < MANY_EVENTS) {
           guarded(engine::planTouched);
         } else {
@@ -519,7 +529,9 @@ public final class ControlPlane implements Commands, AutoCloseable {
               record.waited(),
               record.latencyNanos());
       if (!seenBefore) {
-        report.touched(access);
+        boolean isDemand = record.type() != AccessType.RELEASE && record.cause() == Cause.DEMAND;
+        boolean wouldBeHere = isDemand && dryRun.demanded(access);
+        report.touched(access, access.waited() && !wouldBeHere);
         engine.accessed(access);
       }
       if (answered) {
@@ -529,6 +541,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
           // Units of one request are waited for at the same time.
           engine.answered(access);
         }
+        dryRun.answered(access);
       }
       at = next;
     }
@@ -537,7 +550,8 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private void reconnected(Link connection) {
     link.use(connection);
     long instance = connection.peer().instance();
-    engine.reconnected(instance == dataPlaneInstance);
+    // What is staged only in the books is lost with no data plane.
+    engine.reconnected(isDryRun() || instance == dataPlaneInstance);
     if (instance != dataPlaneInstance) {
       awaitGuests();
     }
@@ -643,6 +657,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             clock.nanos()));
     if (!confirmed) {
       confirmed = true;
+      dryRun.sayHeld(engine::held);
       engine.confirmed();
     }
     runAwaitingReport();
@@ -762,6 +777,11 @@ public final class ControlPlane implements Commands, AutoCloseable {
     return addresses.getOrDefault(binding.id(), "");
   }
 
+  /// Whether what would be staged is only accounted for.
+  boolean isDryRun() {
+    return options.dryRun();
+  }
+
   /// Whether the data plane would hear a question now.
   boolean isLinked() {
     return link.state().equals("ok");
@@ -823,7 +843,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
         case Frame.Leases leases -> events.put(() -> leases.states().forEach(engine::reported));
         case Frame.HeldLease held -> events.put(() -> engine.held(held.lease(), held.state()));
         case Frame.Resident resident ->
-            events.put(() -> engine.resident(resident.space(), resident.units()));
+            events.put(() -> {
+              dryRun.addReady(resident.space(), resident.units());
+              engine.resident(resident.space(), resident.units());
+            });
         case Frame.Evicted evicted ->
             events.put(() -> engine.evicted(evicted.space(), evicted.first(), evicted.units()));
         case Frame.Status status -> events.put(() -> status(status.counters()));

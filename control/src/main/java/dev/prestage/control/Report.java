@@ -103,11 +103,13 @@ final class Report {
   }
 
   /// A guest asked for a unit.
-  void touched(Access access) {
+  ///
+  /// @param waited whether it was not there, nor would have been
+  void touched(Access access, boolean waited) {
     Row row = row(access.binding());
     if (row != null) {
       row.touches++;
-      row.waited += access.waited() ? 1 : 0;
+      row.waited += waited ? 1 : 0;
     }
   }
 

@@ -5,7 +5,7 @@ import dev.prestage.control.registry.Registered;
 import dev.prestage.control.registry.Registry;
 import dev.prestage.engine.Engine;
 import dev.prestage.engine.allocate.LeaseLedger;
-import dev.prestage.engine.allocate.Planner;
+import dev.prestage.engine.allocate.OnHost;
 import dev.prestage.engine.predict.Expert;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.resource.Binding;
@@ -134,7 +134,7 @@ final class Views {
     long here = 0;
     double seconds = 0;
     for (ResourceType type : types) {
-      Planner.Held held = engine.held(program, type);
+      OnHost held = engine.onHost(program, type);
       if (held.units() + held.unknown() > 0) {
         rows.add(
             new Reply.RankRow(
@@ -239,7 +239,7 @@ final class Views {
   Reply health() {
     Map<String, String> parts = plane.parts();
     boolean ok = parts.values().stream().allMatch("ok"::equals);
-    return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), parts);
+    return new Reply.Health(ok ? "ok" : "degraded", engine.isPredicting(), plane.isDryRun(), parts);
   }
 
   static String time(long nanos) {

@@ -134,6 +134,7 @@ class ControlPlaneTest {
                 Limits.DEFAULT,
                 Duration.ofSeconds(1),
                 true,
+                false,
                 0,
                 learnt -> learnt),
             clock,

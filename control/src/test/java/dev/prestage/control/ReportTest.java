@@ -67,9 +67,9 @@ class ReportTest {
     report.ended(lease(1, 8, 3), 0b100, Outcome.UNUSED, 0);
     report.ended(lease(2, 0, 1), 1, Outcome.LATE, 0);
     report.ended(lease(2, 1, 1), 1, Outcome.CANCELLED, 0);
-    report.touched(access(1, true, Access.PENDING));
+    report.touched(access(1, true, Access.PENDING), true);
     report.answered(access(1, true, 30_000_000));
-    report.touched(access(1, false, 1000));
+    report.touched(access(1, false, 1000), false);
     report.answered(access(1, false, 1000));
     Reply.ReportRow row = only(Map.of(1, 5L, 2, 2L));
     assertThat(row.program()).isEqualTo("web");

@@ -11,7 +11,9 @@ import dev.prestage.engine.allocate.Decisions;
 import dev.prestage.engine.allocate.LeaseLedger;
 import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
+import dev.prestage.engine.allocate.OnHost;
 import dev.prestage.engine.allocate.Planner;
+import dev.prestage.engine.allocate.Standing;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
@@ -614,7 +616,7 @@ public final class Engine {
     if (allocation.settled || allocation.hungry) {
       return;
     }
-    Planner.Standing standing = planner.standing(allocation.copy.bindings, allocation.forecast);
+    Standing standing = planner.standing(allocation.copy.bindings, allocation.forecast);
     if (standing.isSettled()) {
       allocation.settled = true;
       Vm vm = allocation.copy.vm;
@@ -645,7 +647,7 @@ public final class Engine {
     expectStart(copy, forecast);
     Allocation allocation =
         new Allocation(nextAllocation++, copy, forecast, planner.request(copy.bindings, forecast));
-    Planner.Standing standing = planner.standing(copy.bindings, forecast);
+    Standing standing = planner.standing(copy.bindings, forecast);
     allocation.planned = standing.wanted() - standing.resident();
     allocations.values().removeIf(earlier -> earlier.copy == copy);
     allocations.put(allocation.id, allocation);
@@ -684,7 +686,7 @@ public final class Engine {
   }
 
   private AllocationState state(Allocation allocation) {
-    Planner.Standing standing = planner.standing(allocation.copy.bindings, allocation.forecast);
+    Standing standing = planner.standing(allocation.copy.bindings, allocation.forecast);
     int missing = standing.wanted() - standing.resident();
     return new AllocationState(
         allocation.id,
@@ -707,11 +709,11 @@ public final class Engine {
 
   /// How much of what a program's start is expected to touch is on this host. Asking changes
   /// nothing.
-  public Planner.Held held(Program program, ResourceType type) {
+  public OnHost onHost(Program program, ResourceType type) {
     Forecast forecast = new Forecast();
     long now = clock.nanos();
     models.of(program, type).start(NO_VM, now).forecast(now, Long.MAX_VALUE / 4, forecast);
-    return planner.held(program, type, forecast);
+    return planner.onHost(program, type, forecast);
   }
 
   /// What a VM is expected to touch: from where its copy stands, or, while none runs, from its

@@ -26,7 +26,8 @@ abstract class HostCommands {
         for (Map.Entry<String, JsonNode> part : answer.path("parts").properties()) {
           table.row(part.getKey(), part.getValue().asText());
         }
-        table.row("predicting", answer.path("predicting").asBoolean() ? "on" : "off");
+        String on = answer.path("dryRun").asBoolean() ? "dry run" : "on";
+        table.row("predicting", answer.path("predicting").asBoolean() ? on : "off");
         table.print(System.out);
       }
       return Json.MAPPER.readTree(text).path("status").asText().equals("ok") ? 0 : 1;

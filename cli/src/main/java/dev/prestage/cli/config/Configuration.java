@@ -53,6 +53,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param apiTokens the tokens for TCP
 /// @param endRunAfter how long a disk is closed before its VM's run ends by itself; zero: never
 /// @param controls the share of starts that are left without staging
+/// @param dryRun whether what would be staged is only accounted for
 /// @param forecaster who predicts
 /// @param trainEvery how often programs with enough new accesses are trained; zero: only on request
 /// @param fill how the rest of images is brought behind everything else
@@ -77,6 +78,7 @@ public record Configuration(
     String apiTcp,
     List<ApiToken> apiTokens,
     boolean predicting,
+    boolean dryRun,
     double controls,
     ForecasterKind forecaster,
     Duration trainEvery,
@@ -271,6 +273,7 @@ public record Configuration(
     api.close();
     Section predict = root.section("predict");
     boolean predicting = predict.value("enabled", true, Configuration::yesOrNo);
+    boolean dryRun = predict.value("dryRun", false, Configuration::yesOrNo);
     double controls = predict.value("controls", .05, Configuration::share);
     ForecasterKind kind = predict.value("forecaster", ForecasterKind.PRESTAGE, ForecasterKind::of);
     Duration trainEvery = predict.value("trainEvery", Duration.ofDays(1), Configuration::pause);
@@ -322,6 +325,7 @@ public record Configuration(
         apiTcp,
         List.copyOf(tokens),
         predicting,
+        dryRun,
         controls,
         kind,
         trainEvery,

@@ -82,6 +82,7 @@ public final class ControlPlaneProcess {
                 configuration.limits(),
                 configuration.endRunAfter(),
                 configuration.predicting(),
+                configuration.dryRun(),
                 configuration.controls(),
                 serving(configuration.forecaster())),
             clock,

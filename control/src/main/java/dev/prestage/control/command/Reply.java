@@ -534,8 +534,10 @@ public sealed interface Reply {
   ///
   /// @param status `ok`, or `degraded` when a part does not work; guests are served in either case
   /// @param predicting whether the switch is on
+  /// @param dryRun whether what would be staged is only accounted for
   /// @param parts each part and `ok` or one line that says what is wrong and what to do
-  record Health(String status, boolean predicting, Map<String, String> parts) implements Reply {}
+  record Health(String status, boolean predicting, boolean dryRun, Map<String, String> parts)
+      implements Reply {}
 
   /// Every counter and level.
   record Counters(List<Counter> counters) implements Reply {}

@@ -262,7 +262,8 @@ final class FakeCommands implements Commands {
       case Command.ExportModel _ -> new Reply.Model(ByteBuffer.wrap(model));
       case Command.ImportModel _ -> new Reply.Imported("default", "web", 4, 3253);
       case Command.ShowHealth _ ->
-          new Reply.Health("degraded", true, Map.of("history", "history at x cannot be written"));
+          new Reply.Health(
+              "degraded", true, false, Map.of("history", "history at x cannot be written"));
       case Command.ShowCounters _ ->
           new Reply.Counters(
               List.of(

@@ -41,6 +41,8 @@ final class FetchQueue {
   /// What goes behind demand and leases.
   final Fill fill;
 
+  final Breaker breaker = new Breaker();
+
   int threads;
   int idleThreads;
   int wakeups;
@@ -79,6 +81,15 @@ final class FetchQueue {
     if (!lease.inQueue) {
       lease.inQueue = true;
       staging.add(lease);
+    }
+  }
+
+  /// What is queued for leases fails.
+  void failStaging(LeaseBook book) {
+    for (LiveLease lease = staging.poll(); lease != null; lease = staging.poll()) {
+      lease.inQueue = false;
+      // Another lease that has joined one of its extents may be queued by this.
+      book.failQueued(lease);
     }
   }
 
@@ -281,6 +292,7 @@ final class FetchQueue {
     fetches.increment();
     fetchedBytes.add(bytes);
     fetch.arrived = true;
+    breaker.arrived();
     if (fetch.fills) {
       fill.arrived(fetch.space);
     }

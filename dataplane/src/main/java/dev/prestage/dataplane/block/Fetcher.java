@@ -204,10 +204,14 @@ final class Fetcher {
 
   // ---- fetching
 
-  /// A lease has something queued.
+  /// A lease has something queued. It fails at once where the origin does, or its image is refused.
   void stage(BlockSpace space, LiveLease lease) {
-    space.queue.stage(lease);
-    wake(space.queue);
+    if (space.refusal().isEmpty() && space.queue.breaker.admits(clock.nanos())) {
+      space.queue.stage(lease);
+      wake(space.queue);
+    } else {
+      lock.book().failQueued(lease);
+    }
   }
 
   /// VMs read an image from now on; for whoever has the lock.
@@ -306,7 +310,7 @@ final class Fetcher {
         } catch (RuntimeException | Error e) {
           // A defect, or no memory: whoever waits must not wait for ever.
           LOG.log(Level.ERROR, "a fetch ended unexpectedly", e);
-          failed(fetch, e);
+          failed(fetch, e, false);
         } finally {
           lock.enter();
         }
@@ -364,12 +368,14 @@ final class Fetcher {
       }
     }
     buffer.clear().limit(fetch.bytes());
+    boolean answered = false;
     try {
       fetch.space.image.read(fetch.offset(), buffer);
+      answered = true;
       requireUnchanged(fetch.space);
     } catch (IOException e) {
       room.release(room.all());
-      failed(fetch, e);
+      failed(fetch, e, !answered);
       return;
     }
     buffer.flip();
@@ -639,13 +645,16 @@ final class Fetcher {
     return count > 0;
   }
 
-  private void failed(Fetch fetch, Throwable e) {
+  /// @param byOrigin whether the origin did not answer, or only what it answered was of no use
+  private void failed(Fetch fetch, Throwable e, boolean byOrigin) {
     FetchQueue queue = fetch.space.queue;
     boolean stopping;
+    boolean down = false;
     lock.enter();
     try {
       stopping = closed;
       if (!fetch.abandoned) {
+        down = byOrigin && fails(queue, clock.nanos());
         int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
         redirect(
             fetch,
@@ -679,6 +688,31 @@ final class Fetcher {
             + options.readDeadline().toSeconds()
             + " s, staging "
             + (options.fill().isOn() ? "and fill give up" : "gives up"));
+    if (down) {
+      reportDown(queue);
+    }
+  }
+
+  /// An origin failed, or did not answer in time.
+  ///
+  /// @return whether it is left alone from now on, and was not before
+  private boolean fails(FetchQueue queue, long now) {
+    boolean opens = queue.breaker.failed(now);
+    if (opens) {
+      queue.failStaging(lock.book());
+    }
+    return opens;
+  }
+
+  private void reportDown(FetchQueue queue) {
+    trouble.report(
+        "origin-down",
+        "origin '"
+            + queue.origin.name()
+            + "' failed "
+            + Breaker.FAILURES
+            + " times in a row: until it answers, what is staged from it fails at once, but for a"
+            + " try from time to time; demand is tried as ever");
   }
 
   /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
@@ -805,13 +839,15 @@ final class Fetcher {
         long now = clock.nanos();
         startRetries(now);
         List<PendingRead> expired = takeExpired(now);
-        List<Fetch> hung = abandonHung(now);
+        List<FetchQueue> down = new ArrayList<>();
+        List<Fetch> hung = abandonHung(now, down);
         List<String> lines = lookForFill(now);
         if (!expired.isEmpty() || !hung.isEmpty() || !lines.isEmpty()) {
           lock.leave();
           try {
             lines.forEach(line -> LOG.log(Level.INFO, line));
             tell(expired, hung);
+            down.forEach(this::reportDown);
           } finally {
             lock.enter();
           }
@@ -863,7 +899,8 @@ final class Fetcher {
     return expired;
   }
 
-  private List<Fetch> abandonHung(long now) {
+  /// @param down gets those that are left alone from now on
+  private List<Fetch> abandonHung(long now, List<FetchQueue> down) {
     List<Fetch> hung = new ArrayList<>();
     for (FetchQueue queue : queues.values()) {
       while (!queue.running.isEmpty()
@@ -873,6 +910,9 @@ final class Fetcher {
         fetch.abandoned = true;
         queue.lostThreads++;
         queue.errors.increment();
+        if (fails(queue, now)) {
+          down.add(queue);
+        }
         queue.over(fetch);
         redirect(fetch, fetch.mask(), 0, "");
         if (fetch.fills) {

@@ -163,6 +163,15 @@ final class LeaseBook {
     return staged;
   }
 
+  /// What is queued of a lease has failed.
+  void failQueued(LiveLease lease) {
+    long queued = lease.queued;
+    lease.stopWaiting(queued);
+    lease.failed |= queued;
+    touched(lease);
+    inheritAll(lease, queued);
+  }
+
   /// Everything that is waiting ends as cancelled; what is in flight is not kept unless another
   /// lease or demand wants it.
   void cancelWaiting(LiveLease lease) {
@@ -171,10 +180,12 @@ final class LeaseBook {
     lease.stopWaiting(waiting);
     lease.cancelled |= waiting;
     touched(lease);
-    while (owned != 0) {
-      int index = Long.numberOfTrailingZeros(owned);
-      owned &= owned - 1;
-      inherit(lease, lease.extent(index));
+    inheritAll(lease, owned);
+  }
+
+  private static void inheritAll(LiveLease from, long owned) {
+    for (long left = owned; left != 0; left &= left - 1) {
+      inherit(from, from.extent(Long.numberOfTrailingZeros(left)));
     }
   }
 

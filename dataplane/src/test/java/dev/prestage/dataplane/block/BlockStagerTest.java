@@ -127,6 +127,14 @@ final class BlockStagerTest {
     throw new AssertionError("lease " + lease + " stays as it is: " + heard);
   }
 
+  private void awaitTrouble(String kind) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (List.copyOf(troubles).stream().noneMatch(trouble -> trouble.startsWith(kind))) {
+      assertThat(System.nanoTime()).as("%s in %s", kind, troubles).isLessThan(deadline);
+      doorbell.sleep(TimeUnit.MILLISECONDS.toNanos(5), () -> false);
+    }
+  }
+
   private void awaitServedUnkept(int extents) {
     int[] gone = {0};
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
@@ -357,6 +365,44 @@ final class BlockStagerTest {
     assertThat(state.late()).isEqualTo(0b0110);
     assertThat(state.failed()).isEqualTo(0b1001);
     assertThat(origin.reads().getLast()).isEqualTo(new TestOrigin.Read(EXTENT, 2 * EXTENT));
+  }
+
+  @Test
+  void anOriginThatFailsAgainAndAgainIsAskedForNothingThatNobodyWaitsFor() throws Exception {
+    Disk disk =
+        start(new BlockOptions(1, 1, Duration.ofSeconds(20), Duration.ofSeconds(10)), EXTENTS);
+    origin.fail(Integer.MAX_VALUE);
+    for (int id = 1; id <= Breaker.FAILURES; id++) {
+      stager().stage(lease(id, id, 1, 0));
+      await(id, state -> state.failed() == 1);
+    }
+    assertThat(origin.reads()).hasSize(Breaker.FAILURES);
+    awaitTrouble("origin-down");
+    stager().stage(lease(20, 20, 2, 0));
+    await(20, state -> state.failed() == 0b11);
+    assertThat(origin.reads()).as("nobody waits for it").hasSize(Breaker.FAILURES);
+    origin.fail(0);
+    assertRight(read(disk, 30, 1).await());
+    stager().stage(lease(21, 21, 1, 0));
+    await(21, state -> state.ready() == 1);
+  }
+
+  @Test
+  void whatIsQueuedFailsWhenItsOriginIsLeftAlone() throws Exception {
+    start(new BlockOptions(1, 1, Duration.ofSeconds(20), Duration.ofSeconds(10)), EXTENTS);
+    origin.allow(0);
+    origin.fail(Integer.MAX_VALUE);
+    for (int id = 0; id < 3 * Breaker.FAILURES; id++) {
+      stager().stage(lease(100 + id, 2 * id, 1, id));
+      // One that joins it.
+      stager().stage(lease(200 + id, 2 * id, 1, id));
+    }
+    origin.allowAll();
+    for (int id = 0; id < 3 * Breaker.FAILURES; id++) {
+      await(100 + id, state -> state.failed() == 1);
+      await(200 + id, state -> state.failed() == 1);
+    }
+    assertThat(origin.reads()).hasSize(Breaker.FAILURES);
   }
 
   @Test

@@ -45,6 +45,8 @@ final class FillTest {
   private final CrashStorage storage = new CrashStorage();
   private TestOrigin origin = new TestOrigin();
   private byte[] image = new byte[0];
+  private final long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+  private Duration attemptDeadline = Duration.ofSeconds(10);
   private @Nullable BlockStager open;
   private @Nullable Tier tier;
 
@@ -63,27 +65,27 @@ final class FillTest {
 
   private BlockStager start(FillOptions fill, int capacityExtents, boolean threaded)
       throws IOException {
+    Tier one = tier("ssd", capacityExtents, storage);
+    tier = one;
+    return start(fill, new Tiers(List.of(one), Moves.DEFAULT, this::trouble), threaded);
+  }
+
+  private Tier tier(String name, int capacityExtents, CrashStorage on) throws IOException {
+    return new Tier(name, (long) capacityExtents * EXTENT, on, now::get, this::trouble);
+  }
+
+  private void trouble(String kind, String text) {
+    troubles.add(kind + " " + text);
+  }
+
+  private BlockStager start(FillOptions fill, Tiers tiers, boolean threaded) throws IOException {
     origin = new TestOrigin();
     image = origin.put("disk", EXTENTS * EXTENT - 777, 5);
     origin.put("other", EXTENTS * EXTENT, 6);
-    Tier one =
-        new Tier(
-            "ssd",
-            (long) capacityExtents * EXTENT,
-            storage,
-            now::get,
-            (kind, text) -> troubles.add(kind + " " + text));
-    tier = one;
-    var options = new BlockOptions(4, 4, Duration.ofSeconds(20), Duration.ofSeconds(10), fill);
+    var options = new BlockOptions(4, 4, Duration.ofSeconds(20), attemptDeadline, fill);
     BlockStager stager =
         new BlockStager(
-            List.of(origin),
-            one,
-            options,
-            now::get,
-            (kind, text) -> troubles.add(kind + " " + text),
-            doorbell,
-            threaded);
+            List.of(origin), tiers, options, now::get, this::trouble, doorbell, threaded);
     open = stager;
     return stager;
   }
@@ -497,6 +499,71 @@ final class FillTest {
     }
     assertThat(ready).isTrue();
     assertThat(passed(Passage.STAGED)).isEqualTo(2 * EXTENT);
+  }
+
+  @Test
+  void anImageThatIsWrittenToIsFilledNoMoreAndOneThatIsCompleteServesWhatItWas() throws Exception {
+    start(unlimited(), 4 * EXTENTS);
+    BlockSpace complete = stager().attach(SPACE, "t", "disk");
+    settle();
+    BlockSpace partly = stager().attach(SPACE + 1, "t", "other");
+    assertThat(step()).isTrue();
+    origin.writeInPlace("disk");
+    origin.writeInPlace("other");
+    settle();
+    assertThat(partly.refusal()).contains("was written to while VMs read it");
+    assertThat(counts(partly).complete()).isFalse();
+    now.addAndGet(60 * SECOND);
+    assertThat(step()).as("it is left alone").isFalse();
+    Read refused = begin(disk(partly), 0);
+    assertThat(refused.end.getCount()).isZero();
+    assertThat(refused.failure()).contains("was written to");
+    Disk disk = disk(complete);
+    for (int extent = 0; extent < EXTENTS; extent++) {
+      read(disk, extent);
+    }
+  }
+
+  @Test
+  void ofAFasterTierFillTakesNoMoreThanHalf() throws Exception {
+    Tier fast = tier("ram", 64, new CrashStorage());
+    Tier slow = tier("ssd", 48, storage);
+    start(unlimited(), new Tiers(List.of(fast, slow), Moves.DEFAULT, this::trouble), false);
+    BlockSpace space = stager().attach(SPACE, "t", "disk");
+    settle();
+    assertThat(counts(space).complete()).isTrue();
+    assertThat(slow.usedBytes()).as("seven eighths, first").isEqualTo(42L * EXTENT);
+    assertThat(fast.usedBytes()).isBetween(27L * EXTENT, 28L * EXTENT);
+    stager().close();
+    Tier small = tier("ram", 50, new CrashStorage());
+    Tier same = tier("ssd", 48, new CrashStorage());
+    start(unlimited(), new Tiers(List.of(small, same), Moves.DEFAULT, this::trouble), false);
+    BlockSpace tooLarge = stager().attach(SPACE, "t", "disk");
+    settle();
+    assertThat(tooLarge.heldBytes()).as("70 extents, and room for 25 and 42").isZero();
+  }
+
+  @Test
+  void aFillThatHungGoesOnWhenTheOriginAnswersThoughNothingElseHappens() throws Exception {
+    attemptDeadline = Duration.ofMillis(100);
+    start(unlimited(), 2 * EXTENTS, true);
+    origin.allow(0);
+    BlockSpace space = stager().attach(SPACE, "t", "disk");
+    origin.awaitReads(1);
+    while (List.copyOf(troubles).stream().noneMatch(line -> line.startsWith("origin-hangs"))) {
+      passSomeTime();
+    }
+    assertThat(origin.reads()).as("while a thread hangs").hasSize(1);
+    origin.allowAll();
+    while (!counts(space).complete()) {
+      passSomeTime();
+    }
+  }
+
+  private void passSomeTime() {
+    assertThat(System.nanoTime()).as("it comes to an end").isLessThan(patience);
+    now.addAndGet(SECOND / 10);
+    doorbell.sleep(TimeUnit.MILLISECONDS.toNanos(5), () -> false);
   }
 
   @Test

@@ -7,7 +7,9 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
@@ -28,6 +30,7 @@ final class TestOrigin implements Origin {
   private final Map<String, Long> times = new HashMap<>();
   private final Map<String, Long> touches = new HashMap<>();
   private final List<Read> reads = new ArrayList<>();
+  private final Set<String> writtenInPlace = ConcurrentHashMap.newKeySet();
   private int passes = Integer.MAX_VALUE;
   private int failures;
   private boolean closed;
@@ -60,6 +63,18 @@ final class TestOrigin implements Origin {
     changed[offset] ^= 1;
     images.put(image, changed);
     touches.merge(image, 1L, Long::sum);
+  }
+
+  /// Writes to an image while it is open.
+  void writeInPlace(String image) {
+    changeUnseen(image, 0);
+    times.merge(image, 1L, Long::sum);
+    writtenInPlace.add(image);
+  }
+
+  private Image.Identity identityOf(String image, int bytes) {
+    return new Image.Identity(
+        bytes, times.getOrDefault(image, 0L), 1 + touches.getOrDefault(image, 0L), 1);
   }
 
   /// Lets so many reads pass from now on, and stops the ones after them.
@@ -125,11 +140,7 @@ final class TestOrigin implements Origin {
       throw new NoSuchFileException("no image " + image);
     }
     openImages.incrementAndGet();
-    return new MemoryImage(
-        image,
-        new Image.Identity(
-            content.length, times.getOrDefault(image, 0L), 1 + touches.getOrDefault(image, 0L), 1),
-        content);
+    return new MemoryImage(image, identityOf(image, content.length), content);
   }
 
   @Override
@@ -162,6 +173,11 @@ final class TestOrigin implements Origin {
     @Override
     public Identity identity() {
       return identity;
+    }
+
+    @Override
+    public Identity currentIdentity() {
+      return writtenInPlace.contains(name) ? identityOf(name, content.length) : identity;
     }
 
     @Override

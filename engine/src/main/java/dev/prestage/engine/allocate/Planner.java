@@ -5,20 +5,16 @@ import dev.prestage.engine.access.Lease;
 import dev.prestage.engine.predict.Forecast;
 import dev.prestage.engine.predict.Forecaster;
 import dev.prestage.engine.resource.Binding;
-import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
-import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
@@ -38,10 +34,6 @@ public final class Planner {
   /// Neighbours up to this many join one lease: 1 MiB, 5 ms of a 200 MB/s link. Larger reads would
   /// delay what is due next behind bytes that are not.
   private static final int COALESCED_UNITS = 16;
-
-  /// A unit on its way counts as so many parts of the limit, and a page of 4 KiB as one: 256 units
-  /// are 16 MiB of either.
-  private static final int PARTS = 16;
 
   /// Neighbours that are due within this time join: five round trips to an origin 10 ms away.
   private static final long COALESCED_NANOS = 50_000_000;
@@ -68,15 +60,16 @@ public final class Planner {
   private static final double SHY_LOGIT = 3;
   private static final double BOLD_LOGIT = Math.log(0.03 / 0.97);
 
-  private final Thresholds thresholds;
   private final Limits limits;
   private final Decisions decisions;
   private final Feedback feedback;
   private final LeaseLedger ledger = new LeaseLedger();
   private final Pool pool;
   private final Price price = new Price();
-  private final Map<Integer, Residency> spaces = new HashMap<>();
-
+  private final Worth worth;
+  private final Survey survey;
+  private final Residencies residencies = new Residencies();
+  private final InFlight inFlight;
   private final Holders holders;
   private final WaitingRanges waiting;
   private final long shortestPeriod;
@@ -84,12 +77,10 @@ public final class Planner {
   private final Forecast proposal = new Forecast();
   private final Forecaster.Open open = new OpenUnits();
   private Forecaster.Lead lead = new Forecaster.Lead(0, 1);
-  private @Nullable Residency lastAsked;
   private List<Binding> asking = List.of();
   private double expected;
   private long came;
   private long nextLease;
-  private long inFlightParts;
   private long demanded;
   private boolean overflowing;
   private long retriedNanos;
@@ -104,29 +95,6 @@ public final class Planner {
       long index,
       long dueNanos) {}
 
-  /// How far the units of a forecast are.
-  ///
-  /// @param wanted units at or above the threshold
-  /// @param wantedAmount their amount
-  /// @param probability that one of them is touched, on average; 0 without any
-  /// @param resident of these, on this host
-  /// @param residentAmount the amount of these that are on this host
-  /// @param leased of these, on their way
-  /// @param waiting of these, waiting for capacity
-  public record Standing(
-      int wanted,
-      long wantedAmount,
-      double probability,
-      int resident,
-      long residentAmount,
-      int leased,
-      int waiting) {
-    /// Whether nothing more will happen to them by itself.
-    public boolean isSettled() {
-      return leased == 0 && waiting == 0;
-    }
-  }
-
   /// @param firstLease the first lease's id; ids rise from there and must not repeat on a host
   public Planner(
       Thresholds thresholds,
@@ -134,11 +102,13 @@ public final class Planner {
       Decisions decisions,
       Feedback feedback,
       long firstLease) {
-    this.thresholds = thresholds;
+    this.worth = new Worth(thresholds, price, residencies);
+    this.survey = new Survey(worth, price, residencies);
     this.limits = limits;
     this.decisions = decisions;
     this.feedback = feedback;
     this.pool = new Pool(limits.stagedBytes());
+    this.inFlight = new InFlight(limits.inFlightUnits());
     this.holders = new Holders(limits.quotas());
     this.waiting = new WaitingRanges(limits.waitingRanges());
     this.shortestPeriod = limits.leastReclaimAfter().toNanos();
@@ -147,44 +117,15 @@ public final class Planner {
 
   /// The space of a binding can be staged from now on. Repeating it is harmless.
   public void open(Binding binding) {
-    spaces
-        .computeIfAbsent(key(binding), key -> new Residency(key, binding.space()))
-        .bound(binding.id());
+    residencies.open(binding);
     holders.bound(binding.id(), binding.vm());
-  }
-
-  /// What is known of a space holds for all that are bound to it, unless each has its own: then it
-  /// is kept by binding, under numbers that no space has.
-  private static int key(Binding binding) {
-    return binding.space().shape().isOwn() ? ~binding.id() : binding.space().id();
-  }
-
-  private @Nullable Residency residency(int space, int binding) {
-    Residency shared = spaces.get(space);
-    return shared == null ? ofBinding(space, binding) : shared;
-  }
-
-  private @Nullable Residency ofBinding(int space, int binding) {
-    Residency own = spaces.get(~binding);
-    return own == null || own.space().id() != space ? null : own;
   }
 
   /// A binding is gone: nothing is granted for it any more, and what is known of its space is
   /// forgotten when nobody else is bound to it and all leases have ended.
   public void close(Binding binding) {
     holders.unbound(binding.id());
-    Residency residency = spaces.get(key(binding));
-    if (residency != null) {
-      residency.unbound(binding.id());
-      forgetIfDone(residency);
-    }
-  }
-
-  private void forgetIfDone(Residency residency) {
-    if (residency.isDone()) {
-      spaces.remove(residency.key());
-      lastAsked = null;
-    }
+    residencies.close(binding);
   }
 
   /// Asks a cursor what is most worth staging next and grants it, as far as the limits allow.
@@ -216,45 +157,14 @@ public final class Planner {
     for (int i = 0; i < bindings.size(); i++) {
       Space space = bindings.get(i).space();
       if (space.type() == type) {
-        return inFlightRoom(space.shape());
+        return inFlight.room(space.shape());
       }
     }
     return 0;
   }
 
-  private int inFlightRoom(Shape shape) {
-    int parts = partsOf(shape);
-    if (parts == 0) {
-      return limits.inFlightUnits();
-    }
-    // Small units leave room for a large one: what lands one by one would else always be refilled
-    // by them.
-    int left = parts < PARTS && limits.inFlightUnits() > 1 ? PARTS : 0;
-    long room = (mostInFlightParts() - inFlightParts - left) / parts;
-    return Math.clamp(room, Integer.MIN_VALUE, Integer.MAX_VALUE);
-  }
-
-  private long mostInFlightParts() {
-    return (long) limits.inFlightUnits() * PARTS;
-  }
-
-  /// What a unit takes of the room in flight. A page of memory is a sixteenth of an extent, and a
-  /// limit made for extents would let less of pages be on its way than a disk has to choose from.
-  private static int partsOf(Shape shape) {
-    if (shape.isOwn()) {
-      return 0;
-    }
-    return shape.measure() == Measure.BYTES
-        ? Math.clamp(shape.unitAmount() * PARTS / Shape.BLOCK_BYTES, 1, PARTS)
-        : PARTS;
-  }
-
-  private static int travelling(Residency residency, int units) {
-    return units * partsOf(residency.space().shape());
-  }
-
   private boolean hasRoom(Residency residency) {
-    return inFlightRoom(residency) > 0 && budgetLeft() > 0;
+    return inFlight.room(residency.space().shape()) > 0 && budgetLeft() > 0;
   }
 
   /// The probability from which on staging is worthwhile. While what is staged in vain has a
@@ -262,8 +172,7 @@ public final class Planner {
   /// little those that are likely to be in vain.
   private double worthwhile(List<Binding> bindings, ResourceType type) {
     if (Double.isInfinite(limits.uselessPerDemand())) {
-      double fixed = thresholds.of(bindings.getFirst().vm().program(), type);
-      return Thresholds.isAuto(fixed) ? cheapest(bindings, type) : fixed;
+      return worth.threshold(bindings, type, inFlight.load());
     }
     double budget = limits.uselessPerDemand() * demanded;
     double left = budget - ledger.uselessAtWorst() + expected;
@@ -272,91 +181,10 @@ public final class Planner {
     return 1 / (1 + Math.exp(-logit));
   }
 
-  /// The lowest threshold of the spaces at hand, at the load of now.
-  private double cheapest(List<Binding> bindings, ResourceType type) {
-    double load = (double) inFlightParts / mostInFlightParts();
-    double least = 1;
-    for (int i = 0; i < bindings.size(); i++) {
-      Residency residency = residency(bindings.get(i));
-      if (bindings.get(i).space().type() == type && residency != null) {
-        least = Math.min(least, derived(residency, load));
-      }
-    }
-    return least;
-  }
-
-  /// The threshold for a binding that a VM manager asks for, which should not depend on what else
-  /// is under way at that moment.
-  private double threshold(Binding binding) {
-    double fixed = thresholds.of(binding.vm().program(), binding.space().type());
-    Residency residency = residency(binding);
-    return Thresholds.isAuto(fixed) && residency != null ? derived(residency, 0) : fixed;
-  }
-
-  /// What `auto` stands for. Of what is not content, such as a connection that waits, no cost is
-  /// measured: there it is the default.
-  private double derived(Residency residency, double load) {
-    Shape shape = residency.space().shape();
-    return isContent(residency)
-        ? price.threshold(shape.unitAmount(), residency.missNanos(), load)
-        : Thresholds.DEFAULT;
-  }
-
-  private static boolean isContent(Residency residency) {
-    return residency.space().shape().measure() == Measure.BYTES;
-  }
-
-  /// How much of a working set is here, and what bringing the rest would take.
-  ///
-  /// @param units that are expected, of content that somebody here is bound to
-  /// @param here of these, on this host
-  /// @param bytes of the units
-  /// @param bytesHere of those on this host
-  /// @param unknown further units, of content that nobody here is bound to: whether a tier holds
-  ///   them is not told
-  /// @param seconds for what is missing or unknown, at the rate and latency that were measured
-  ///   last; nothing if nothing is
-  public record Held(
-      int units, int here, long bytes, long bytesHere, int unknown, double seconds) {}
-
   /// How much of a forecast is here, of content: what stands ready for one VM is no reason to bring
   /// another one.
-  public Held held(Program program, ResourceType type, Forecast forecast) {
-    double fixed = thresholds.of(program, type);
-    double least = Thresholds.isAuto(fixed) ? Thresholds.DEFAULT : fixed;
-    int units = 0;
-    int here = 0;
-    int unknown = 0;
-    long bytes = 0;
-    long bytesHere = 0;
-    long missing = 0;
-    long missNanos = 0;
-    for (int row = 0; row < forecast.size(); row++) {
-      int space = Resource.space(forecast.resource(row));
-      long index = Resource.index(forecast.resource(row));
-      Residency residency = spaces.get(space);
-      if (forecast.probability(row) < least) {
-        continue;
-      }
-      if (residency == null) {
-        unknown++;
-        missing += Shape.BLOCK_BYTES; // no unit of content is larger
-        missNanos = Math.max(missNanos, Residency.FIRST_FETCH_NANOS);
-      } else if (isContent(residency) && index < residency.space().units()) {
-        long amount = residency.space().shape().amount(index, 1);
-        units++;
-        bytes += amount;
-        if (residency.isResident(index)) {
-          here++;
-          bytesHere += amount;
-        } else {
-          missing += amount;
-          missNanos = Math.max(missNanos, residency.missNanos());
-        }
-      }
-    }
-    double seconds = missNanos / 1e9 + missing / price.bytesPerSecond();
-    return new Held(units, here, bytes, bytesHere, unknown, seconds);
+  public OnHost onHost(Program program, ResourceType type, Forecast forecast) {
+    return survey.onHost(program, type, forecast);
   }
 
   /// How long it takes from a grant until a unit is here: the slowest of the spaces at hand.
@@ -365,7 +193,7 @@ public final class Planner {
     long held = Integer.MAX_VALUE;
     for (int i = 0; i < bindings.size(); i++) {
       Binding binding = bindings.get(i);
-      Residency residency = residency(binding);
+      Residency residency = residencies.of(binding);
       if (binding.space().type() == type && residency != null) {
         nanos = Math.max(nanos, residency.fetchNanos());
         held = Math.min(held, mostHeldBytes() / HELD_SHARE / unitsOfRoom(residency));
@@ -383,26 +211,11 @@ public final class Planner {
     return Math.min(limits.stagedBytes(), limits.quotas().ofOneVm());
   }
 
-  private @Nullable Residency residency(Binding binding) {
-    return binding.space().shape().isOwn()
-        ? spaces.get(key(binding))
-        : residency(binding.space().id());
-  }
-
-  private @Nullable Residency residency(int space) {
-    Residency last = lastAsked;
-    if (last == null || last.space().id() != space) {
-      last = spaces.get(space);
-      lastAsked = last;
-    }
-    return last;
-  }
-
   /// That of a resource for the bindings that are asked for.
   private @Nullable Residency asked(int space) {
-    Residency residency = residency(space);
+    Residency residency = residencies.of(space);
     for (int i = 0; i < asking.size() && residency == null; i++) {
-      residency = ofBinding(space, asking.get(i).id());
+      residency = residencies.ofBinding(space, asking.get(i).id());
     }
     return residency;
   }
@@ -433,7 +246,7 @@ public final class Planner {
 
   /// Whether anything may be granted before units in flight have landed.
   public boolean hasRoom() {
-    return inFlightParts < mostInFlightParts() && budgetLeft() > 0;
+    return inFlight.hasRoom() && budgetLeft() > 0;
   }
 
   /// Units that a VM manager asked for, in the order in which they are due, and how far they were
@@ -469,7 +282,7 @@ public final class Planner {
   /// @param bindings of one VM; what the forecast says of other spaces is left alone
   /// @param forecast stays as it is from now on
   public Request request(List<Binding> bindings, Forecast forecast) {
-    return new Request(candidates(bindings, forecast, false, this::threshold), forecast);
+    return new Request(candidates(bindings, forecast, false, worth::threshold), forecast);
   }
 
   /// Grants what a forecast asks for, as far as the limits allow.
@@ -521,7 +334,7 @@ public final class Planner {
       ToDoubleFunction<Binding> least) {
     List<Candidate> candidates = new ArrayList<>();
     for (Binding binding : bindings) {
-      Residency residency = residency(binding);
+      Residency residency = residencies.of(binding);
       Holder holder = holders.ofBinding(binding.id());
       if (residency == null || holder == null || !residency.isBound(binding.id())) {
         continue;
@@ -557,7 +370,8 @@ public final class Planner {
   private int affordable(Residency residency, Holder holder) {
     long unit = unitAmount(residency);
     long byAmount = unit == 0 ? Integer.MAX_VALUE : Math.min(pool.free(), holder.free()) / unit;
-    return (int) Math.min(Math.min(byAmount, inFlightRoom(residency)), budgetLeft());
+    return (int)
+        Math.min(Math.min(byAmount, inFlight.room(residency.space().shape())), budgetLeft());
   }
 
   private boolean mayHoldMore(Wanted wanted) {
@@ -571,7 +385,7 @@ public final class Planner {
   }
 
   private Residency residencyOf(Wanted wanted) {
-    return openSpace(wanted.range().space(), wanted.binding().id());
+    return residencies.require(wanted.range().space(), wanted.binding().id());
   }
 
   /// Whether a range of a VM may wait; one of a VM that has more in a full queue leaves for it.
@@ -594,10 +408,6 @@ public final class Planner {
   private void noLongerWaits(Wanted wanted) {
     Range range = wanted.range();
     residencyOf(wanted).waiting(range.first(), range.units(), false);
-  }
-
-  private int inFlightRoom(Residency residency) {
-    return inFlightRoom(residency.space().shape());
   }
 
   /// How many units may still be staged in vain. The worst is assumed of what is live, so the
@@ -691,12 +501,11 @@ public final class Planner {
             Math.max(wanted.dueNanos(), nowNanos)
                 + limits.reclaimAfter(residency.space().type()).toNanos());
     ledger.grant(lease, holders.use(wanted.holder()), nowNanos);
-    wanted
-        .holder()
-        .take(range.units() * unitAmount(residency), travelling(residency, range.units()));
+    long parts = InFlight.parts(residency.space().shape(), range.units());
+    wanted.holder().take(range.units() * unitAmount(residency), parts);
     residency.leased();
     residency.claimed(range.first(), range.units(), true);
-    inFlightParts += travelling(residency, range.units());
+    inFlight.begun(parts);
     came += range.units();
     price.came(range.units());
     expected += range.units() * (double) wanted.probability();
@@ -710,12 +519,11 @@ public final class Planner {
     LeaseLedger.Progress progress = ledger.book(state, feedback);
     if (progress != null) {
       if (progress.ready() != 0) {
-        Residency residency =
-            openSpace(progress.entry().lease().space(), progress.entry().lease().binding());
+        Residency residency = residencies.require(progress.entry().lease());
         residency.fetched(nowNanos - progress.entry().grantedNanos());
         price.landed(
             Long.bitCount(progress.ready()) * unitAmount(residency),
-            inFlightParts >= mostInFlightParts() / 2,
+            inFlight.load() >= .5,
             nowNanos);
       }
       settle(progress);
@@ -734,7 +542,7 @@ public final class Planner {
       return book(state, nowNanos);
     }
     nextLease = Math.max(nextLease, lease.id() + 1);
-    Residency residency = residency(lease.space(), lease.binding());
+    Residency residency = residencies.of(lease.space(), lease.binding());
     Holder holder = holders.ofBinding(lease.binding());
     if (residency == null
         || holder == null
@@ -745,13 +553,13 @@ public final class Planner {
     }
     LeaseLedger.Entry entry = ledger.adopt(lease, holder, state, nowNanos);
     long bytes = Long.bitCount(entry.live()) * unitAmount(residency);
-    int parts = travelling(residency, Long.bitCount(entry.inFlight()));
+    long parts = InFlight.parts(residency.space().shape(), Long.bitCount(entry.inFlight()));
     if (entry.live() != 0) {
       residency.leased();
       holders.use(holder).take(bytes, parts);
     }
     pool.adopt(bytes);
-    inFlightParts += parts;
+    inFlight.begun(parts);
     expected += Long.bitCount(entry.live()) * (double) lease.probability();
     forEach(lease, entry.live(), index -> residency.claimed(index, 1, true));
     forEach(lease, entry.live() & state.ready(), index -> residency.resident(index, 1, true));
@@ -772,10 +580,10 @@ public final class Planner {
     Lease lease = progress.entry().lease();
     LeaseState news = progress.news();
     expected -= Long.bitCount(progress.ended()) * (double) lease.probability();
-    Residency residency = openSpace(lease.space(), lease.binding());
-    int parts = travelling(residency, progress.landed());
+    Residency residency = residencies.require(lease);
+    long parts = InFlight.parts(residency.space().shape(), progress.landed());
     long bytes = Long.bitCount(progress.ended()) * unitAmount(residency);
-    inFlightParts -= parts;
+    inFlight.landed(parts);
     pool.release(bytes);
     Holder holder = progress.entry().holder();
     holder.give(bytes, parts);
@@ -788,16 +596,8 @@ public final class Planner {
     if (progress.isLast()) {
       holders.drop(holder);
       residency.leaseEnded();
-      forgetIfDone(residency);
+      residencies.forgetIfDone(residency);
     }
-  }
-
-  private Residency openSpace(int number, int binding) {
-    Residency residency = residency(number, binding);
-    if (residency == null) {
-      throw new IllegalStateException("a lease is live in space " + number + ", which is not open");
-    }
-    return residency;
   }
 
   private interface IndexConsumer {
@@ -813,10 +613,7 @@ public final class Planner {
   /// A guest demanded a unit: it is here, or comes by demand.
   public void demanded(int binding, long resource) {
     demanded++;
-    Residency residency = residency(Resource.space(resource));
-    if (residency == null) {
-      residency = ofBinding(Resource.space(resource), binding);
-    }
+    Residency residency = residencies.of(Resource.space(resource), binding);
     // A guest may ask beyond the end; it is answered with an error, and nothing came.
     if (residency != null && Resource.index(resource) < residency.space().units()) {
       if (!residency.isResident(Resource.index(resource))) {
@@ -831,7 +628,7 @@ public final class Planner {
 
   /// A guest gave a level up: whoever wants it again may have it staged again.
   public void released(int binding, long resource) {
-    Residency residency = residency(Resource.space(resource), binding);
+    Residency residency = residencies.of(Resource.space(resource), binding);
     if (residency != null && Resource.index(resource) < residency.space().units()) {
       residency.resident(Resource.index(resource), 1, false);
     }
@@ -839,25 +636,18 @@ public final class Planner {
 
   /// The tier says what it holds.
   public void resident(int space, BitSet units) {
-    known(space).forEach(residency -> residency.replace(units));
+    residencies.known(space).forEach(residency -> residency.replace(units));
   }
 
   /// Units left the tier. What lies outside of the space was never here.
   public void evicted(int space, long first, int units) {
-    for (Residency residency : known(space)) {
+    for (Residency residency : residencies.known(space)) {
       long from = Math.max(0, first);
       long end = Math.min(first + units, residency.space().units());
       if (from < end) {
         residency.evicted(from, (int) (end - from));
       }
     }
-  }
-
-  private List<Residency> known(int space) {
-    Residency shared = spaces.get(space);
-    return shared == null
-        ? spaces.values().stream().filter(each -> each.space().id() == space).toList()
-        : List.of(shared);
   }
 
   /// Grants what waited while there is room: to the VM that holds least, what is due first of it,
@@ -924,7 +714,7 @@ public final class Planner {
       if (late <= leastNanos && !entry.isReturning()) {
         continue;
       }
-      Residency residency = openSpace(entry.lease().space(), entry.lease().binding());
+      Residency residency = residencies.require(entry.lease());
       long period = limits.reclaimAfter(residency.space().type()).toNanos();
       long bytes = Long.bitCount(entry.live()) * unitAmount(residency);
       if (entry.isReturning() || late > period) {
@@ -964,7 +754,7 @@ public final class Planner {
     boolean any = false;
     if (nowNanos - retriedNanos >= RETRY_NANOS) {
       retriedNanos = nowNanos;
-      for (Residency residency : spaces.values()) {
+      for (Residency residency : residencies.all()) {
         any |= residency.forgetFailed();
       }
     }
@@ -992,39 +782,7 @@ public final class Planner {
 
   /// How far the units of a forecast are, for the bindings of a VM.
   public Standing standing(List<Binding> bindings, Forecast forecast) {
-    int wanted = 0;
-    int resident = 0;
-    int leased = 0;
-    int queued = 0;
-    long wantedAmount = 0;
-    long residentAmount = 0;
-    double touched = 0;
-    for (Binding binding : bindings) {
-      Residency residency = residency(binding);
-      double threshold = threshold(binding);
-      for (int row = 0; row < forecast.size() && residency != null; row++) {
-        long index = Resource.index(forecast.resource(row));
-        if (forecast.probability(row) >= threshold
-            && Resource.space(forecast.resource(row)) == residency.space().id()
-            && index < residency.space().units()) {
-          long amount = residency.space().shape().amount(index, 1);
-          wanted++;
-          wantedAmount += amount;
-          touched += forecast.probability(row);
-          if (residency.isResident(index)) {
-            resident++;
-            residentAmount += amount;
-          } else if (residency.isClaimed(index)) {
-            leased++;
-          } else if (residency.isWaiting(index)) {
-            queued++;
-          }
-        }
-      }
-    }
-    double probability = wanted == 0 ? 0 : touched / wanted;
-    return new Standing(
-        wanted, wantedAmount, probability, resident, residentAmount, leased, queued);
+    return survey.standing(bindings, forecast);
   }
 
   Holders holders() {
@@ -1043,7 +801,7 @@ public final class Planner {
 
   /// Units granted and neither ready nor ended; sixteen pages count as one.
   public int inFlightUnits() {
-    return Math.toIntExact(Math.ceilDiv(inFlightParts, PARTS));
+    return inFlight.units();
   }
 
   /// Bytes held by live leases.

@@ -308,10 +308,10 @@ class PlannerTest {
     all.set(0, 1000);
     planner.resident(0, all);
     Forecast forecast = expected(0, 4, 0.9);
-    Planner.Held here = planner.held(VM.program(), SPACE.type(), forecast);
-    assertThat(here).isEqualTo(new Planner.Held(4, 4, 4 * 65536, 4 * 65536, 0, 0));
+    OnHost here = planner.onHost(VM.program(), SPACE.type(), forecast);
+    assertThat(here).isEqualTo(new OnHost(4, 4, 4 * 65536, 4 * 65536, 0, 0));
     planner.close(DISK);
-    Planner.Held unknown = planner.held(VM.program(), SPACE.type(), forecast);
+    OnHost unknown = planner.onHost(VM.program(), SPACE.type(), forecast);
     assertThat(unknown.unknown()).isEqualTo(4);
     assertThat(unknown.bytes()).isZero();
     assertThat(unknown.seconds()).isGreaterThan(0.01);

@@ -327,6 +327,7 @@ final class VsphereTest {
                 Limits.DEFAULT,
                 Duration.ofSeconds(1),
                 true,
+                false,
                 0,
                 learnt -> learnt),
             new HostClock(),

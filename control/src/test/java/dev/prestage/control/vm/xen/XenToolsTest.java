@@ -318,6 +318,7 @@ final class XenToolsTest {
                 Limits.DEFAULT,
                 Duration.ofMinutes(1),
                 true,
+                false,
                 0,
                 learnt -> learnt),
             new HostClock(),
