@@ -351,6 +351,7 @@ class ConfigurationTest {
           tyers: {}                                | :1:1: | unknown key 'tyers'
           tier: {size: 1GiB}                       | :1:8: | unknown key 'tier.size'
           stage: {quotas: {tenants: 1GiB}}         | :1:18: | unknown key 'stage.quotas.tenants'
+          stage: {quotas: 4MiB}                    | :1:17: | 'stage.quotas' must be a mapping
           stage: {quotas: {vm: 4KiB}}              | :1:22: | less than 64KiB
           stage: {typeReclaimAfter: {page: 1m}}    | :1:28: | names no type
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
