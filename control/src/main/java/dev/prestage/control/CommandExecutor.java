@@ -181,8 +181,8 @@ final class CommandExecutor {
               Reason.UNAVAILABLE,
               "VM "
                   + name
-                  + " has no disk now, because its image cannot be opened or has changed: health says"
-                  + " why, and it is tried again");
+                  + " has no disk now; health says why. An image that cannot be opened is tried again"
+                  + " by itself; for one that has changed, remove and add the VM");
         }
         plane.started(known(name).vm());
         yield views.of(known(name));

@@ -132,7 +132,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
   private final Engine engine;
   private final LinkClient link;
   private final ClosedDisks closedDisks;
+
+  /// Holds no leases, and changes nothing, unless [Options#dryRun] is set.
   private final DryRun dryRun;
+
   private final CommandExecutor executor;
   private final ModelSwaps swaps;
   private final BlockingQueue<Step> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
@@ -273,7 +276,10 @@ public final class ControlPlane implements Commands, AutoCloseable {
             clock,
             models,
             options.dryRun() ? dryRun : link,
-            notices,
+            notice -> {
+              report.told(notice);
+              notices.publish(notice);
+            },
             (lease, units, how, lead) -> {
               health.ended(lease, units, how, lead);
               report.ended(lease, units, how, lead);
@@ -286,7 +292,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
       registered.bindings().forEach(engine::resumed);
     }
     engine.predicting(registry.predicting().orElse(options.predicting()));
-    // Starts that are staged for only in the books wait as long as those that are not.
+    // In a dry run every start is without staging, so there is nothing to compare with.
     double controls = options.dryRun() ? 0 : options.controls();
     engine.compareWith(new ControlStarts(controls, new Random()::nextDouble));
   }
@@ -514,6 +520,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
     Shape shape = binding.space().shape();
     long run = engine.runOf(binding.id(), record.type(), record.timeNanos());
     long end = Math.min(shape.amount(), record.offset() + record.amount());
+    boolean missesSome = !seenBefore && record.waited() && misses(record, binding, end);
     for (long at = Math.max(0, record.offset()); at < end; ) {
       long index = at / shape.unitAmount();
       long next = Math.min(end, (index + 1) * shape.unitAmount());
@@ -531,14 +538,15 @@ public final class ControlPlane implements Commands, AutoCloseable {
       if (!seenBefore) {
         boolean isDemand = record.type() != AccessType.RELEASE && record.cause() == Cause.DEMAND;
         boolean wouldBeHere = isDemand && dryRun.demanded(access);
-        report.touched(access, access.waited() && !wouldBeHere);
+        boolean wasMissing = !missesSome || !engine.isResident(binding.id(), access.resource());
+        report.touched(access, access.waited() && wasMissing && !wouldBeHere);
         engine.accessed(access);
       }
       if (answered) {
-        report.answered(access);
         history.offer(access, binding);
         if (at <= record.offset()) {
           // Units of one request are waited for at the same time.
+          report.answered(access);
           engine.answered(access);
         }
         dryRun.answered(access);
@@ -547,10 +555,24 @@ public final class ControlPlane implements Commands, AutoCloseable {
     }
   }
 
+  /// Whether a request spans units of which some are not here: it waits for these, and not for the
+  /// others. If all are on their way already, it waits for all.
+  private boolean misses(AccessRecord record, Binding binding, long end) {
+    long unit = binding.space().shape().unitAmount();
+    long first = Math.max(0, record.offset()) / unit;
+    long last = (end - 1) / unit;
+    for (long index = first; first < last && index <= last; index++) {
+      if (!engine.isResident(binding.id(), Resource.of(binding.space().id(), index))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private void reconnected(Link connection) {
     link.use(connection);
     long instance = connection.peer().instance();
-    // What is staged only in the books is lost with no data plane.
+    // Leases of a dry run are in this process: they outlive any data plane.
     engine.reconnected(isDryRun() || instance == dataPlaneInstance);
     if (instance != dataPlaneInstance) {
       awaitGuests();
@@ -657,7 +679,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
             clock.nanos()));
     if (!confirmed) {
       confirmed = true;
-      dryRun.sayHeld(engine::held);
+      dryRun.forEachLive(engine::held);
       engine.confirmed();
     }
     runAwaitingReport();

@@ -59,6 +59,7 @@ final class Counters {
     models.scores().forEach(this::score);
     level("units_in_flight", engine.inFlightUnits());
     level("ranges_waiting", engine.waitingRanges());
+    plane.report().unavailable().forEach(this::unavailable);
     level("staged_bytes", engine.stagedBytes());
     level("predicting", engine.isPredicting() ? 1 : 0);
     rises("accesses_shed", plane.shedAccesses());
@@ -96,6 +97,10 @@ final class Counters {
 
   private void outcome(String outcome, long units) {
     all.add(new Counter("units_ended", Map.of("outcome", outcome), true, units));
+  }
+
+  private void unavailable(String reason, long ranges) {
+    all.add(new Counter("ranges_unavailable", Map.of("reason", reason), true, ranges));
   }
 
   private void score(Expert expert, ModelStore.Score score) {

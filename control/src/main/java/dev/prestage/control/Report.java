@@ -10,6 +10,7 @@ import dev.prestage.engine.resource.Measure;
 import dev.prestage.engine.resource.Program;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Space;
+import dev.prestage.engine.stage.Notice;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -30,6 +31,8 @@ final class Report {
 
   /// By the numbers of bindings, those that are gone included: their leases may end after them.
   private final Map<Integer, Row> byBinding = new HashMap<>();
+
+  private final Map<String, Long> unavailable = new TreeMap<>();
 
   private record Key(Program.Key program, ResourceType type) {}
 
@@ -113,7 +116,19 @@ final class Report {
     }
   }
 
-  /// A unit that a guest waited for came.
+  /// A notice went out.
+  void told(Notice notice) {
+    if (notice instanceof Notice.Unavailable refused) {
+      unavailable.merge(refused.reason(), 1L, Long::sum);
+    }
+  }
+
+  /// How many ranges could not be had, by the reason.
+  Map<String, Long> unavailable() {
+    return unavailable;
+  }
+
+  /// What a guest waited for came.
   void answered(Access access) {
     Row row = row(access.binding());
     if (row != null && access.waited()) {

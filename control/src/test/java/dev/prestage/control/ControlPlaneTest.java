@@ -1151,6 +1151,47 @@ class ControlPlaneTest {
   }
 
   @Test
+  void aReadThatSpansUnitsWaitsForThoseThatAreNotHere() throws Exception {
+    FakeDataPlane data = dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    ask(plane, register("vm1", "web", "debian"));
+    Frame.AccessRecord like = touches(data, "vm1", 5, 1).records().getFirst();
+    int half = 32_768;
+    data.send(
+        new Frame.Accesses(
+            List.of(
+                waiting(like, 10 * half, 2 * half),
+                waiting(like, 11 * half, 2 * half),
+                waiting(like, 11 * half, 2 * half))));
+    await("counted", () -> report(plane).stream().anyMatch(row -> row.touches() == 5));
+    assertThat(report(plane).getFirst().waited())
+        .as("the first unit, then the second, then both, as both are on their way")
+        .isEqualTo(4);
+  }
+
+  private static Frame.AccessRecord waiting(Frame.AccessRecord like, long offset, int size) {
+    return new Frame.AccessRecord(
+        like.binding(),
+        like.space(),
+        offset,
+        size,
+        like.timeNanos(),
+        like.type(),
+        like.cause(),
+        true,
+        Access.PENDING);
+  }
+
+  private static List<Reply.ReportRow> report(ControlPlane plane) {
+    try {
+      return ((Reply.Report) ask(plane, new Command.ShowReport())).rows();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
   void oneBrokenFrameDoesNotStopWhatCameWithIt() throws Exception {
     FakeDataPlane data = dataPlane();
     ControlPlane plane = controlPlane();

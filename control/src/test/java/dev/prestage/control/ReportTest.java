@@ -17,6 +17,7 @@ import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Shape;
 import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
+import dev.prestage.engine.stage.Notice;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -57,6 +58,15 @@ class ReportTest {
     Reply.Report all = report.reply("then", live, List.of());
     assertThat(all.rows()).hasSize(1);
     return all.rows().getFirst();
+  }
+
+  @Test
+  void whatCannotBeHadIsCountedByItsReason() {
+    report.told(new Notice.Unavailable(1, "vm1", "web", "debian", 0, 3, "quota"));
+    report.told(new Notice.Queued(1, "vm1", "web", "debian", 0, 3, 1));
+    report.told(new Notice.Unavailable(1, "vm1", "web", "debian", 9, 1, "quota"));
+    report.told(new Notice.Unavailable(1, "vm1", "web", "debian", 9, 1, "stale"));
+    assertThat(report.unavailable()).isEqualTo(Map.of("quota", 2L, "stale", 1L));
   }
 
   @Test

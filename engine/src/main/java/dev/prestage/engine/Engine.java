@@ -367,6 +367,11 @@ public final class Engine {
     }
   }
 
+  /// Whether a unit is on this host, as far as is known.
+  public boolean isResident(int binding, long resource) {
+    return planner.isResident(binding, resource);
+  }
+
   /// What a VM waited for came.
   public void answered(Access access) {
     Binding binding = bindings.get(access.binding());

@@ -348,9 +348,9 @@ public final class HostDay {
 
   private long quotaOf(Object holder) {
     return switch (holder) {
-      case Vm _ -> limits.quotas().vm();
-      case Program.Key _ -> limits.quotas().program();
-      default -> limits.quotas().tenant();
+      case Vm _ -> limits.quotas().vmBytes();
+      case Program.Key _ -> limits.quotas().programBytes();
+      default -> limits.quotas().tenantBytes();
     };
   }
 

@@ -26,12 +26,18 @@ abstract class HostCommands {
         for (Map.Entry<String, JsonNode> part : answer.path("parts").properties()) {
           table.row(part.getKey(), part.getValue().asText());
         }
-        String on = answer.path("dryRun").asBoolean() ? "dry run" : "on";
-        table.row("predicting", answer.path("predicting").asBoolean() ? on : "off");
+        table.row("predicting", predicting(answer));
         table.print(System.out);
       }
       return Json.MAPPER.readTree(text).path("status").asText().equals("ok") ? 0 : 1;
     }
+  }
+
+  static String predicting(JsonNode health) {
+    if (!health.path("predicting").asBoolean()) {
+      return "off";
+    }
+    return health.path("dryRun").asBoolean() ? "dry run" : "on";
   }
 
   @Command(

@@ -628,9 +628,9 @@ public record Configuration(
         new Limits(
             stage.value("capacity", tierBytes / 4, Quantities::bytes),
             new Quotas(
-                quotas.value("tenant", Quotas.NONE.tenant(), Configuration::quota),
-                quotas.value("program", Quotas.NONE.program(), Configuration::quota),
-                quotas.value("vm", Quotas.NONE.vm(), Configuration::quota)),
+                quotas.value("tenant", Quotas.NONE.tenantBytes(), Configuration::quota),
+                quotas.value("program", Quotas.NONE.programBytes(), Configuration::quota),
+                quotas.value("vm", Quotas.NONE.vmBytes(), Configuration::quota)),
             stage.value("inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
             reclaimAfter,

@@ -36,7 +36,8 @@ final class Section {
   static Section of(String file, String path, Node node) throws ConfigurationException {
     Section section = new Section(file, path);
     if (!(node instanceof MappingNode mapping)) {
-      throw section.wrong(node, "must be a mapping of keys to values");
+      String what = path.isEmpty() ? "" : "'" + path.substring(0, path.length() - 1) + "' ";
+      throw section.wrong(node, what + "must be a mapping of keys to values");
     }
     for (NodeTuple tuple : mapping.getValue()) {
       if (!(tuple.getKeyNode() instanceof ScalarNode key)) {

@@ -48,6 +48,7 @@ class ConfigurationTest {
     assertThat(configuration.tierBytes()).isEqualTo(8L << 30);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(2L << 30);
     assertThat(configuration.predicting()).isTrue();
+    assertThat(configuration.dryRun()).isFalse();
     assertThat(configuration.nbd().tcp()).isEmpty();
     assertThat(configuration.connectionsListen().getHostAddress()).isEqualTo("127.0.0.1");
     assertThat(configuration.apiTcp()).isEmpty();
@@ -322,19 +323,20 @@ class ConfigurationTest {
               reclaimAfter: 2h
               typeReclaimAfter: {memory-page: 1m}
               quotas: {tenant: 1GiB, vm: 64MiB}
-            predict: {threshold: 0.4, typeThresholds: {memory-page: 0.5}, programThresholds: {web: 0.1}}
+            predict: {dryRun: true, threshold: 0.4, typeThresholds: {memory-page: 0.5}, programThresholds: {web: 0.1}}
             """);
     assertThat(configuration.origins().getFirst().faults().latency())
         .isEqualTo(Duration.ofMillis(10));
     assertThat(configuration.origins().getFirst().faults().bytesPerSecond()).isEqualTo(200_000_000);
     assertThat(configuration.limits().stagedBytes()).isEqualTo(3L << 29);
+    assertThat(configuration.dryRun()).isTrue();
     assertThat(configuration.limits().reclaimAfter()).isEqualTo(Duration.ofHours(2));
     assertThat(configuration.limits().reclaimAfter(ResourceType.FILE_BLOCK))
         .isEqualTo(Duration.ofHours(2));
     assertThat(configuration.limits().reclaimAfter(ResourceType.MEMORY_PAGE))
         .isEqualTo(Duration.ofMinutes(1));
     assertThat(configuration.limits().quotas())
-        .isEqualTo(new Quotas(1L << 30, Quotas.NONE.program(), 64L << 20));
+        .isEqualTo(new Quotas(1L << 30, Quotas.NONE.programBytes(), 64L << 20));
     assertThat(configuration.thresholds().byType()).containsEntry(ResourceType.MEMORY_PAGE, 0.5);
     assertThat(configuration.thresholds().byProgram())
         .containsEntry(new Program.Key("default", "web"), 0.1);
@@ -349,6 +351,7 @@ class ConfigurationTest {
           tyers: {}                                | :1:1: | unknown key 'tyers'
           tier: {size: 1GiB}                       | :1:8: | unknown key 'tier.size'
           stage: {quotas: {tenants: 1GiB}}         | :1:18: | unknown key 'stage.quotas.tenants'
+          stage: {quotas: 4MiB}                    | :1:17: | 'stage.quotas' must be a mapping
           stage: {quotas: {vm: 4KiB}}              | :1:22: | less than 64KiB
           stage: {typeReclaimAfter: {page: 1m}}    | :1:28: | names no type
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size

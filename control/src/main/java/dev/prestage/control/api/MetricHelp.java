@@ -59,6 +59,8 @@ final class MetricHelp {
           Map.entry("qemu_failures", "Questions that a QEMU refused or did not answer."),
           Map.entry("qemu_machines", "Machines that run and can be asked over QMP."),
           Map.entry("qemu_questions", "Questions to QEMU over QMP."),
+          Map.entry(
+              "ranges_unavailable", "Ranges that could not be had; those short of room then wait."),
           Map.entry("ranges_waiting", "Ranges that wait for capacity."),
           Map.entry("staged_bytes", "Bytes of live leases."),
           Map.entry("tier_capacity_bytes", "What the tier may hold."),

@@ -2,13 +2,14 @@ package dev.prestage.dataplane.block;
 
 import java.time.Duration;
 
-/// Whether an origin is asked for what nobody waits for. After so many failures in a row it is not,
-/// except for one lease from time to time, until it answers something again. Demand is tried
-/// whatever this says, and tells how it went.
+/// A circuit breaker for the staging from one origin. After [#FAILURES] failures in a row it admits
+/// one lease after each pause, and pauses grow from a second to half a minute. It closes when the
+/// origin answers any read, or when no lease came for half a minute after a pause; one more failure
+/// then opens it again. Demand is never held back, and its results count.
 ///
 /// Guarded by the [BlockStager]'s lock.
 final class Breaker {
-  /// An origin that fails every other read does so ten times in a row once in a thousand reads.
+  /// An origin that fails half of its reads at random fails ten in a row once in 2,000 reads.
   static final int FAILURES = 10;
 
   private static final long FIRST_PAUSE_NANOS = Duration.ofSeconds(1).toNanos();
@@ -16,9 +17,10 @@ final class Breaker {
 
   private int failures;
 
-  /// How long after the next try nothing is tried; 0 while all is well.
+  /// The pause that runs now; 0 while the breaker is closed.
   private long pauseNanos;
 
+  /// When that pause ends.
   private long untilNanos;
 
   /// The origin answered.
@@ -29,7 +31,7 @@ final class Breaker {
 
   /// The origin failed, or did not answer in time.
   ///
-  /// @return whether it is left alone from now on, and was not before
+  /// @return whether the breaker opened
   boolean failed(long nowNanos) {
     failures++;
     if (failures < FAILURES || pauseNanos > 0) {
@@ -40,14 +42,14 @@ final class Breaker {
     return true;
   }
 
-  /// Whether a lease may be staged now. If the origin is left alone, it is the one that tries, and
-  /// the next may after twice the time.
+  /// Whether a lease may be staged now. The lease that is admitted while the breaker is open is the
+  /// try: it starts the next pause, twice as long.
   boolean admits(long nowNanos) {
     if (pauseNanos == 0) {
       return true;
     }
     if (nowNanos - untilNanos >= LONGEST_PAUSE_NANOS) {
-      // Nobody has asked for so long that what it did then says little.
+      // No lease came for so long that the old failures say little.
       pauseNanos = 0;
       failures = FAILURES - 1;
       return true;

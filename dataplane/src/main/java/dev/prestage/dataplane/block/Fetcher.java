@@ -204,7 +204,8 @@ final class Fetcher {
 
   // ---- fetching
 
-  /// A lease has something queued. It fails at once where the origin does, or its image is refused.
+  /// A lease has something queued. That fails at once while the breaker holds it back, or when its
+  /// image is refused.
   void stage(BlockSpace space, LiveLease lease) {
     if (space.refusal().isEmpty() && space.queue.breaker.admits(clock.nanos())) {
       space.queue.stage(lease);
@@ -645,7 +646,8 @@ final class Fetcher {
     return count > 0;
   }
 
-  /// @param byOrigin whether the origin did not answer, or only what it answered was of no use
+  /// @param byOrigin true if the read failed; false if it succeeded and its bytes cannot be used,
+  ///   or if the failure is ours
   private void failed(Fetch fetch, Throwable e, boolean byOrigin) {
     FetchQueue queue = fetch.space.queue;
     boolean stopping;
@@ -654,7 +656,7 @@ final class Fetcher {
     try {
       stopping = closed;
       if (!fetch.abandoned) {
-        down = byOrigin && fails(queue, clock.nanos());
+        down = byOrigin && countFailure(queue, clock.nanos());
         int shift = Math.min(fetch.attempt, LARGEST_RETRY_SHIFT);
         redirect(
             fetch,
@@ -676,10 +678,17 @@ final class Fetcher {
       return;
     }
     queue.errors.increment();
+    reportError(fetch, e);
+    if (down) {
+      reportDown(queue);
+    }
+  }
+
+  private void reportError(Fetch fetch, Throwable e) {
     trouble.report(
         "origin-error",
         "origin '"
-            + queue.origin.name()
+            + fetch.space.queue.origin.name()
             + "' fails to read image '"
             + fetch.space.imageName()
             + "' ("
@@ -688,20 +697,18 @@ final class Fetcher {
             + options.readDeadline().toSeconds()
             + " s, staging "
             + (options.fill().isOn() ? "and fill give up" : "gives up"));
-    if (down) {
-      reportDown(queue);
-    }
   }
 
-  /// An origin failed, or did not answer in time.
+  /// Counts a read that failed or was not answered in time. If that opens the breaker, leases that
+  /// are queued fail.
   ///
-  /// @return whether it is left alone from now on, and was not before
-  private boolean fails(FetchQueue queue, long now) {
-    boolean opens = queue.breaker.failed(now);
-    if (opens) {
+  /// @return whether the breaker opened
+  private boolean countFailure(FetchQueue queue, long nowNanos) {
+    boolean opened = queue.breaker.failed(nowNanos);
+    if (opened) {
       queue.failStaging(lock.book());
     }
-    return opens;
+    return opened;
   }
 
   private void reportDown(FetchQueue queue) {
@@ -711,8 +718,8 @@ final class Fetcher {
             + queue.origin.name()
             + "' failed "
             + Breaker.FAILURES
-            + " times in a row: until it answers, what is staged from it fails at once, but for a"
-            + " try from time to time; demand is tried as ever");
+            + " times in a row: until it answers, leases on it fail at once, except for a try from"
+            + " time to time; guests' reads go on");
   }
 
   /// Some extents of a fetch do not come. Leases that want them have failed, except where it was a
@@ -899,7 +906,7 @@ final class Fetcher {
     return expired;
   }
 
-  /// @param down gets those that are left alone from now on
+  /// @param down gets the queues whose breaker opened
   private List<Fetch> abandonHung(long now, List<FetchQueue> down) {
     List<Fetch> hung = new ArrayList<>();
     for (FetchQueue queue : queues.values()) {
@@ -910,7 +917,7 @@ final class Fetcher {
         fetch.abandoned = true;
         queue.lostThreads++;
         queue.errors.increment();
-        if (fails(queue, now)) {
+        if (countFailure(queue, now)) {
           down.add(queue);
         }
         queue.over(fetch);

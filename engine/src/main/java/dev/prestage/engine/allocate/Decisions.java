@@ -17,8 +17,8 @@ public interface Decisions {
 
   /// A forecast range cannot be had now.
   ///
-  /// @param reason one word: `capacity`, `quota` when there is room that its VM, program or tenant
-  ///   may not have, or `stale` when it waited too long
+  /// @param reason one word: `capacity`, no room; `quota`, there is room, but the VM, its program
+  ///   or its tenant is at its quota; `stale`, it waited too long
   void unavailable(Binding binding, Range range, String reason);
 
   /// An unavailable range waits for capacity.

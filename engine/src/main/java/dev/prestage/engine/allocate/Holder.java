@@ -1,5 +1,6 @@
 package dev.prestage.engine.allocate;
 
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /// A VM, a program or a tenant, with what its live leases hold. What a VM holds its program holds,
@@ -7,18 +8,18 @@ import org.jspecify.annotations.Nullable;
 final class Holder {
   private final Object key;
   private final @Nullable Holder above;
-  private final long quota;
+  private final long quotaBytes;
   private int users;
-  private long held;
-  private long travelling;
+  private long heldBytes;
+  private long inFlightParts;
 
   /// @param key what it is: equal for the same VM, program or tenant, and for nothing else
   /// @param above whom it belongs to; null for a tenant
-  /// @param quota bytes
-  Holder(Object key, @Nullable Holder above, long quota) {
+  /// @param quotaBytes how many bytes it may hold
+  Holder(Object key, @Nullable Holder above, long quotaBytes) {
     this.key = key;
     this.above = above;
-    this.quota = quota;
+    this.quotaBytes = quotaBytes;
   }
 
   Object key() {
@@ -48,15 +49,15 @@ final class Holder {
   /// @param parts of the room in flight that it takes
   void take(long bytes, long parts) {
     for (Holder each = this; each != null; each = each.above) {
-      each.held += bytes;
-      each.travelling += parts;
+      each.heldBytes += bytes;
+      each.inFlightParts += parts;
     }
   }
 
   /// Units of a lease landed or ended.
   void give(long bytes, long parts) {
     for (Holder each = this; each != null; each = each.above) {
-      if (each.held < bytes || each.travelling < parts) {
+      if (each.heldBytes < bytes || each.inFlightParts < parts) {
         throw new IllegalStateException(each.key + " gave more than it held");
       }
     }
@@ -64,41 +65,42 @@ final class Holder {
   }
 
   /// Bytes that its live leases hold.
-  long held() {
-    return held;
+  long heldBytes() {
+    return heldBytes;
   }
 
   /// Parts of the room in flight that they take.
-  long travelling() {
-    return travelling;
+  long inFlightParts() {
+    return inFlightParts;
   }
 
   /// How many bytes more its quotas allow. Leases that outlived a control plane may be beyond them.
-  long free() {
+  long freeBytes() {
     long free = Long.MAX_VALUE;
     for (Holder each = this; each != null; each = each.above) {
-      free = Math.min(free, each.quota - each.held);
+      free = Math.min(free, each.quotaBytes - each.heldBytes);
     }
     return Math.max(0, free);
   }
 
-  /// Whose turn it is when there is not enough for two VMs: that of the tenant that holds less, of
-  /// two programs of one tenant that of the one that holds less, and so with VMs.
+  /// Whose turn it is when there is not enough for two VMs: the tenant that holds fewer bytes, then
+  /// the program, then the VM.
   ///
   /// @return negative if it is this one's
   int compareHeld(Holder other) {
-    Holder top = above;
-    Holder otherTop = other.above;
-    int higher = top == null || otherTop == null || top == otherTop ? 0 : top.compareHeld(otherTop);
-    return higher != 0 ? higher : Long.compare(held, other.held);
+    return compare(other, holder -> holder.heldBytes);
   }
 
-  /// The same by what is on its way.
-  int compareTravelling(Holder other) {
+  /// The same by what is in flight.
+  int compareInFlight(Holder other) {
+    return compare(other, holder -> holder.inFlightParts);
+  }
+
+  private int compare(Holder other, ToLongFunction<Holder> share) {
     Holder top = above;
     Holder otherTop = other.above;
     int higher =
-        top == null || otherTop == null || top == otherTop ? 0 : top.compareTravelling(otherTop);
-    return higher != 0 ? higher : Long.compare(travelling, other.travelling);
+        top == null || otherTop == null || top == otherTop ? 0 : top.compare(otherTop, share);
+    return higher != 0 ? higher : Long.compare(share.applyAsLong(this), share.applyAsLong(other));
   }
 }

@@ -64,9 +64,9 @@ final class Holders {
     if (found != null) {
       return found;
     }
-    Holder tenant = of(new TenantKey(vm.program().tenant()), null, quotas.tenant());
-    Holder program = of(vm.program().key(), tenant, quotas.program());
-    return of(new VmKey(vm.id()), program, quotas.vm());
+    Holder tenant = of(new TenantKey(vm.program().tenant()), null, quotas.tenantBytes());
+    Holder program = of(vm.program().key(), tenant, quotas.programBytes());
+    return of(new VmKey(vm.id()), program, quotas.vmBytes());
   }
 
   private Holder of(Object key, @Nullable Holder above, long quota) {

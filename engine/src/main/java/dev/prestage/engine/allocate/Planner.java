@@ -46,11 +46,11 @@ public final class Planner {
   /// for useless: a third, a quarter of the tier where three quarters may be staged.
   private static final int HELD_SHARE = 3;
 
-  /// While ranges wait and less than a sixteenth is free, unused leases are asked back until an
-  /// eighth is.
-  private static final int FREE_AT_LEAST = 16;
+  /// While ranges wait and less than a sixteenth is free, leases are asked back until an eighth is.
+  /// The two shares differ so that room comes back for many ranges at once, and not lease by lease.
+  private static final int PRESSED_SHARE = 16;
 
-  private static final int FREE_AGAIN = 8;
+  private static final int RELIEVED_SHARE = 8;
 
   /// With a budget: the threshold falls from .95 to .03 over this share of the budget and so many
   /// units.
@@ -72,7 +72,7 @@ public final class Planner {
   private final InFlight inFlight;
   private final Holders holders;
   private final WaitingRanges waiting;
-  private final long shortestPeriod;
+  private final long shortestPeriodNanos;
 
   private final Forecast proposal = new Forecast();
   private final Forecaster.Open open = new OpenUnits();
@@ -111,7 +111,7 @@ public final class Planner {
     this.inFlight = new InFlight(limits.inFlightUnits());
     this.holders = new Holders(limits.quotas());
     this.waiting = new WaitingRanges(limits.waitingRanges());
-    this.shortestPeriod = limits.leastReclaimAfter().toNanos();
+    this.shortestPeriodNanos = limits.leastReclaimAfter().toNanos();
     this.nextLease = firstLease;
   }
 
@@ -208,7 +208,7 @@ public final class Planner {
 
   /// What one VM can come to hold.
   private long mostHeldBytes() {
-    return Math.min(limits.stagedBytes(), limits.quotas().ofOneVm());
+    return Math.min(limits.stagedBytes(), limits.quotas().mostBytesOfVm());
   }
 
   /// That of a resource for the bindings that are asked for.
@@ -308,7 +308,7 @@ public final class Planner {
         return i;
       }
       int affordable = affordable(residency, candidate.holder());
-      if (affordable == 0 && !hasPlaceInQueue(candidate.holder())) {
+      if (affordable == 0 && !makePlaceInQueue(candidate.holder())) {
         refuse(candidate);
         return candidates.size();
       }
@@ -369,27 +369,31 @@ public final class Planner {
   /// How many units all limits leave room for.
   private int affordable(Residency residency, Holder holder) {
     long unit = unitAmount(residency);
-    long byAmount = unit == 0 ? Integer.MAX_VALUE : Math.min(pool.free(), holder.free()) / unit;
+    long byAmount =
+        unit == 0 ? Integer.MAX_VALUE : Math.min(pool.free(), holder.freeBytes()) / unit;
     return (int)
         Math.min(Math.min(byAmount, inFlight.room(residency.space().shape())), budgetLeft());
   }
 
   private boolean mayHoldMore(Wanted wanted) {
-    return wanted.holder().free() >= unitAmount(residencyOf(wanted));
+    return wanted.holder().freeBytes() >= unitAmount(residencyOf(wanted));
   }
 
   /// Why a unit cannot be had now, in one word.
   private String shortOf(Residency residency, Holder holder) {
     long unit = unitAmount(residency);
-    return holder.free() < unit && pool.free() >= unit ? "quota" : "capacity";
+    return holder.freeBytes() < unit && pool.free() >= unit ? "quota" : "capacity";
   }
 
   private Residency residencyOf(Wanted wanted) {
     return residencies.require(wanted.range().space(), wanted.binding().id());
   }
 
-  /// Whether a range of a VM may wait; one of a VM that has more in a full queue leaves for it.
-  private boolean hasPlaceInQueue(Holder holder) {
+  /// Makes sure that a range of a VM may wait: in a full queue, one of a VM that has more gives way
+  /// and is said to be unavailable.
+  ///
+  /// @return whether there is a place
+  private boolean makePlaceInQueue(Holder holder) {
     if (!waiting.isFull()) {
       return true;
     }
@@ -639,6 +643,12 @@ public final class Planner {
     residencies.known(space).forEach(residency -> residency.replace(units));
   }
 
+  /// Whether a unit is on this host, as far as is known.
+  public boolean isResident(int binding, long resource) {
+    Residency residency = residencies.of(Resource.space(resource), binding);
+    return residency != null && residency.isResident(Resource.index(resource));
+  }
+
   /// Units left the tier. What lies outside of the space was never here.
   public void evicted(int space, long first, int units) {
     for (Residency residency : residencies.known(space)) {
@@ -698,42 +708,56 @@ public final class Planner {
     }
   }
 
-  /// Asks back what has been ready without demand for the whole period of its type; and while
-  /// ranges wait for room that there is not, what is overdue for as long as these may wait, least
-  /// benefit first, until there is room again.
+  /// Asks back leases that stayed without demand for the whole period of their type, and more of
+  /// them while ranges wait for room.
   public void askBackUnused(long nowNanos) {
     dropStale(nowNanos);
-    boolean pressed = pool.free() < limits.stagedBytes() / FREE_AT_LEAST && nextInTurn() != null;
-    long leastNanos =
-        pressed ? Math.min(limits.horizon().toNanos(), shortestPeriod) : shortestPeriod;
-    long free = pool.free();
     List<Lease> unused = new ArrayList<>();
-    List<Overdue> overdue = new ArrayList<>();
     for (LeaseLedger.Entry entry : ledger.live()) {
-      long late = nowNanos - Math.max(entry.lease().dueNanos(), entry.grantedNanos());
-      if (late <= leastNanos && !entry.isReturning()) {
-        continue;
-      }
-      Residency residency = residencies.require(entry.lease());
-      long period = limits.reclaimAfter(residency.space().type()).toNanos();
-      long bytes = Long.bitCount(entry.live()) * unitAmount(residency);
-      if (entry.isReturning() || late > period) {
-        free += bytes;
+      long overdueNanos = overdueNanos(entry, nowNanos);
+      // Most leases are younger than any period: these need no look at their type.
+      if (overdueNanos > shortestPeriodNanos && overdueNanos > periodNanos(entry)) {
         askBack(entry, unused);
-      } else if (pressed && bytes > 0 && entry.inFlight() == 0) {
-        double benefit = entry.lease().probability() * (1 - late / (double) period);
-        overdue.add(new Overdue(entry, bytes, benefit));
       }
     }
-    overdue.sort(Comparator.comparingDouble(Overdue::benefit));
-    for (Overdue each : overdue) {
-      if (free >= limits.stagedBytes() / FREE_AGAIN) {
-        break;
+    if (pool.free() < limits.stagedBytes() / PRESSED_SHARE && nextInTurn() != null) {
+      askBackForRoom(nowNanos, unused);
+    }
+    unused.forEach(decisions::askedBack);
+  }
+
+  /// Asks back leases that are overdue for longer than a range may wait, least benefit first, until
+  /// enough is free or on its way back.
+  private void askBackForRoom(long nowNanos, List<Lease> unused) {
+    long free = pool.free();
+    List<Overdue> candidates = new ArrayList<>();
+    for (LeaseLedger.Entry entry : ledger.live()) {
+      long bytes = Long.bitCount(entry.live()) * unitAmount(residencies.require(entry.lease()));
+      long overdueNanos = overdueNanos(entry, nowNanos);
+      if (entry.isReturning()) {
+        free += bytes;
+      } else if (overdueNanos > limits.horizon().toNanos() && bytes > 0 && entry.inFlight() == 0) {
+        double left = 1 - overdueNanos / (double) periodNanos(entry);
+        candidates.add(new Overdue(entry, bytes, entry.lease().probability() * left));
+      }
+    }
+    candidates.sort(Comparator.comparingDouble(Overdue::benefit));
+    for (Overdue each : candidates) {
+      if (free >= limits.stagedBytes() / RELIEVED_SHARE) {
+        return;
       }
       free += each.bytes();
       askBack(each.entry(), unused);
     }
-    unused.forEach(decisions::askedBack);
+  }
+
+  private static long overdueNanos(LeaseLedger.Entry entry, long nowNanos) {
+    return nowNanos - Math.max(entry.lease().dueNanos(), entry.grantedNanos());
+  }
+
+  private long periodNanos(LeaseLedger.Entry entry) {
+    ResourceType type = residencies.require(entry.lease()).space().type();
+    return limits.reclaimAfter(type).toNanos();
   }
 
   /// A lease whose demand did not come when it was due, and how likely it is to come yet: nothing
@@ -776,8 +800,7 @@ public final class Planner {
   /// the VM of which least is on its way, within the program and the tenant of which that is so.
   public Comparator<Binding> turns() {
     return Comparator.comparing(
-        binding -> holders.ofBinding(binding.id()),
-        Comparator.nullsFirst(Holder::compareTravelling));
+        binding -> holders.ofBinding(binding.id()), Comparator.nullsFirst(Holder::compareInFlight));
   }
 
   /// How far the units of a forecast are, for the bindings of a VM.

@@ -1,13 +1,17 @@
 package dev.prestage.engine.allocate;
 
-/// What live leases of one tenant, of one program and of one VM may hold at most, in bytes. All
-/// three hold at the same time, beside what all together may hold.
-public record Quotas(long tenant, long program, long vm) {
-  /// Nobody is held to less than all there is.
+/// How many bytes the live leases of any one tenant, program and VM may hold. The three limits
+/// apply together, and beside the limit for the whole host.
+///
+/// @param tenantBytes for one tenant; `Long.MAX_VALUE` for no limit, as in the others
+/// @param programBytes for one program
+/// @param vmBytes for one VM
+public record Quotas(long tenantBytes, long programBytes, long vmBytes) {
+  /// No limits but the host's.
   public static final Quotas NONE = new Quotas(Long.MAX_VALUE, Long.MAX_VALUE, Long.MAX_VALUE);
 
-  /// What one VM can have, as far as quotas go.
-  long ofOneVm() {
-    return Math.min(tenant, Math.min(program, vm));
+  /// The most that one VM can hold.
+  long mostBytesOfVm() {
+    return Math.min(tenantBytes, Math.min(programBytes, vmBytes));
   }
 }

@@ -14,16 +14,16 @@ import org.jspecify.annotations.Nullable;
 /// the order of due times; so neither what one VM holds nor how much it waits for keeps another one
 /// from its turn.
 final class WaitingRanges {
-  private static final Comparator<Place> ORDER =
-      Comparator.comparingLong((Place place) -> place.wanted().dueNanos())
-          .thenComparingLong(Place::arrival);
+  private static final Comparator<Queued> ORDER =
+      Comparator.comparingLong((Queued queued) -> queued.wanted().dueNanos())
+          .thenComparingLong(Queued::arrival);
 
   private final int most;
-  private final Map<Holder, TreeSet<Place>> byVm = new LinkedHashMap<>();
+  private final Map<Holder, TreeSet<Queued>> byVm = new LinkedHashMap<>();
   private long arrivals;
   private int size;
 
-  private record Place(Wanted wanted, long arrival) {}
+  private record Queued(Wanted wanted, long arrival) {}
 
   /// @param most how many may wait
   WaitingRanges(int most) {
@@ -34,17 +34,13 @@ final class WaitingRanges {
     return size;
   }
 
-  boolean isEmpty() {
-    return size == 0;
-  }
-
   boolean isFull() {
     return size >= most;
   }
 
   void add(Wanted wanted) {
     byVm.computeIfAbsent(wanted.holder(), _ -> new TreeSet<>(ORDER))
-        .add(new Place(wanted, arrivals++));
+        .add(new Queued(wanted, arrivals++));
     size++;
   }
 
@@ -53,10 +49,10 @@ final class WaitingRanges {
   ///
   /// @return what left, or null if the newcomer cannot have a place
   @Nullable Wanted displaceFor(Holder newcomer) {
-    TreeSet<Place> greediest = null;
-    TreeSet<Place> own = byVm.get(newcomer);
+    TreeSet<Queued> greediest = null;
+    TreeSet<Queued> own = byVm.get(newcomer);
     int longest = own == null ? 1 : own.size() + 1;
-    for (TreeSet<Place> each : byVm.values()) {
+    for (TreeSet<Queued> each : byVm.values()) {
       if (each.size() > longest) {
         longest = each.size();
         greediest = each;
@@ -66,7 +62,7 @@ final class WaitingRanges {
       return null;
     }
     size--;
-    Place last = greediest.last();
+    Queued last = greediest.last();
     greediest.remove(last); // it was not the only one
     return last.wanted();
   }
@@ -77,7 +73,7 @@ final class WaitingRanges {
   /// @return null if there is none
   @Nullable Wanted next(Predicate<Wanted> mayHave) {
     Wanted next = null;
-    for (TreeSet<Place> each : byVm.values()) {
+    for (TreeSet<Queued> each : byVm.values()) {
       Wanted first = each.first().wanted();
       if ((next == null || isBefore(first, next)) && mayHave.test(first)) {
         next = first;
@@ -93,7 +89,7 @@ final class WaitingRanges {
 
   /// Takes out what [#next] gave.
   void remove(Wanted next) {
-    TreeSet<Place> own = byVm.get(next.holder());
+    TreeSet<Queued> own = byVm.get(next.holder());
     if (own == null || !own.first().wanted().equals(next)) {
       throw new IllegalStateException(next + " is not the next one of its VM");
     }
@@ -117,9 +113,9 @@ final class WaitingRanges {
   /// @param byDueTime whether it holds of none that is due later than one of which it does not
   private List<Wanted> removeAll(Predicate<Wanted> isGone, boolean byDueTime) {
     List<Wanted> gone = new ArrayList<>();
-    for (Iterator<TreeSet<Place>> all = byVm.values().iterator(); all.hasNext(); ) {
-      TreeSet<Place> own = all.next();
-      for (Iterator<Place> each = own.iterator(); each.hasNext(); ) {
+    for (Iterator<TreeSet<Queued>> all = byVm.values().iterator(); all.hasNext(); ) {
+      TreeSet<Queued> own = all.next();
+      for (Iterator<Queued> each = own.iterator(); each.hasNext(); ) {
         Wanted wanted = each.next().wanted();
         if (isGone.test(wanted)) {
           each.remove();

@@ -9,6 +9,7 @@ import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.time.Clock;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -22,15 +23,15 @@ import java.util.function.BiConsumer;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
-/// Stages nothing, and says of each lease what would have come of it: a unit would have been ready
-/// as long after its lease as guests wait for the origin on average, and demand for it comes before
-/// or after that. It does not know that many fetches share a link, so it is right about what is
-/// useful, and sees less of it late than there would be.
+/// A stager that moves nothing and reports what would have come of each lease. It assumes that a
+/// unit is ready after the time for which guests wait for the origin on average: demand after that
+/// moment is useful, demand before it late. It does not model that fetches share a link, so it
+/// counts fewer units as late than there would be.
 ///
-/// What another stager holds from before is left to that one. Called from the engine's thread.
+/// Calls for leases that it did not stage go to the other stager. Confined to the engine thread.
 public final class DryRun implements Stager {
   /// Until a guest has waited: a round trip to a storage system next door.
-  private static final long FIRST_TAKES_NANOS = 10_000_000;
+  private static final long FIRST_WAIT_NANOS = 10_000_000;
 
   /// Waits of which the end is not heard are forgotten.
   private static final int MOST_AWAITED = 1024;
@@ -47,18 +48,19 @@ public final class DryRun implements Stager {
       new PriorityQueue<>(Comparator.comparingLong(held -> held.readyNanos));
   private final Set<Held> changed = new LinkedHashSet<>();
 
-  /// What guests wait for a unit of a type.
-  private final Map<ResourceType, Long> takes = new EnumMap<>(ResourceType.class);
+  /// The time for which guests wait for a unit of a type, on average.
+  private final Map<ResourceType, Long> waitNanos = new EnumMap<>(ResourceType.class);
 
-  /// What would have been there for a guest that waits for it now: others that come meanwhile would
-  /// have found it, too.
-  private final Map<Long, Boolean> awaited =
-      new LinkedHashMap<>() {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<Long, Boolean> eldest) {
-          return size() > MOST_AWAITED;
-        }
-      };
+  /// Units that a guest waits for now and that would have been ready. Others that demand one of
+  /// them meanwhile would have found it, too.
+  private final Set<Long> awaited =
+      Collections.newSetFromMap(
+          new LinkedHashMap<>() {
+            @Override
+            protected boolean removeEldestEntry(Map.Entry<Long, Boolean> eldest) {
+              return size() > MOST_AWAITED;
+            }
+          });
 
   /// A lease that has not ended, and how far it would be.
   private static final class Held {
@@ -100,8 +102,8 @@ public final class DryRun implements Stager {
     Binding binding = bindings.apply(lease.binding());
     boolean isOwn = binding != null && binding.space().shape().isOwn();
     // A promise of a rate takes no time.
-    long takesNanos = binding == null || isOwn ? 0 : takes(binding.space().type());
-    Held held = new Held(lease, clock.nanos() + takesNanos, isOwn);
+    long fetchNanos = binding == null || isOwn ? 0 : waitNanos(binding.space().type());
+    Held held = new Held(lease, clock.nanos() + fetchNanos, isOwn);
     leases.put(lease.id(), held);
     underWay.add(held);
     for (int i = 0; i < lease.units(); i++) {
@@ -109,8 +111,8 @@ public final class DryRun implements Stager {
     }
   }
 
-  private long takes(ResourceType type) {
-    return takes.getOrDefault(type, FIRST_TAKES_NANOS);
+  private long waitNanos(ResourceType type) {
+    return waitNanos.getOrDefault(type, FIRST_WAIT_NANOS);
   }
 
   private static long resource(Lease lease, int unit) {
@@ -144,10 +146,10 @@ public final class DryRun implements Stager {
 
   /// A guest demanded a unit.
   ///
-  /// @return whether it would have been staged by then
+  /// @return whether the unit would have been ready by then
   public boolean demanded(Access access) {
     long at = Math.min(access.timeNanos(), clock.nanos());
-    boolean staged = awaited.containsKey(access.resource());
+    boolean staged = awaited.contains(access.resource());
     land(at);
     for (Held held : byResource.getOrDefault(access.resource(), List.of())) {
       long bit = 1L << (Resource.index(access.resource()) - held.lease.first());
@@ -165,7 +167,7 @@ public final class DryRun implements Stager {
       }
     }
     if (staged && access.waited()) {
-      awaited.put(access.resource(), true);
+      awaited.add(access.resource());
     }
     return staged;
   }
@@ -176,7 +178,7 @@ public final class DryRun implements Stager {
     Binding binding = bindings.apply(access.binding());
     if (binding != null && access.waited() && access.latencyNanos() > 0) {
       ResourceType type = binding.space().type();
-      takes.put(type, takes(type) + (access.latencyNanos() - takes(type)) / MEMORY);
+      waitNanos.put(type, waitNanos(type) + (access.latencyNanos() - waitNanos(type)) / MEMORY);
     }
   }
 
@@ -229,8 +231,8 @@ public final class DryRun implements Stager {
     }
   }
 
-  /// Says all leases that have not ended.
-  public void sayHeld(BiConsumer<Lease, LeaseState> to) {
+  /// Passes on each lease that has not ended, and its state.
+  public void forEachLive(BiConsumer<Lease, LeaseState> to) {
     leases.values().forEach(held -> to.accept(held.lease, held.state()));
   }
 }

@@ -41,8 +41,8 @@ public sealed interface Notice {
   /// A forecast resource cannot be had now.
   ///
   /// @param first the first unit
-  /// @param reason one word: `capacity`, `quota` when there is room that its VM, program or tenant
-  ///   may not have, `failed`, or `stale` when it waited too long
+  /// @param reason one word: `capacity`, no room; `quota`, there is room, but the VM, its program
+  ///   or its tenant is at its quota; `failed`; `stale`, it waited too long
   record Unavailable(
       long timeNanos, String vm, String program, String space, long first, int units, String reason)
       implements Notice {}

@@ -92,20 +92,20 @@ class FairSharesTest {
 
   /// @param units of 64 KiB that leases may hold
   private Planner planner(long units, int waiting, Quotas quotas) {
-    return planner(units, 1000, waiting, quotas);
+    return planner(units, waiting, quotas, Duration.ofMinutes(1));
   }
 
-  private Planner planner(long units, int inFlight, int waiting, Quotas quotas) {
+  private Planner planner(long units, int waiting, Quotas quotas, Duration memoryPeriod) {
     Planner planner =
         new Planner(
             Thresholds.all(0.25),
             new Limits(
                 units * Shape.BLOCK_BYTES,
                 quotas,
-                inFlight,
+                1000,
                 Duration.ofSeconds(30),
                 Duration.ofMinutes(10),
-                Map.of(ResourceType.MEMORY_PAGE, Duration.ofMinutes(1)),
+                Map.of(ResourceType.MEMORY_PAGE, memoryPeriod),
                 waiting,
                 Double.POSITIVE_INFINITY),
             decided,
@@ -339,6 +339,17 @@ class FairSharesTest {
     plan(planner, DISKS.get(0), 0, 16);
     isReady(planner, decided.granted.getFirst());
     clock.advance(Duration.ofSeconds(20));
+    plan(planner, DISKS.get(3), 0, 16);
+    planner.askBackUnused(clock.nanos());
+    assertThat(decided.askedBack).isEmpty();
+  }
+
+  @Test
+  void aShortPeriodOfOneTypeHastensNoOther() {
+    Planner planner = planner(16, 10, Quotas.NONE, Duration.ofSeconds(5));
+    plan(planner, DISKS.get(0), 0, 16);
+    isReady(planner, decided.granted.getFirst());
+    clock.advance(Duration.ofSeconds(10));
     plan(planner, DISKS.get(3), 0, 16);
     planner.askBackUnused(clock.nanos());
     assertThat(decided.askedBack).isEmpty();

@@ -94,7 +94,9 @@ class PlannerPropertyTest {
               1 + random.nextInt(40),
               Duration.ofSeconds(5),
               Duration.ofSeconds(20),
-              Map.of(),
+              seed % 5 == 0
+                  ? Map.of(ResourceType.FILE_BLOCK, Duration.ofSeconds(1 + random.nextInt(40)))
+                  : Map.of(),
               random.nextInt(8),
               seed % 2 == 0 ? Double.POSITIVE_INFINITY : 0.25 * (1 + random.nextInt(40)));
       for (int vm = 0; vm < 5; vm++) {
@@ -107,10 +109,11 @@ class PlannerPropertyTest {
     }
 
     private Quotas quotas(long bytes) {
-      return new Quotas(
-          bytes,
-          Shape.BLOCK_BYTES + random.nextLong(bytes),
-          Shape.BLOCK_BYTES + random.nextLong(bytes));
+      return new Quotas(anyQuota(bytes), anyQuota(bytes), anyQuota(bytes));
+    }
+
+    private long anyQuota(long bytes) {
+      return Shape.BLOCK_BYTES + random.nextLong(bytes);
     }
 
     private static Space space(int id, long bytes) {
@@ -476,10 +479,9 @@ class PlannerPropertyTest {
                     .isTrue());
       }
       assertThat(planner.inFlightUnits()).isEqualTo(inFlight);
-      assertThat(planner.stagedBytes())
-          .isEqualTo(bytes)
-          .isLessThanOrEqualTo(limits.quotas().program());
-      assertThat(byVm.values()).allMatch(each -> each <= limits.quotas().vm());
+      long most = Math.min(limits.quotas().tenantBytes(), limits.quotas().programBytes());
+      assertThat(planner.stagedBytes()).isEqualTo(bytes).isLessThanOrEqualTo(most);
+      assertThat(byVm.values()).allMatch(each -> each <= limits.quotas().vmBytes());
       checkHolders(byVm, bytes);
       for (Held lease : held.values()) {
         assertThat(planner.ledger().find(lease.lease.id()))
@@ -491,11 +493,11 @@ class PlannerPropertyTest {
     private void checkHolders(Map<Integer, Long> byVm, long bytes) {
       for (Binding disk : disks) {
         Holder vm = Objects.requireNonNull(planner.holders().ofBinding(disk.id()));
-        assertThat(vm.held()).as("vm").isEqualTo(byVm.getOrDefault(disk.id(), 0L));
+        assertThat(vm.heldBytes()).as("vm").isEqualTo(byVm.getOrDefault(disk.id(), 0L));
         Holder ofProgram = Objects.requireNonNull(vm.above());
         Holder ofTenant = Objects.requireNonNull(ofProgram.above());
-        assertThat(List.of(ofProgram.held(), ofTenant.held())).containsOnly(bytes);
-        assertThat(ofTenant.travelling()).isEqualTo(16L * planner.inFlightUnits());
+        assertThat(List.of(ofProgram.heldBytes(), ofTenant.heldBytes())).containsOnly(bytes);
+        assertThat(ofTenant.inFlightParts()).isEqualTo(16L * planner.inFlightUnits());
       }
     }
 

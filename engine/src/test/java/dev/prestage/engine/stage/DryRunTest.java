@@ -190,7 +190,7 @@ final class DryRunTest {
     assertThat(states).extracting(LeaseState::unused).containsExactly(0b10L, 0L);
     assertThat(states).extracting(LeaseState::cancelled).containsExactly(0L, 0b11L);
     List<Long> held = new ArrayList<>();
-    dry.sayHeld((lease, _) -> held.add(lease.id()));
+    dry.forEachLive((lease, _) -> held.add(lease.id()));
     assertThat(held).isEmpty();
   }
 
@@ -214,7 +214,7 @@ final class DryRunTest {
     clock.advance(Duration.ofMillis(20));
     assertThat(only().ready()).isEqualTo(1);
     List<String> held = new ArrayList<>();
-    dry.sayHeld((lease, state) -> held.add(lease.id() + " " + state.ready()));
+    dry.forEachLive((lease, state) -> held.add(lease.id() + " " + state.ready()));
     assertThat(held).containsExactly("1 1");
   }
 }

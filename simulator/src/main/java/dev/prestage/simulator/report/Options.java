@@ -2,6 +2,7 @@ package dev.prestage.simulator.report;
 
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
+import dev.prestage.engine.resource.Shape;
 import dev.prestage.simulator.policy.Choice;
 import dev.prestage.simulator.policy.Place;
 import dev.prestage.simulator.replay.ClosedLoop;
@@ -71,14 +72,20 @@ public record Options(
         capacity,
         0,
         Thresholds.all(threshold),
-        limits(trace, capacity, 8 * inFlight, horizon));
+        limits(trace, capacity, unitsInFlight(trace, 8 * inFlight), horizon));
+  }
+
+  /// The product counts sixteen pages of 4 KiB as one unit on its way; here a fetch is a page.
+  private static int unitsInFlight(Trace trace, int pages) {
+    long bytes = (long) pages * Math.min(trace.unitBytes(), Shape.BLOCK_BYTES);
+    return Math.toIntExact(Math.max(1, bytes / Shape.BLOCK_BYTES));
   }
 
   /// Three quarters of the cache may be unproven, as in the product.
-  private Limits limits(Trace trace, int capacity, int inFlightPages, Duration ahead) {
+  private Limits limits(Trace trace, int capacity, int inFlightUnits, Duration ahead) {
     return new Limits(
         Math.max(1, capacity * 3L / 4) * trace.unitBytes(),
-        inFlightPages,
+        inFlightUnits,
         ahead,
         Limits.DEFAULT.reclaimAfter(),
         Limits.DEFAULT.waitingRanges(),
