@@ -106,6 +106,38 @@ class TiersHostTest {
     }
   }
 
+  @Test
+  void aScanOfAnotherDiskLeavesAPinnedImageHere() throws IOException {
+    String configuration =
+        """
+        tier: {name: ssd, directory: ssd, capacity: 16MiB}
+        pinnedImages: [disk-1.raw]
+        predict: {enabled: false}
+        """;
+    try (RunningHost host = RunningHost.start(folder, "latency: 0ms", configuration).awaitOk()) {
+      addVms(host);
+      Path pinned = folder.resolve("ssd/default/disk-1.raw.map");
+      try (NbdClient disk = host.disk("vm-1")) {
+        for (int extent = 0; extent < HOT; extent++) {
+          read(disk, "vm-1", extent);
+        }
+      }
+      host.await(
+          "what was read is kept",
+          () -> {
+            try {
+              return held(pinned).cardinality() == HOT;
+            } catch (IOException e) {
+              return false;
+            }
+          });
+      readAll(host, "vm-2");
+      readAll(host, "vm-3");
+      host.await("the scans made room for themselves", () -> has(host, "evictedBytes", "ssd"));
+      assertThat(held(pinned).cardinality()).isEqualTo(HOT);
+    }
+  }
+
   private void addVms(RunningHost host) throws IOException {
     for (int i = 1; i <= 3; i++) {
       byte[] image = new byte[EXTENTS * EXTENT];

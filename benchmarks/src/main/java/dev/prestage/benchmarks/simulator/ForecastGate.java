@@ -60,7 +60,7 @@ public final class ForecastGate {
   private static final double MOST_MEGABYTES = 16;
 
   /// How often the cost of a forecast is measured; the least one counts.
-  private static final int PASSES = 4;
+  private static final int PASSES = 8;
 
   private final Path folder;
   private final Consumer<Check> checks;

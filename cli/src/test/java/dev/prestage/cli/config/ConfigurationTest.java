@@ -70,6 +70,17 @@ class ConfigurationTest {
   }
 
   @Test
+  void imagesArePinnedByTheirNames() throws Exception {
+    assertThat(Configuration.read(null).pinnedImages()).isEmpty();
+    assertThat(read("pinnedImages: [debian12.raw, base/web.raw]\n").pinnedImages())
+        .containsExactlyInAnyOrder("debian12.raw", "base/web.raw");
+    assertThatThrownBy(() -> read("pinnedImages: debian12.raw\n"))
+        .hasMessageContaining("'pinnedImages' must be a list");
+    assertThatThrownBy(() -> read("pinnedImages: [a.raw, '']\n"))
+        .hasMessageContaining(":1:23: 'pinnedImages': '' is not the name of an image");
+  }
+
+  @Test
   void theSocketsOfQemuAreInAFolderOfTheirOwn() throws Exception {
     assertThat(read("qemu: {sockets: qmp}\n").qemuSockets()).isEqualTo(folder.resolve("qmp"));
     assertThat(Configuration.read(null).qemuSockets()).isNull();
@@ -353,6 +364,7 @@ class ConfigurationTest {
           stage: {quotas: {tenants: 1GiB}}         | :1:18: | unknown key 'stage.quotas.tenants'
           stage: {quotas: 4MiB}                    | :1:17: | 'stage.quotas' must be a mapping
           stage: {quotas: {vm: 4KiB}}              | :1:22: | less than 64KiB
+          stage: {reclaimAfter: 0s}                | :1:23: | less than 1s
           stage: {typeReclaimAfter: {page: 1m}}    | :1:28: | names no type
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
           tier: {capacity: -1}                     | :1:18: | '-1' is not a size

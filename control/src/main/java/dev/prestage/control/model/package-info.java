@@ -1,5 +1,5 @@
 /// The models of this host's programs: one file each, loaded at the first question, kept after each
-/// learnt run.
+/// learnt run, and what was counted over all of them.
 ///
 /// Asked and told on the engine thread; files are written by one thread of its own, the latest
 /// state only. Owns the folder of models. A file that cannot be used is moved aside and said, and

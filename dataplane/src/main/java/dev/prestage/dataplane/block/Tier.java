@@ -11,10 +11,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
@@ -25,7 +27,8 @@ import org.jspecify.annotations.Nullable;
 /// When it is full the extents that were not read lately make room, by CLOCK (F. Corbató, "A Paging
 /// Experiment with the Multics System", 1968): one bit per extent instead of an order, so that a
 /// hit costs no lock. Extents that are staged and still waiting for their demand never make room;
-/// those of an image all of which is on this host do when nothing else can.
+/// those of an image all of which is on this host do when no others can, and after these those of a
+/// pinned image.
 ///
 /// When the device itself fails or is full, nothing is kept for a while and everything goes on
 /// being served from the origin.
@@ -45,6 +48,10 @@ public final class Tier implements AutoCloseable {
 
   private final String name;
   private final long capacityBytes;
+
+  /// Names of images, of any tenant, as file names.
+  private final Set<String> pinnedImages;
+
   private final Storage storage;
   private final Clock clock;
   private final Trouble trouble;
@@ -87,13 +94,33 @@ public final class Tier implements AutoCloseable {
     void dropped(int extent);
   }
 
-  /// Opens a tier and everything in it.
+  /// Opens a tier and everything in it; no image is pinned.
   ///
   /// @throws IOException if its storage cannot be used
   public Tier(String name, long capacityBytes, Storage storage, Clock clock, Trouble trouble)
       throws IOException {
+    this(name, capacityBytes, Set.of(), storage, clock, trouble);
+  }
+
+  /// Opens a tier and everything in it.
+  ///
+  /// @param pinnedImages names of images whose extents make room after all others, whoever's they
+  ///   are
+  /// @throws IOException if its storage cannot be used, or a name can be no image's
+  public Tier(
+      String name,
+      long capacityBytes,
+      Set<String> pinnedImages,
+      Storage storage,
+      Clock clock,
+      Trouble trouble)
+      throws IOException {
     this.name = name;
     this.capacityBytes = capacityBytes;
+    this.pinnedImages = new HashSet<>();
+    for (String image : pinnedImages) {
+      this.pinnedImages.add(fileName(image));
+    }
     this.storage = storage;
     this.clock = clock;
     this.trouble = trouble;
@@ -134,6 +161,9 @@ public final class Tier implements AutoCloseable {
 
   private Held hold(TierFile file) {
     var entry = new Held(file);
+    String path = file.name();
+    String image = path.substring(path.indexOf('/') + 1).split(VERSION_MARK, 2)[0];
+    file.isPinnedImage = pinnedImages.contains(image);
     if (moves != null) {
       file.touches = new Touches(file.extents(), moves);
     }
@@ -408,11 +438,16 @@ public final class Tier implements AutoCloseable {
   }
 
   private boolean evictOne() {
-    return evictOne(true) || evictOne(false);
+    for (int most = 0; most <= TierFile.MOST_RELUCTANT; most++) {
+      if (evictOne(most)) {
+        return true;
+      }
+    }
+    return false;
   }
 
-  /// @param sparing whether to pass over images all of which is on this host
-  private boolean evictOne(boolean sparing) {
+  /// @param reluctance files that are more reluctant than that are passed over
+  private boolean evictOne(int reluctance) {
     Held victim = null;
     int extent = -1;
     files.lock();
@@ -428,7 +463,8 @@ public final class Tier implements AutoCloseable {
           return false;
         }
         Held entry = ring.get(handFile);
-        extent = sparing && entry.file.evictLast ? -1 : nextVictim(entry.file, handExtent);
+        boolean isSpared = entry.file.reluctance() > reluctance;
+        extent = isSpared ? -1 : nextVictim(entry.file, handExtent);
         if (extent < 0) {
           handFile++;
           handExtent = 0;

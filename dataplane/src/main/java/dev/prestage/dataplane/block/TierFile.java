@@ -59,6 +59,8 @@ final class TierFile implements AutoCloseable {
   private static final int STRIPES = 64;
   private static final int EXTENTS_PER_STRIPE = 16;
 
+  static final int MOST_RELUCTANT = 2;
+
   /// Extents that are here.
   final AtomicBits resident;
 
@@ -72,8 +74,11 @@ final class TierFile implements AutoCloseable {
   /// one image in several tiers share them.
   volatile AtomicBits pinned;
 
-  /// Whether its extents make room only when no others can.
-  volatile boolean evictLast;
+  /// Whether all of its image is on this host.
+  volatile boolean isComplete;
+
+  /// Whether the operator pinned its image.
+  volatile boolean isPinnedImage;
 
   /// How often its extents are touched; null where there is no other tier to move them to.
   volatile @Nullable Touches touches;
@@ -99,6 +104,11 @@ final class TierFile implements AutoCloseable {
     this.sums = new int[(extents + CHUNK_EXTENTS - 1) / CHUNK_EXTENTS][];
     Arrays.fill(sums, NO_SUMS);
     Arrays.setAll(stripes, _ -> new ReentrantLock());
+  }
+
+  /// How late its extents make room: after those of all files that are less reluctant.
+  int reluctance() {
+    return isPinnedImage ? MOST_RELUCTANT : isComplete ? 1 : 0;
   }
 
   private static int extentsOf(Image.Identity identity) {
