@@ -11,10 +11,22 @@ import java.util.zip.CRC32C;
 
 /// Bytes of a file behind a head that tells whether they are whole: magic, version, their length
 /// and their CRC-32C. Big-endian.
-///
-/// @param version of what is inside
-record Envelope(int version, byte[] inside) {
+final class Envelope {
   private static final int HEAD_BYTES = Long.BYTES + 3 * Integer.BYTES;
+
+  private final int version;
+  private final byte[] inside;
+
+  /// @param version of what is inside
+  Envelope(int version, byte[] inside) {
+    this.version = version;
+    this.inside = inside;
+  }
+
+  /// The version of what is inside.
+  int version() {
+    return version;
+  }
 
   /// The file.
   byte[] seal(long magic) {
