@@ -537,7 +537,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
               record.latencyNanos());
       if (!seenBefore) {
         boolean isDemand = record.type() != AccessType.RELEASE && record.cause() == Cause.DEMAND;
-        boolean wouldBeHere = isDemand && isDryRun() && dryRun.demanded(access);
+        boolean wouldBeHere = isDemand && dryRun.demanded(access);
         boolean wasMissing = !missesSome || !engine.isResident(binding.id(), access.resource());
         report.touched(access, access.waited() && wasMissing && !wouldBeHere);
         engine.accessed(access);
@@ -549,9 +549,7 @@ public final class ControlPlane implements Commands, AutoCloseable {
           report.answered(access);
           engine.answered(access);
         }
-        if (isDryRun()) {
-          dryRun.answered(access);
-        }
+        dryRun.answered(access);
       }
       at = next;
     }

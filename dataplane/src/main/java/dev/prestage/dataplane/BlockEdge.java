@@ -111,7 +111,7 @@ final class BlockEdge implements Edge {
             new Tier(
                 tier.name(),
                 tier.capacityBytes(),
-                options.block().pinnedImages(),
+                options.block().evictedLast(),
                 storage,
                 host.clock(),
                 host.trouble()));

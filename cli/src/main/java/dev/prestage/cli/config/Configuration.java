@@ -47,7 +47,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param state the folder for everything that survives a restart
 /// @param sockets the folder for the sockets
 /// @param tiers the places for what was fetched, the fastest first
-/// @param pinnedImages images of which what is here makes room after all others
+/// @param evictLast images of which what is here makes room after all others
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
 /// @param promises by what shares of links are promised
@@ -74,7 +74,7 @@ public record Configuration(
     Path sockets,
     List<Origin> origins,
     List<Tier> tiers,
-    Set<String> pinnedImages,
+    Set<String> evictLast,
     Nbd nbd,
     InetAddress connectionsListen,
     Promises promises,
@@ -249,7 +249,7 @@ public record Configuration(
       origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0, null));
     }
     List<Tier> tiers = tiers(root, state, folder);
-    List<String> pinned = root.values("pinnedImages", Configuration::imageName);
+    List<String> last = root.values("evictLast", Configuration::imageName);
     Section nbd = root.section("nbd");
     Nbd serving =
         new Nbd(
@@ -323,7 +323,7 @@ public record Configuration(
         sockets.toAbsolutePath(),
         List.copyOf(origins),
         tiers,
-        Set.copyOf(pinned),
+        Set.copyOf(last),
         serving,
         listen,
         promises,
@@ -662,7 +662,7 @@ public record Configuration(
     Duration period = Quantities.duration(text);
     if (period.compareTo(Duration.ofSeconds(1)) < 0) {
       throw new IllegalArgumentException(
-          "'" + text + "' is less than 1s, after which what is staged would hardly be there");
+          "'" + text + "' is less than 1s: extents would be given back before their use");
     }
     return period;
   }
@@ -677,8 +677,8 @@ public record Configuration(
   }
 
   private static String imageName(String text) {
-    if (text.isBlank()) {
-      throw new IllegalArgumentException("'" + text + "' is not the name of an image");
+    if (!dev.prestage.dataplane.block.Tier.canHold(text)) {
+      throw new IllegalArgumentException("'" + text + "' can be no image's name");
     }
     return text;
   }

@@ -51,7 +51,7 @@ public final class DataPlaneProcess {
             fetch.deadline(),
             fetch.deadline().dividedBy(3),
             configuration.fill(),
-            configuration.pinnedImages()),
+            configuration.evictLast()),
         NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
         configuration.connectionsListen(),
         configuration.promises());

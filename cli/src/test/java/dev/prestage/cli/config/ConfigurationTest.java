@@ -70,14 +70,16 @@ class ConfigurationTest {
   }
 
   @Test
-  void imagesArePinnedByTheirNames() throws Exception {
-    assertThat(Configuration.read(null).pinnedImages()).isEmpty();
-    assertThat(read("pinnedImages: [debian12.raw, base/web.raw]\n").pinnedImages())
+  void imagesThatAreEvictedLastAreNamed() throws Exception {
+    assertThat(Configuration.read(null).evictLast()).isEmpty();
+    assertThat(read("evictLast: [debian12.raw, base/web.raw]\n").evictLast())
         .containsExactlyInAnyOrder("debian12.raw", "base/web.raw");
-    assertThatThrownBy(() -> read("pinnedImages: debian12.raw\n"))
-        .hasMessageContaining("'pinnedImages' must be a list");
-    assertThatThrownBy(() -> read("pinnedImages: [a.raw, '']\n"))
-        .hasMessageContaining(":1:23: 'pinnedImages': '' is not the name of an image");
+    assertThatThrownBy(() -> read("evictLast: debian12.raw\n"))
+        .hasMessageContaining("'evictLast' must be a list");
+    assertThatThrownBy(() -> read("evictLast: [a.raw, '']\n"))
+        .hasMessageContaining(":1:20: 'evictLast': '' can be no image's name");
+    assertThatThrownBy(() -> read("evictLast: [" + "é".repeat(60) + "]\n"))
+        .hasMessageContaining("can be no image's name");
   }
 
   @Test
@@ -365,6 +367,7 @@ class ConfigurationTest {
           stage: {quotas: 4MiB}                    | :1:17: | 'stage.quotas' must be a mapping
           stage: {quotas: {vm: 4KiB}}              | :1:22: | less than 64KiB
           stage: {reclaimAfter: 0s}                | :1:23: | less than 1s
+          stage: {typeReclaimAfter: {io-bandwidth: 9ms}} | :1:42: | less than 1s
           stage: {typeReclaimAfter: {page: 1m}}    | :1:28: | names no type
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
           tier: {capacity: -1}                     | :1:18: | '-1' is not a size

@@ -119,9 +119,16 @@ class ModelStoreTest {
                   + counts
                   + " cannot be used: its checksum is wrong: it was damaged; it is kept as"
                   + " file-block.counts.refused and counting begins anew");
+      assertThat(foretold(store, WEB).get((long) ALL - 1)).as("by the prior").isGreaterThan(.3);
+    }
+    assertThat(counts).doesNotExist();
+    assertThat(counts.resolveSibling("file-block.counts.refused")).exists();
+    troubles.clear();
+    try (ModelStore store = store()) {
       run(store, WEB, CORE);
     }
     assertThat(counts).exists();
+    assertThat(troubles).isEmpty();
   }
 
   @Test

@@ -15,19 +15,19 @@ import java.util.Set;
 /// @param attemptDeadline after this long a fetch counts as hung; what demand wants of it is
 ///   fetched anew. A third of the read's deadline leaves room for two more attempts
 /// @param fill how the rest of images is brought
-/// @param pinnedImages names of images whose extents make room after all others
+/// @param evictedLast names of images whose extents make room after all others
 public record BlockOptions(
     int stagingFetches,
     int demandFetches,
     Duration readDeadline,
     Duration attemptDeadline,
     FillOptions fill,
-    Set<String> pinnedImages) {
+    Set<String> evictedLast) {
   /// What suits a host.
   public static final BlockOptions DEFAULT =
       new BlockOptions(32, 8, Duration.ofSeconds(30), Duration.ofSeconds(10));
 
-  /// Nothing is pinned.
+  /// No image goes last.
   public BlockOptions(
       int stagingFetches,
       int demandFetches,

@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
 /// When it is full the extents that were not read lately make room, by CLOCK (F. Corbató, "A Paging
 /// Experiment with the Multics System", 1968): one bit per extent instead of an order, so that a
 /// hit costs no lock. Extents that are staged and still waiting for their demand never make room;
-/// those of an image all of which is on this host do when no others can, and after these those of a
-/// pinned image.
+/// those of an image all of which is on this host do when no others can, and after these those of
+/// an image that is to go last.
 ///
 /// When the device itself fails or is full, nothing is kept for a while and everything goes on
 /// being served from the origin.
@@ -50,7 +50,7 @@ public final class Tier implements AutoCloseable {
   private final long capacityBytes;
 
   /// Names of images, of any tenant, as file names.
-  private final Set<String> pinnedImages;
+  private final Set<String> evictedLast;
 
   private final Storage storage;
   private final Clock clock;
@@ -94,7 +94,7 @@ public final class Tier implements AutoCloseable {
     void dropped(int extent);
   }
 
-  /// Opens a tier and everything in it; no image is pinned.
+  /// Opens a tier and everything in it; no image goes last.
   ///
   /// @throws IOException if its storage cannot be used
   public Tier(String name, long capacityBytes, Storage storage, Clock clock, Trouble trouble)
@@ -104,22 +104,22 @@ public final class Tier implements AutoCloseable {
 
   /// Opens a tier and everything in it.
   ///
-  /// @param pinnedImages names of images whose extents make room after all others, whoever's they
+  /// @param evictedLast names of images whose extents make room after all others, whoever's they
   ///   are
   /// @throws IOException if its storage cannot be used, or a name can be no image's
   public Tier(
       String name,
       long capacityBytes,
-      Set<String> pinnedImages,
+      Set<String> evictedLast,
       Storage storage,
       Clock clock,
       Trouble trouble)
       throws IOException {
     this.name = name;
     this.capacityBytes = capacityBytes;
-    this.pinnedImages = new HashSet<>();
-    for (String image : pinnedImages) {
-      this.pinnedImages.add(fileName(image));
+    this.evictedLast = new HashSet<>();
+    for (String image : evictedLast) {
+      this.evictedLast.add(fileName(image));
     }
     this.storage = storage;
     this.clock = clock;
@@ -163,7 +163,7 @@ public final class Tier implements AutoCloseable {
     var entry = new Held(file);
     String path = file.name();
     String image = path.substring(path.indexOf('/') + 1).split(VERSION_MARK, 2)[0];
-    file.isPinnedImage = pinnedImages.contains(image);
+    file.isEvictedLast = evictedLast.contains(image);
     if (moves != null) {
       file.touches = new Touches(file.extents(), moves);
     }
@@ -331,6 +331,15 @@ public final class Tier implements AutoCloseable {
     }
   }
 
+  /// Whether a tier can have a file for an image of that name.
+  public static boolean canHold(String image) {
+    try {
+      return !fileName(image).isEmpty();
+    } catch (IOException _) {
+      return false;
+    }
+  }
+
   /// A text as a file name: letters, digits and `-_.` stay, the rest is `%` and hexadecimal digits.
   private static String fileName(String text) throws IOException {
     var name = new StringBuilder();
@@ -438,7 +447,7 @@ public final class Tier implements AutoCloseable {
   }
 
   private boolean evictOne() {
-    for (int most = 0; most <= TierFile.MOST_RELUCTANT; most++) {
+    for (TierFile.Reluctance most : TierFile.Reluctance.values()) {
       if (evictOne(most)) {
         return true;
       }
@@ -446,8 +455,8 @@ public final class Tier implements AutoCloseable {
     return false;
   }
 
-  /// @param reluctance files that are more reluctant than that are passed over
-  private boolean evictOne(int reluctance) {
+  /// @param most files that are more reluctant than that are passed over
+  private boolean evictOne(TierFile.Reluctance most) {
     Held victim = null;
     int extent = -1;
     files.lock();
@@ -463,7 +472,7 @@ public final class Tier implements AutoCloseable {
           return false;
         }
         Held entry = ring.get(handFile);
-        boolean isSpared = entry.file.reluctance() > reluctance;
+        boolean isSpared = entry.file.reluctance().compareTo(most) > 0;
         extent = isSpared ? -1 : nextVictim(entry.file, handExtent);
         if (extent < 0) {
           handFile++;

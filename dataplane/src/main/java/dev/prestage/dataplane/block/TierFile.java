@@ -59,7 +59,14 @@ final class TierFile implements AutoCloseable {
   private static final int STRIPES = 64;
   private static final int EXTENTS_PER_STRIPE = 16;
 
-  static final int MOST_RELUCTANT = 2;
+  /// How late extents make room: after all of files that are less reluctant.
+  enum Reluctance {
+    NONE,
+    /// Of an image all of which is on this host.
+    COMPLETE,
+    /// Of an image that the operator wants to keep.
+    LAST
+  }
 
   /// Extents that are here.
   final AtomicBits resident;
@@ -77,8 +84,8 @@ final class TierFile implements AutoCloseable {
   /// Whether all of its image is on this host.
   volatile boolean isComplete;
 
-  /// Whether the operator pinned its image.
-  volatile boolean isPinnedImage;
+  /// Whether its image is one of those that go last.
+  volatile boolean isEvictedLast;
 
   /// How often its extents are touched; null where there is no other tier to move them to.
   volatile @Nullable Touches touches;
@@ -106,9 +113,8 @@ final class TierFile implements AutoCloseable {
     Arrays.setAll(stripes, _ -> new ReentrantLock());
   }
 
-  /// How late its extents make room: after those of all files that are less reluctant.
-  int reluctance() {
-    return isPinnedImage ? MOST_RELUCTANT : isComplete ? 1 : 0;
+  Reluctance reluctance() {
+    return isEvictedLast ? Reluctance.LAST : isComplete ? Reluctance.COMPLETE : Reluctance.NONE;
   }
 
   private static int extentsOf(Image.Identity identity) {

@@ -35,7 +35,7 @@ final class TierTest {
         (kind, text) -> troubles.add(kind + " " + text));
   }
 
-  private Tier pinning(int capacityExtents, String... images) throws IOException {
+  private Tier keeping(int capacityExtents, String... images) throws IOException {
     return new Tier(
         "ssd", (long) capacityExtents * EXTENT, Set.of(images), storage, now::get, (_, _) -> {});
   }
@@ -66,29 +66,29 @@ final class TierTest {
   }
 
   @Test
-  void whatIsHereOfAPinnedImageMakesRoomLast() throws Exception {
-    Tier tier = pinning(4, "base/web.raw");
+  void whatIsHereOfAnImageThatGoesLastMakesRoomLast() throws Exception {
+    Tier tier = keeping(4, "base/web.raw");
     TierFile complete = tier.open("t", "complete", IDENTITY).file();
     complete.isComplete = true;
-    TierFile pinned = tier.open("t", "base/web.raw", IDENTITY).file();
+    TierFile last = tier.open("t", "base/web.raw", IDENTITY).file();
     TierFile other = tier.open("t", "web.raw", IDENTITY).file();
-    assertThat(keep(tier, pinned, 0)).isTrue();
-    assertThat(keep(tier, pinned, 1)).isTrue();
+    assertThat(keep(tier, last, 0)).isTrue();
+    assertThat(keep(tier, last, 1)).isTrue();
     assertThat(keep(tier, complete, 0)).isTrue();
     assertThat(keep(tier, other, 0)).isTrue();
     other.referenced.set(0);
     assertThat(keep(tier, other, 1)).isTrue();
-    assertThat(other.resident.get(0)).as("what is not pinned, although it was read").isFalse();
+    assertThat(other.resident.get(0)).as("what is plain, although it was read").isFalse();
     other.pinned.set(1);
     assertThat(keep(tier, other, 2)).isTrue();
-    assertThat(complete.resident.get(0)).as("what is complete, before what is pinned").isFalse();
+    assertThat(complete.resident.get(0)).as("what is complete, before what goes last").isFalse();
     other.pinned.set(2);
     assertThat(keep(tier, other, 3)).as("when nothing else can make room").isTrue();
-    assertThat(pinned.residentBytes()).isEqualTo(EXTENT);
+    assertThat(last.residentBytes()).isEqualTo(EXTENT);
   }
 
   @Test
-  void aPinHoldsForAllTenantsAndVersionsAndOverARestart() throws Exception {
+  void anImageGoesLastForAllTenantsAndVersionsAndOverARestart() throws Exception {
     Tier first = tier(storage, 4);
     TierFile other = first.open("t", "disk", IDENTITY).file();
     TierFile old = first.open("u", "base.raw", IDENTITY).file();
@@ -100,7 +100,7 @@ final class TierTest {
     keep(first, other, 0);
     keep(first, other, 1);
     first.close();
-    Tier second = pinning(2, "base.raw");
+    Tier second = keeping(2, "base.raw");
     assertThat(second.usedBytes()).isEqualTo(2 * EXTENT);
     TierFile disk = second.open("t", "disk", IDENTITY).file();
     assertThat(disk.residentBytes()).isZero();

@@ -49,9 +49,15 @@ final class Counts {
   void read(DataInput in) throws IOException {
     int used = ResourceCodec.checkedSize(in.readInt(), cases.length);
     for (int i = 0; i < used; i++) {
-      int context = ResourceCodec.checkedSize(in.readInt(), cases.length - 1);
-      cases[context] = ResourceCodec.checkedSize(in.readInt(), mostCases);
-      came[context] = ResourceCodec.checkedSize(in.readInt(), cases[context]);
+      int context = in.readInt();
+      int had = in.readInt();
+      int right = in.readInt();
+      if (context < 0 || context >= cases.length || had > mostCases || right < 0 || right > had) {
+        throw new ModelException(
+            "it says that " + right + " of " + had + " cases came true in context " + context);
+      }
+      cases[context] = had;
+      came[context] = right;
     }
   }
 }

@@ -59,8 +59,8 @@ public final class HostKnowledge {
     return shares;
   }
 
-  /// What was counted, as bytes for this host's disk. Who touched what, and first starts, are told
-  /// again by the models.
+  /// What was counted, as bytes for this host's disk. Who touched what, and first starts, come back
+  /// as models are loaded.
   public byte[] encode() {
     var body = new ByteArrayOutputStream();
     try (var out = new DataOutputStream(body)) {

@@ -60,7 +60,7 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
         return new ModelFile(tenant, program, HybridForecaster.read(in, spaces, host));
       }
       var first = new ModelFile(tenant, program, HybridForecaster.readFirst(in, spaces, host));
-      in.skipNBytes(in.available()); // what followed what
+      in.skipNBytes(in.available()); // its table of successors is not used
       return first;
     });
   }

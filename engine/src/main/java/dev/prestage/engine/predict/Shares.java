@@ -2,7 +2,7 @@ package dev.prestage.engine.predict;
 
 /// How likely a unit of a profile is touched in the rest of a run, counted: by how far the run is,
 /// by whose profile it is, by how many runs are known, and by the share of the last eight that
-/// touched it. Shared by all programs of a host, so that the second start of one profits from the
+/// touched it. Shared by all programs of a tenant, so that the second start of one profits from the
 /// others'.
 final class Shares {
   static final int CLASSES = 8;

@@ -6,7 +6,7 @@ import java.io.IOException;
 
 /// How likely a unit is touched near others that were, counted: by the distances to the nearest
 /// touched units below and above, by how much was touched there, and by what is known of the unit
-/// itself. This is readahead with probabilities. Shared by all programs of a host.
+/// itself. This is readahead with probabilities. Shared by all programs of a tenant.
 final class Surroundings {
   /// So far below a touch units are looked at, and so far above.
   static final int BELOW = 8;
