@@ -1455,7 +1455,8 @@ class ControlPlaneTest {
     plane.close();
     assertThat(models.resolve("web.model.refused")).hasContent("what is this");
     assertThat(notices)
-        .anyMatch(n -> n instanceof Notice.Degraded d && d.kind().equals("model:web.model"));
+        .anyMatch(
+            n -> n instanceof Notice.Degraded d && d.kind().equals("model:default/web.model"));
     ControlPlane next = controlPlane();
     assertThat(ask(next, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
   }

@@ -157,6 +157,9 @@ public record Configuration(
 
   private static final double MOST_AMPLIFICATION = 1e6;
 
+  /// As images are named at registration.
+  private static final Pattern IMAGE_NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
+
   private static final Pattern AMPLIFICATION = Pattern.compile("[0-9]+(\\.[0-9]+)?");
 
   private static final long LEAST_GUEST_BYTES = 16L << 20;
@@ -677,8 +680,12 @@ public record Configuration(
   }
 
   private static String imageName(String text) {
-    if (!dev.prestage.dataplane.block.Tier.canHold(text)) {
-      throw new IllegalArgumentException("'" + text + "' can be no image's name");
+    if (!IMAGE_NAME.matcher(text).matches()) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is no image's name: 1 to 128 letters, digits, '.', '_' or '-', not beginning"
+              + " with '.'");
     }
     return text;
   }

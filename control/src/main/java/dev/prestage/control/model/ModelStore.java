@@ -49,6 +49,9 @@ import org.jspecify.annotations.Nullable;
 public final class ModelStore implements Models, AutoCloseable {
   private static final System.Logger LOG = System.getLogger(ModelStore.class.getName());
 
+  /// Four times what the API takes.
+  private static final int MOST_BYTES = 64 << 20;
+
   private final Path folder;
   private final Spaces spaces;
   private final Function<HybridForecaster, Forecaster> serving;
@@ -355,7 +358,7 @@ public final class ModelStore implements Models, AutoCloseable {
     Path file = file(of);
     try {
       if (Files.exists(file)) {
-        return HostKnowledge.decode(ByteBuffer.wrap(Files.readAllBytes(file)));
+        return HostKnowledge.decode(read(file));
       }
     } catch (IOException e) {
       setAside(file, e, "counting begins anew");
@@ -368,9 +371,7 @@ public final class ModelStore implements Models, AutoCloseable {
     try {
       if (Files.exists(file)) {
         HybridForecaster forecaster =
-            ModelFile.decode(
-                    ByteBuffer.wrap(Files.readAllBytes(file)), spaces, _ -> knowledge(learnt))
-                .forecaster();
+            ModelFile.decode(read(file), spaces, _ -> knowledge(learnt)).forecaster();
         forecaster.introduce();
         return forecaster;
       }
@@ -378,6 +379,18 @@ public final class ModelStore implements Models, AutoCloseable {
       setAside(file, e, "the program is learnt anew");
     }
     return new HybridForecaster(knowledge(learnt));
+  }
+
+  /// Of what is no file of ours nothing is read: it could hold the engine up, or fill its memory.
+  private static ByteBuffer read(Path file) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      throw new ModelException("it is no regular file");
+    }
+    long size = Files.size(file);
+    if (size > MOST_BYTES) {
+      throw new ModelException("it has " + size + " bytes, more than any that was written");
+    }
+    return ByteBuffer.wrap(Files.readAllBytes(file));
   }
 
   private void setAside(Path file, IOException reason, String consequence) {
@@ -393,7 +406,7 @@ public final class ModelStore implements Models, AutoCloseable {
 
   private void trouble(Path file, String what) {
     LOG.log(WARNING, "the file {0} {1}", file, what);
-    troubles.accept("model:" + file.getFileName(), "the file " + file + " " + what);
+    troubles.accept("model:" + folder.relativize(file), "the file " + file + " " + what);
   }
 
   private void write(Learnt learnt, HybridForecaster learner) {

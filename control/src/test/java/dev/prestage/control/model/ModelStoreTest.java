@@ -12,6 +12,7 @@ import dev.prestage.engine.resource.Resource;
 import dev.prestage.engine.resource.ResourceType;
 import dev.prestage.engine.resource.Spaces;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -115,7 +116,7 @@ class ModelStoreTest {
       assertThat(foretold(store, WEB)).hasSize(ALL);
       assertThat(troubles)
           .containsExactly(
-              "model:file-block.counts: the file "
+              "model:blue/file-block.counts: the file "
                   + counts
                   + " cannot be used: its checksum is wrong: it was damaged; it is kept as"
                   + " file-block.counts.refused and counting begins anew");
@@ -129,6 +130,21 @@ class ModelStoreTest {
     }
     assertThat(counts).exists();
     assertThat(troubles).isEmpty();
+  }
+
+  @Test
+  void whatIsNoFileOfOursIsSetAsideUnread() throws Exception {
+    Path tenant = Files.createDirectories(folder.resolve("blue"));
+    Files.createDirectory(tenant.resolve("file-block.counts"));
+    try (RandomAccessFile sparse =
+        new RandomAccessFile(tenant.resolve("web.model").toFile(), "rw")) {
+      sparse.setLength(3L << 30);
+    }
+    try (ModelStore store = store()) {
+      assertThat(foretold(store, WEB)).isEmpty();
+    }
+    assertThat(String.join("\n", troubles))
+        .contains("it is no regular file", "it has 3221225472 bytes, more than any");
   }
 
   @Test

@@ -24,11 +24,9 @@ import org.jspecify.annotations.Nullable;
 
 /// A host-local place that holds extents of any number of images, up to a capacity.
 ///
-/// When it is full the extents that were not read lately make room, by CLOCK (F. Corbató, "A Paging
-/// Experiment with the Multics System", 1968): one bit per extent instead of an order, so that a
-/// hit costs no lock. Extents that are staged and still waiting for their demand never make room;
-/// those of an image all of which is on this host do when no others can, and after these those of
-/// an image that is to go last.
+/// When it is full extents make room as [Eviction] says. Those that are staged and still waiting
+/// for their demand never do; those of an image all of which is on this host do when no others can,
+/// and after these those of an image that is to go last.
 ///
 /// When the device itself fails or is full, nothing is kept for a while and everything goes on
 /// being served from the origin.
@@ -64,9 +62,8 @@ public final class Tier implements AutoCloseable {
   private final ReentrantLock files = new ReentrantLock();
   private final Map<String, Held> held = new HashMap<>();
   private final List<Held> ring = new ArrayList<>();
+  private final Eviction eviction;
   private @Nullable Moves moves;
-  private int handFile;
-  private int handExtent;
   private int coldFile;
   private int coldExtent;
   private long pauseNanos;
@@ -117,6 +114,7 @@ public final class Tier implements AutoCloseable {
       throws IOException {
     this.name = name;
     this.capacityBytes = capacityBytes;
+    this.eviction = new Eviction(capacityBytes);
     this.evictedLast = new HashSet<>();
     for (String image : evictedLast) {
       this.evictedLast.add(fileName(image));
@@ -161,14 +159,14 @@ public final class Tier implements AutoCloseable {
 
   private Held hold(TierFile file) {
     var entry = new Held(file);
-    String path = file.name();
-    String image = path.substring(path.indexOf('/') + 1).split(VERSION_MARK, 2)[0];
-    file.isEvictedLast = evictedLast.contains(image);
+    String path = pathOf(file);
+    file.isEvictedLast = evictedLast.contains(path.substring(path.indexOf('/') + 1));
     if (moves != null) {
       file.touches = new Touches(file.extents(), moves);
     }
     held.put(file.name(), entry);
     ring.add(entry);
+    eviction.add(file);
     long found = file.residentBytes();
     usedBytes.addAndGet(found);
     count(Passage.FOUND, found);
@@ -311,6 +309,7 @@ public final class Tier implements AutoCloseable {
   private void remove(Held entry) throws IOException {
     held.remove(entry.file.name());
     ring.remove(entry);
+    eviction.remove(entry.file);
     long gone = entry.file.residentBytes();
     usedBytes.addAndGet(-gone);
     count(Passage.REMOVED, gone);
@@ -328,15 +327,6 @@ public final class Tier implements AutoCloseable {
       }
     } finally {
       files.unlock();
-    }
-  }
-
-  /// Whether a tier can have a file for an image of that name.
-  public static boolean canHold(String image) {
-    try {
-      return !fileName(image).isEmpty();
-    } catch (IOException _) {
-      return false;
     }
   }
 
@@ -434,6 +424,15 @@ public final class Tier implements AutoCloseable {
   /// An extent that room was taken for came from an origin, and was not here before.
   void landed(TierFile file, int extent, Passage how) {
     count(how, file.bytesOf(extent));
+    eviction.landed(file, extent);
+    // Whoever lands one may hold a lock that somebody waits for with this one.
+    if (files.tryLock()) {
+      try {
+        eviction.admit();
+      } finally {
+        files.unlock();
+      }
+    }
   }
 
   private void count(Passage passage, long bytes) {
@@ -447,50 +446,20 @@ public final class Tier implements AutoCloseable {
   }
 
   private boolean evictOne() {
-    for (TierFile.Reluctance most : TierFile.Reluctance.values()) {
-      if (evictOne(most)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /// @param most files that are more reluctant than that are passed over
-  private boolean evictOne(TierFile.Reluctance most) {
-    Held victim = null;
-    int extent = -1;
+    Eviction.Place victim;
+    Held entry;
     files.lock();
     try {
-      // Two rounds: the first may only take away the marks of having been read.
-      int steps = 2 * ring.size() + 1;
-      while (steps > 0 && victim == null) {
-        if (handFile >= ring.size()) {
-          handFile = 0;
-          handExtent = 0;
-        }
-        if (ring.isEmpty()) {
-          return false;
-        }
-        Held entry = ring.get(handFile);
-        boolean isSpared = entry.file.reluctance().compareTo(most) > 0;
-        extent = isSpared ? -1 : nextVictim(entry.file, handExtent);
-        if (extent < 0) {
-          handFile++;
-          handExtent = 0;
-          steps--;
-        } else {
-          handExtent = extent + 1;
-          victim = entry.file.drop(extent) ? entry : null;
-        }
+      victim = eviction.evict();
+      if (victim == null) {
+        return false;
       }
+      entry = Objects.requireNonNull(held.get(victim.file().name()));
     } finally {
       files.unlock();
     }
-    if (victim == null) {
-      return false;
-    }
-    release(victim.file.bytesOf(extent));
-    evicted(victim, extent);
+    release(victim.file().bytesOf(victim.extent()));
+    evicted(entry, victim.extent());
     return true;
   }
 
@@ -501,14 +470,6 @@ public final class Tier implements AutoCloseable {
       touches.forget(extent);
     }
     entry.drops.dropped(extent);
-  }
-
-  private static int nextVictim(TierFile file, int from) {
-    int extent = file.resident.nextSetExcept(file.pinned, from);
-    while (extent >= 0 && file.referenced.clear(extent)) {
-      extent = file.resident.nextSetExcept(file.pinned, extent + 1);
-    }
-    return extent;
   }
 
   // ---- moves between tiers

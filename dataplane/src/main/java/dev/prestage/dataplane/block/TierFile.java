@@ -87,6 +87,9 @@ final class TierFile implements AutoCloseable {
   /// Whether its image is one of those that go last.
   volatile boolean isEvictedLast;
 
+  /// What the tier's eviction remembers of its extents; guarded by the tier's lock.
+  final Eviction.Marks marks = new Eviction.Marks();
+
   /// How often its extents are touched; null where there is no other tier to move them to.
   volatile @Nullable Touches touches;
 

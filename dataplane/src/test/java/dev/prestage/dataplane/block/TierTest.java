@@ -67,10 +67,10 @@ final class TierTest {
 
   @Test
   void whatIsHereOfAnImageThatGoesLastMakesRoomLast() throws Exception {
-    Tier tier = keeping(4, "base/web.raw");
+    Tier tier = keeping(4, "base.raw");
     TierFile complete = tier.open("t", "complete", IDENTITY).file();
     complete.isComplete = true;
-    TierFile last = tier.open("t", "base/web.raw", IDENTITY).file();
+    TierFile last = tier.open("t", "base.raw", IDENTITY).file();
     TierFile other = tier.open("t", "web.raw", IDENTITY).file();
     assertThat(keep(tier, last, 0)).isTrue();
     assertThat(keep(tier, last, 1)).isTrue();
