@@ -25,44 +25,25 @@ final class Eviction {
   /// On probation is one in so many extents.
   private static final int PROBATION = 10;
 
-  /// 8 MiB of memory, for a tier of 640 GiB.
+  /// That of a tier of 640 GiB: 28 MiB of memory.
   private static final int MOST_ON_PROBATION = 1 << 20;
 
   private final List<TierFile> files = new ArrayList<>();
   private final Queue<Place> arrivals = new ConcurrentLinkedQueue<>();
 
-  /// A ring of what is on probation, the oldest first. Some of it may be gone.
-  private final TierFile[] queued;
+  /// Files of each reluctance by themselves, the least reluctant first.
+  private final List<Level> levels =
+      Arrays.stream(TierFile.Reluctance.values()).map(Level::new).toList();
 
-  private final int[] queuedExtent;
-  private int oldest;
-  private int size;
-
-  /// How many of the ring, the oldest, are beyond the half in which reads do not count.
-  private int settled;
+  private final int mostOnProbation;
 
   /// A generation of what went is so large; there are two.
   private final int mostGone;
 
   private int gone;
 
-  /// Files of each reluctance have a hand of their own: one that stepped over others would begin
-  /// each of their rounds anew.
-  private final List<Hand> hands =
-      Arrays.stream(TierFile.Reluctance.values()).map(Hand::new).toList();
-
   /// An extent of a file.
   record Place(TierFile file, int extent) {}
-
-  private static final class Hand {
-    final TierFile.Reluctance reluctance;
-    int file;
-    int extent;
-
-    Hand(TierFile.Reluctance reluctance) {
-      this.reluctance = reluctance;
-    }
-  }
 
   /// What is remembered of a file's extents.
   static final class Marks {
@@ -76,10 +57,8 @@ final class Eviction {
 
   Eviction(long capacityBytes) {
     int capacity = Math.clamp(capacityBytes / TierFile.EXTENT_BYTES, 1, Integer.MAX_VALUE);
-    int most = Math.clamp(capacity / PROBATION, 1, MOST_ON_PROBATION);
-    this.queued = new TierFile[most];
-    this.queuedExtent = new int[most];
-    this.mostGone = Math.max(1, (capacity - most) / 2);
+    this.mostOnProbation = Math.clamp(capacity / PROBATION, 1, MOST_ON_PROBATION);
+    this.mostGone = Math.max(1, (capacity - mostOnProbation) / 2);
   }
 
   void add(TierFile file) {
@@ -99,71 +78,31 @@ final class Eviction {
   /// Takes in what has landed.
   void admit() {
     for (Place next = arrivals.poll(); next != null; next = arrivals.poll()) {
-      admit(next.file, next.extent);
+      Marks marks = next.file.marks;
+      int extent = next.extent;
+      boolean cameBack = marks.gone.get(extent) || marks.goneBefore.get(extent);
+      marks.gone.clear(extent);
+      marks.goneBefore.clear(extent);
+      if (!cameBack && !marks.isRemoved && !marks.probation.get(extent)) {
+        levels.get(next.file.reluctance().ordinal()).admit(next);
+      }
     }
-  }
-
-  private void admit(TierFile file, int extent) {
-    Marks marks = file.marks;
-    boolean cameBack = marks.gone.get(extent) || marks.goneBefore.get(extent);
-    marks.gone.clear(extent);
-    marks.goneBefore.clear(extent);
-    if (cameBack || marks.isRemoved || marks.probation.get(extent)) {
-      return;
-    }
-    if (size == queued.length) {
-      // There is room beyond the probation.
-      takeOldest();
-    }
-    int at = (oldest + size++) % queued.length;
-    queued[at] = file;
-    queuedExtent[at] = extent;
-    marks.probation.set(extent);
-    while (size - settled > queued.length / 2) {
-      int next = (oldest + settled++) % queued.length;
-      queued[next].referenced.clear(queuedExtent[next]);
-    }
-  }
-
-  /// Ends the probation of the oldest.
-  private Place takeOldest() {
-    Place place = new Place(queued[oldest], queuedExtent[oldest]);
-    oldest = (oldest + 1) % queued.length;
-    size--;
-    settled = Math.max(0, settled - 1);
-    place.file.marks.probation.clear(place.extent);
-    return place;
   }
 
   /// Removes an extent that may make room, and says which; null if there is none.
   @Nullable Place evict() {
     admit();
-    Place victim = size == queued.length ? evictOldest() : null;
-    if (victim == null) {
-      victim = evictAt(hands.getFirst());
+    for (Level level : levels) {
+      Place victim = level.evict();
+      if (victim != null) {
+        return victim;
+      }
     }
-    while (victim == null && size > 0) {
-      victim = evictOldest();
-    }
-    for (int i = 0; i < hands.size() && victim == null; i++) {
-      victim = evictAt(hands.get(i));
-    }
-    return victim;
+    return null;
   }
 
-  /// Ends the probation of the oldest; one that may not make room, or was read, stays.
-  private @Nullable Place evictOldest() {
-    Place place = takeOldest();
-    TierFile file = place.file;
-    int extent = place.extent;
-    if (file.marks.isRemoved
-        || file.reluctance() != TierFile.Reluctance.NONE
-        || file.pinned.get(extent)
-        || file.referenced.clear(extent)
-        || !file.drop(extent)) {
-      return null;
-    }
-    file.marks.gone.set(extent);
+  private void went(Place place) {
+    place.file.marks.gone.set(place.extent);
     if (++gone >= mostGone) {
       gone = 0;
       for (TierFile each : files) {
@@ -171,30 +110,112 @@ final class Eviction {
         each.marks.gone = new BitSet();
       }
     }
-    return place;
   }
 
-  private @Nullable Place evictAt(Hand hand) {
-    // Two rounds: the first may only take away the marks of having been read.
-    for (int steps = 2 * files.size() + 1; steps > 0 && !files.isEmpty(); ) {
-      if (hand.file >= files.size()) {
-        hand.file = 0;
-        hand.extent = 0;
-      }
-      TierFile file = files.get(hand.file);
-      int extent = file.reluctance() == hand.reluctance ? nextVictim(file, hand.extent) : -1;
-      if (extent < 0) {
-        hand.file++;
-        hand.extent = 0;
-        steps--;
-      } else {
-        hand.extent = extent + 1;
-        if (file.drop(extent)) {
-          return new Place(file, extent);
+  /// The files of one reluctance: what of them is on probation, and the hand that goes around among
+  /// the rest.
+  private final class Level {
+    private final TierFile.Reluctance reluctance;
+
+    /// A ring of what is on probation, the oldest first. Some of it may be gone. It grows up to
+    /// [#mostOnProbation].
+    private Place[] ring = new Place[16];
+
+    private int oldest;
+    private int size;
+
+    /// How many of the ring, the oldest, are beyond the half in which reads do not count.
+    private int settled;
+
+    private int handFile;
+    private int handExtent;
+
+    Level(TierFile.Reluctance reluctance) {
+      this.reluctance = reluctance;
+    }
+
+    private Place at(int place) {
+      return ring[(oldest + place) & (ring.length - 1)];
+    }
+
+    void admit(Place place) {
+      if (size == mostOnProbation) {
+        // There is room beyond the probation.
+        takeOldest();
+      } else if (size == ring.length) {
+        Place[] larger = new Place[2 * size];
+        for (int i = 0; i < size; i++) {
+          larger[i] = at(i);
         }
+        ring = larger;
+        oldest = 0;
+      }
+      ring[(oldest + size++) & (ring.length - 1)] = place;
+      place.file.marks.probation.set(place.extent);
+      for (; size - settled > mostOnProbation / 2; settled++) {
+        at(settled).file.referenced.clear(at(settled).extent);
       }
     }
-    return null;
+
+    /// Ends the probation of the oldest.
+    private Place takeOldest() {
+      Place place = at(0);
+      oldest = (oldest + 1) & (ring.length - 1);
+      size--;
+      settled = Math.max(0, settled - 1);
+      place.file.marks.probation.clear(place.extent);
+      return place;
+    }
+
+    @Nullable Place evict() {
+      Place victim = size == mostOnProbation ? evictOldest() : null;
+      if (victim == null) {
+        victim = evictAtHand();
+      }
+      while (victim == null && size > 0) {
+        victim = evictOldest();
+      }
+      return victim == null ? evictAtHand() : victim;
+    }
+
+    /// Ends the probation of the oldest; one that may not make room, or was read, stays.
+    private @Nullable Place evictOldest() {
+      Place place = takeOldest();
+      TierFile file = place.file;
+      int extent = place.extent;
+      if (file.marks.isRemoved
+          || file.reluctance() != reluctance
+          || file.pinned.get(extent)
+          || file.referenced.clear(extent)
+          || !file.drop(extent)) {
+        return null;
+      }
+      went(place);
+      return place;
+    }
+
+    private @Nullable Place evictAtHand() {
+      // Two rounds: the first may only take away the marks of having been read.
+      for (int steps = 2 * files.size() + 1; steps > 0 && !files.isEmpty(); ) {
+        if (handFile >= files.size()) {
+          handFile = 0;
+          handExtent = 0;
+        }
+        TierFile file = files.get(handFile);
+        int extent = file.reluctance() == reluctance ? nextVictim(file, handExtent) : -1;
+        if (extent < 0) {
+          handFile++;
+          handExtent = 0;
+          steps--;
+        } else {
+          handExtent = extent + 1;
+          if (file.drop(extent)) {
+            return new Place(file, extent);
+          }
+        }
+      }
+      return null;
+    }
   }
 
   private static int nextVictim(TierFile file, int from) {
