@@ -1,9 +1,11 @@
 package dev.prestage.dataplane.block;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.BitSet;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
@@ -32,8 +34,7 @@ final class Eviction {
   private final Queue<Place> arrivals = new ConcurrentLinkedQueue<>();
 
   /// Files of each reluctance by themselves, the least reluctant first.
-  private final List<Level> levels =
-      Arrays.stream(TierFile.Reluctance.values()).map(Level::new).toList();
+  private final Map<TierFile.Reluctance, Level> levels = new EnumMap<>(TierFile.Reluctance.class);
 
   private final int mostOnProbation;
 
@@ -58,6 +59,9 @@ final class Eviction {
   Eviction(long capacityBytes) {
     int capacity = Math.clamp(capacityBytes / TierFile.EXTENT_BYTES, 1, Integer.MAX_VALUE);
     this.mostOnProbation = Math.clamp(capacity / PROBATION, 1, MOST_ON_PROBATION);
+    for (TierFile.Reluctance each : TierFile.Reluctance.values()) {
+      levels.put(each, new Level(each));
+    }
     this.mostGone = Math.max(1, (capacity - mostOnProbation) / 2);
   }
 
@@ -84,7 +88,7 @@ final class Eviction {
       marks.gone.clear(extent);
       marks.goneBefore.clear(extent);
       if (!cameBack && !marks.isRemoved && !marks.probation.get(extent)) {
-        levels.get(next.file.reluctance().ordinal()).admit(next);
+        Objects.requireNonNull(levels.get(next.file.reluctance())).admit(next);
       }
     }
   }
@@ -92,7 +96,7 @@ final class Eviction {
   /// Removes an extent that may make room, and says which; null if there is none.
   @Nullable Place evict() {
     admit();
-    for (Level level : levels) {
+    for (Level level : levels.values()) {
       Place victim = level.evict();
       if (victim != null) {
         return victim;
