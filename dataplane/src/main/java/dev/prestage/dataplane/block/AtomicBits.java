@@ -43,9 +43,9 @@ final class AtomicBits {
     return wasSet;
   }
 
-  /// Whether no bit is set. While others change bits it may be wrong for a moment.
-  boolean isEmpty() {
-    return cardinality.get() <= 0;
+  /// How many bits are set. While others change bits it may be wrong for a moment.
+  int cardinality() {
+    return cardinality.get();
   }
 
   /// Whether all of a range is set.

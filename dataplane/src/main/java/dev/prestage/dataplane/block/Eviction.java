@@ -1,5 +1,6 @@
 package dev.prestage.dataplane.block;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.EnumMap;
@@ -11,23 +12,23 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
 
 /// Which extent of a tier makes room next. What comes from an origin is on probation, in a queue of
-/// a tenth of the tier: one that is not read again there goes first, so that a scan of a large disk
-/// pushes out little. One that is, or that comes back soon after it went, belongs to the rest, in
+/// a tenth of the tier: if it is not read again there it goes first, so that a scan of a large disk
+/// pushes out little. If it is, or if it comes back soon after it went, it stays with the rest, in
 /// which a hand goes around and takes what was not read since it last passed.
 ///
 /// This is S3-FIFO (Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023) with
 /// one bit for an extent's reads instead of counts, so that a hit costs no lock; with CLOCK (F.
 /// Corbató, "A Paging Experiment with the Multics System", 1968) for its main queue; with two
-/// generations of bits for what went; and with a first half of the probation in which reads do not
-/// count: a guest reads an extent of 64 KiB in many small requests, and these say nothing about its
-/// coming back.
+/// generations of bits for what went; and with a younger half of the probation in which reads do
+/// not count: a guest reads an extent of 64 KiB in many small requests, and these say nothing about
+/// its coming back.
 ///
-/// Guarded by the tier's lock, except [#landed].
+/// Guarded by the tier's lock, except [#landed] and [#hasArrivals].
 final class Eviction {
   /// On probation is one in so many extents.
   private static final int PROBATION = 10;
 
-  /// That of a tier of 640 GiB: 28 MiB of memory.
+  /// That of a tier of 640 GiB: 28 MiB of memory for files of each reluctance.
   private static final int MOST_ON_PROBATION = 1 << 20;
 
   private final List<TierFile> files = new ArrayList<>();
@@ -42,6 +43,9 @@ final class Eviction {
   private final int mostGone;
 
   private int gone;
+
+  /// Whether something was found at a level to which its file does not belong any more.
+  private boolean misplaced;
 
   /// An extent of a file.
   record Place(TierFile file, int extent) {}
@@ -72,11 +76,22 @@ final class Eviction {
   void remove(TierFile file) {
     files.remove(file);
     file.marks.isRemoved = true;
+    levels.values().forEach(level -> level.forget(file));
+  }
+
+  /// All files are gone.
+  void clear() {
+    List.copyOf(files).forEach(this::remove);
   }
 
   /// An extent came from an origin. Any thread; nobody is waited for.
   void landed(TierFile file, int extent) {
     arrivals.add(new Place(file, extent));
+  }
+
+  /// Whether something has landed that [#admit] would take in.
+  boolean hasArrivals() {
+    return !arrivals.isEmpty();
   }
 
   /// Takes in what has landed.
@@ -88,20 +103,36 @@ final class Eviction {
       marks.gone.clear(extent);
       marks.goneBefore.clear(extent);
       if (!cameBack && !marks.isRemoved && !marks.probation.get(extent)) {
-        Objects.requireNonNull(levels.get(next.file.reluctance())).admit(next);
+        level(next.file).admit(next);
       }
     }
   }
 
+  private Level level(TierFile file) {
+    return Objects.requireNonNull(levels.get(file.reluctance()));
+  }
+
   /// Removes an extent that may make room, and says which; null if there is none.
-  @Nullable Place evict() {
+  ///
+  /// @param usedBytes of the tier, with room that was taken for what comes
+  @Nullable Place evict(long usedBytes) {
     admit();
-    for (Level level : levels.values()) {
-      Place victim = level.evict();
-      if (victim != null) {
-        return victim;
-      }
+    long coming = usedBytes / TierFile.EXTENT_BYTES;
+    for (TierFile file : files) {
+      coming -= file.resident.cardinality();
     }
+    do {
+      misplaced = false;
+      for (Level level : levels.values()) {
+        Place victim = level.evict(coming);
+        if (victim != null) {
+          return victim;
+        }
+        if (misplaced) {
+          break;
+        }
+      }
+    } while (misplaced);
     return null;
   }
 
@@ -121,16 +152,10 @@ final class Eviction {
   private final class Level {
     private final TierFile.Reluctance reluctance;
 
-    /// A ring of what is on probation, the oldest first. Some of it may be gone. It grows up to
-    /// [#mostOnProbation].
-    private Place[] ring = new Place[16];
+    /// What is on probation, the oldest first, in two halves. Some of it may be gone.
+    private final ArrayDeque<Place> older = new ArrayDeque<>();
 
-    private int oldest;
-    private int size;
-
-    /// How many of the ring, the oldest, are beyond the half in which reads do not count.
-    private int settled;
-
+    private final ArrayDeque<Place> younger = new ArrayDeque<>();
     private int handFile;
     private int handExtent;
 
@@ -138,45 +163,47 @@ final class Eviction {
       this.reluctance = reluctance;
     }
 
-    private Place at(int place) {
-      return ring[(oldest + place) & (ring.length - 1)];
+    private int onProbation() {
+      return older.size() + younger.size();
     }
 
     void admit(Place place) {
-      if (size == mostOnProbation) {
+      if (onProbation() >= mostOnProbation) {
         // There is room beyond the probation.
         takeOldest();
-      } else if (size == ring.length) {
-        Place[] larger = new Place[2 * size];
-        for (int i = 0; i < size; i++) {
-          larger[i] = at(i);
-        }
-        ring = larger;
-        oldest = 0;
       }
-      ring[(oldest + size++) & (ring.length - 1)] = place;
+      younger.add(place);
       place.file.marks.probation.set(place.extent);
-      for (; size - settled > mostOnProbation / 2; settled++) {
-        at(settled).file.referenced.clear(at(settled).extent);
+      if (younger.size() > mostOnProbation / 2) {
+        Place settled = younger.remove();
+        settled.file.referenced.clear(settled.extent);
+        older.add(settled);
       }
+    }
+
+    void forget(TierFile file) {
+      older.removeIf(place -> place.file == file);
+      younger.removeIf(place -> place.file == file);
     }
 
     /// Ends the probation of the oldest.
     private Place takeOldest() {
-      Place place = at(0);
-      oldest = (oldest + 1) & (ring.length - 1);
-      size--;
-      settled = Math.max(0, settled - 1);
+      Place place = older.isEmpty() ? younger.remove() : older.remove();
       place.file.marks.probation.clear(place.extent);
       return place;
     }
 
-    @Nullable Place evict() {
-      Place victim = size == mostOnProbation ? evictOldest() : null;
+    /// @param coming for how many extents room was taken that are not here yet: they will be on
+    ///   probation
+    @Nullable Place evict(long coming) {
+      Place victim = null;
+      if (onProbation() > 0 && onProbation() + coming >= mostOnProbation) {
+        victim = evictOldest();
+      }
       if (victim == null) {
         victim = evictAtHand();
       }
-      while (victim == null && size > 0) {
+      while (victim == null && onProbation() > 0) {
         victim = evictOldest();
       }
       return victim == null ? evictAtHand() : victim;
@@ -187,11 +214,11 @@ final class Eviction {
       Place place = takeOldest();
       TierFile file = place.file;
       int extent = place.extent;
-      if (file.marks.isRemoved
-          || file.reluctance() != reluctance
-          || file.pinned.get(extent)
-          || file.referenced.clear(extent)
-          || !file.drop(extent)) {
+      if (file.reluctance() != reluctance) {
+        misplaced = true;
+        return null;
+      }
+      if (file.pinned.get(extent) || file.referenced.clear(extent) || !file.drop(extent)) {
         return null;
       }
       went(place);
@@ -223,7 +250,7 @@ final class Eviction {
   }
 
   private static int nextVictim(TierFile file, int from) {
-    if (file.resident.isEmpty()) {
+    if (file.resident.cardinality() <= 0) {
       return -1;
     }
     int extent = file.resident.nextSetExcept(file.pinned, from);

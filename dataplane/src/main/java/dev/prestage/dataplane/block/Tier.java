@@ -356,6 +356,7 @@ public final class Tier implements AutoCloseable {
 
   /// Takes room for an extent, evicting others if need be. False if there is none to be had.
   boolean reserve(int bytes) {
+    admit();
     while (true) {
       long used = usedBytes.get();
       if (used + bytes <= capacityBytes) {
@@ -368,8 +369,20 @@ public final class Tier implements AutoCloseable {
     }
   }
 
+  /// Has the eviction know of what has landed, before more does.
+  private void admit() {
+    if (eviction.hasArrivals() && files.tryLock()) {
+      try {
+        eviction.admit();
+      } finally {
+        files.unlock();
+      }
+    }
+  }
+
   /// Takes room for an extent if that leaves at most so many bytes used; nothing is evicted.
   boolean reserveWithin(int bytes, long limitBytes) {
+    admit();
     while (true) {
       long used = usedBytes.get();
       if (used + bytes > Math.min(limitBytes, capacityBytes)) {
@@ -424,15 +437,8 @@ public final class Tier implements AutoCloseable {
   /// An extent that room was taken for came from an origin, and was not here before.
   void landed(TierFile file, int extent, Passage how) {
     count(how, file.bytesOf(extent));
+    // Whoever lands one may hold a lock that somebody waits for who has this tier's.
     eviction.landed(file, extent);
-    // Whoever lands one may hold a lock that somebody waits for with this one.
-    if (files.tryLock()) {
-      try {
-        eviction.admit();
-      } finally {
-        files.unlock();
-      }
-    }
   }
 
   private void count(Passage passage, long bytes) {
@@ -450,7 +456,7 @@ public final class Tier implements AutoCloseable {
     Held entry;
     files.lock();
     try {
-      victim = eviction.evict();
+      victim = eviction.evict(usedBytes.get());
       if (victim == null) {
         return false;
       }
@@ -818,6 +824,7 @@ public final class Tier implements AutoCloseable {
         }
       }
       ring.clear();
+      eviction.clear();
       held.clear();
       if (failure != null) {
         throw failure;

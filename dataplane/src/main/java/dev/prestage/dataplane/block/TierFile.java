@@ -74,7 +74,7 @@ final class TierFile implements AutoCloseable {
   /// Extents that a fetch is writing, or has written and not put into [#resident] yet.
   final AtomicBits arriving;
 
-  /// Extents that were read since the eviction's hand last passed.
+  /// Extents that were read since the eviction last looked: see [Eviction].
   final AtomicBits referenced;
 
   /// Extents that may not be evicted: staged for a live lease and not demanded yet. The files of

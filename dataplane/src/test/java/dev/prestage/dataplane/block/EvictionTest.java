@@ -3,7 +3,6 @@ package dev.prestage.dataplane.block;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -71,6 +70,25 @@ class EvictionTest {
     assertThat(tier.usedBytes()).isEqualTo(CAPACITY * EXTENT);
   }
 
+  /// One fetch brings up to 16 extents, and takes room for all before the first has come.
+  @Test
+  void aScanInLargeFetchesPushesOutNoMore() {
+    warm(file, 60);
+    for (int first = 5000; first < 6000; first += 16) {
+      for (int i = 0; i < 16; i++) {
+        assertThat(tier.reserve(EXTENT)).isTrue();
+      }
+      for (int extent = first; extent < first + 16; extent++) {
+        file.resident.set(extent);
+        tier.landed(file, extent, Passage.DEMANDED);
+        file.referenced.set(extent);
+      }
+      readAll(file, 0, 10);
+    }
+    assertThat(here(file, 0, 60)).isGreaterThan(50);
+    assertThat(tier.usedBytes()).isEqualTo(CAPACITY * EXTENT);
+  }
+
   @Test
   void readsOfWhatJustCameDoNotSayThatItComesBack() {
     warm(file, 60);
@@ -132,8 +150,48 @@ class EvictionTest {
     for (int extent = 5000; extent < 5010; extent++) {
       file.pinned.clear(extent);
     }
-    readAll(file, 7000, 7300);
-    assertThat(tier.usedBytes()).isEqualTo(CAPACITY * EXTENT);
+    warm(file, 90);
+    assertThat(here(file, 5000, 5010)).as("what nobody read since").isZero();
+  }
+
+  @Test
+  void whatAnImageThatIsCompleteNoMoreHasGoesBeforeWhatGoesLast() throws IOException {
+    TierFile last = tier.open("t", "last", IDENTITY).file();
+    readAll(last, 0, 90);
+    file.isComplete = true;
+    readAll(file, 0, 10);
+    file.isComplete = false;
+    TierFile other = tier.open("t", "other", IDENTITY).file();
+    readAll(other, 0, 10);
+    assertThat(here(last, 0, 90)).isEqualTo(90);
+    assertThat(here(other, 0, 10)).isPositive();
+  }
+
+  @Test
+  void aTierOfFewExtentsServesThem() throws IOException {
+    for (int extents = 1; extents < 20; extents++) {
+      Tier small =
+          new Tier("ssd", (long) extents * EXTENT, new CrashStorage(), () -> 0, (_, _) -> {});
+      TierFile disk = small.open("t", "disk", IDENTITY).file();
+      for (int i = 0; i < 500; i++) {
+        int extent = i * i % 37;
+        if (!disk.resident.get(extent)) {
+          assertThat(small.reserve(EXTENT)).isTrue();
+          disk.resident.set(extent);
+          small.landed(disk, extent, Passage.DEMANDED);
+        }
+        disk.referenced.set(extent);
+      }
+      assertThat(small.usedBytes()).isEqualTo((long) extents * EXTENT);
+      assertThat(disk.resident.cardinality()).isEqualTo(extents);
+    }
+  }
+
+  @Test
+  void aTierThatIsClosedHasNoRoom() throws IOException {
+    readAll(file, 0, CAPACITY);
+    tier.close();
+    assertThat(tier.reserve(EXTENT)).isFalse();
   }
 
   @Test
@@ -144,6 +202,6 @@ class EvictionTest {
     assertThat(tier.usedBytes()).isZero();
     readAll(file, 0, 300);
     assertThat(tier.usedBytes()).isEqualTo(CAPACITY * EXTENT);
-    assertThat(tier.files()).isEqualTo(List.of(file));
+    assertThat(here(file, 0, 300)).isEqualTo(CAPACITY);
   }
 }
