@@ -37,15 +37,13 @@ final class Eviction {
   /// Files of each reluctance by themselves, the least reluctant first.
   private final Map<TierFile.Reluctance, Level> levels = new EnumMap<>(TierFile.Reluctance.class);
 
-  private final int mostOnProbation;
-
   /// A generation of what went is so large; there are two.
   private final int mostGone;
 
   private int gone;
 
-  /// Whether something was found at a level to which its file does not belong any more.
-  private boolean misplaced;
+  /// For how many extents room was taken that are not here yet: they will be on probation.
+  private long coming;
 
   /// An extent of a file.
   record Place(TierFile file, int extent) {}
@@ -56,27 +54,29 @@ final class Eviction {
     private BitSet gone = new BitSet();
     private BitSet goneBefore = new BitSet();
 
-    /// Whether the file is no longer the tier's.
-    private boolean isRemoved;
+    /// Where what is on probation is, or null if the file is not the tier's.
+    private @Nullable Level level;
   }
 
   Eviction(long capacityBytes) {
     int capacity = Math.clamp(capacityBytes / TierFile.EXTENT_BYTES, 1, Integer.MAX_VALUE);
-    this.mostOnProbation = Math.clamp(capacity / PROBATION, 1, MOST_ON_PROBATION);
     for (TierFile.Reluctance each : TierFile.Reluctance.values()) {
-      levels.put(each, new Level(each));
+      levels.put(each, new Level());
     }
-    this.mostGone = Math.max(1, (capacity - mostOnProbation) / 2);
+    this.mostGone = Math.max(1, (capacity - capacity / PROBATION) / 2);
   }
 
   void add(TierFile file) {
     files.add(file);
+    file.marks.level = level(file);
   }
 
   void remove(TierFile file) {
     files.remove(file);
-    file.marks.isRemoved = true;
-    levels.values().forEach(level -> level.forget(file));
+    if (file.marks.level != null) {
+      file.marks.level.takeAll(file);
+    }
+    file.marks.level = null;
   }
 
   /// All files are gone.
@@ -95,15 +95,18 @@ final class Eviction {
   }
 
   /// Takes in what has landed.
-  void admit() {
+  ///
+  /// @param usedBytes of the tier, with room that was taken for what comes
+  void admit(long usedBytes) {
+    survey(usedBytes);
     for (Place next = arrivals.poll(); next != null; next = arrivals.poll()) {
       Marks marks = next.file.marks;
       int extent = next.extent;
       boolean cameBack = marks.gone.get(extent) || marks.goneBefore.get(extent);
       marks.gone.clear(extent);
       marks.goneBefore.clear(extent);
-      if (!cameBack && !marks.isRemoved && !marks.probation.get(extent)) {
-        level(next.file).admit(next);
+      if (!cameBack && marks.level != null && !marks.probation.get(extent)) {
+        marks.level.admit(next);
       }
     }
   }
@@ -112,27 +115,34 @@ final class Eviction {
     return Objects.requireNonNull(levels.get(file.reluctance()));
   }
 
+  /// Looks how much there is, and whether files have become more or less reluctant.
+  private void survey(long usedBytes) {
+    levels.values().forEach(level -> level.held = 0);
+    long comingBytes = usedBytes;
+    for (TierFile file : files) {
+      Level now = level(file);
+      Level before = file.marks.level;
+      if (before != null && before != now) {
+        now.older.addAll(before.takeAll(file));
+        file.marks.level = now;
+      }
+      now.held += file.resident.cardinality();
+      comingBytes -= file.residentBytesOfLate();
+    }
+    coming = Math.max(0, Math.ceilDiv(comingBytes, TierFile.EXTENT_BYTES));
+  }
+
   /// Removes an extent that may make room, and says which; null if there is none.
   ///
   /// @param usedBytes of the tier, with room that was taken for what comes
   @Nullable Place evict(long usedBytes) {
-    admit();
-    long coming = usedBytes / TierFile.EXTENT_BYTES;
-    for (TierFile file : files) {
-      coming -= file.resident.cardinality();
-    }
-    do {
-      misplaced = false;
-      for (Level level : levels.values()) {
-        Place victim = level.evict(coming);
-        if (victim != null) {
-          return victim;
-        }
-        if (misplaced) {
-          break;
-        }
+    admit(usedBytes);
+    for (Level level : levels.values()) {
+      Place victim = level.evict();
+      if (victim != null) {
+        return victim;
       }
-    } while (misplaced);
+    }
     return null;
   }
 
@@ -150,40 +160,48 @@ final class Eviction {
   /// The files of one reluctance: what of them is on probation, and the hand that goes around among
   /// the rest.
   private final class Level {
-    private final TierFile.Reluctance reluctance;
-
     /// What is on probation, the oldest first, in two halves. Some of it may be gone.
     private final ArrayDeque<Place> older = new ArrayDeque<>();
 
     private final ArrayDeque<Place> younger = new ArrayDeque<>();
+
+    /// How many extents there are.
+    private long held;
+
     private int handFile;
     private int handExtent;
-
-    Level(TierFile.Reluctance reluctance) {
-      this.reluctance = reluctance;
-    }
 
     private int onProbation() {
       return older.size() + younger.size();
     }
 
+    /// How many there should be: a share of what is here and comes.
+    private int most() {
+      return Math.clamp((held + coming) / PROBATION, 1, MOST_ON_PROBATION);
+    }
+
     void admit(Place place) {
-      if (onProbation() >= mostOnProbation) {
+      int most = most();
+      if (onProbation() >= most) {
         // There is room beyond the probation.
         takeOldest();
       }
       younger.add(place);
       place.file.marks.probation.set(place.extent);
-      if (younger.size() > mostOnProbation / 2) {
+      while (younger.size() > most / 2) {
         Place settled = younger.remove();
         settled.file.referenced.clear(settled.extent);
         older.add(settled);
       }
     }
 
-    void forget(TierFile file) {
-      older.removeIf(place -> place.file == file);
-      younger.removeIf(place -> place.file == file);
+    /// Takes away what of a file is on probation here.
+    List<Place> takeAll(TierFile file) {
+      List<Place> taken = new ArrayList<>();
+      for (ArrayDeque<Place> half : List.of(older, younger)) {
+        half.removeIf(place -> place.file == file && taken.add(place));
+      }
+      return taken;
     }
 
     /// Ends the probation of the oldest.
@@ -193,11 +211,9 @@ final class Eviction {
       return place;
     }
 
-    /// @param coming for how many extents room was taken that are not here yet: they will be on
-    ///   probation
-    @Nullable Place evict(long coming) {
+    @Nullable Place evict() {
       Place victim = null;
-      if (onProbation() > 0 && onProbation() + coming >= mostOnProbation) {
+      while (victim == null && onProbation() > 0 && onProbation() + coming >= most()) {
         victim = evictOldest();
       }
       if (victim == null) {
@@ -214,10 +230,6 @@ final class Eviction {
       Place place = takeOldest();
       TierFile file = place.file;
       int extent = place.extent;
-      if (file.reluctance() != reluctance) {
-        misplaced = true;
-        return null;
-      }
       if (file.pinned.get(extent) || file.referenced.clear(extent) || !file.drop(extent)) {
         return null;
       }
@@ -233,7 +245,7 @@ final class Eviction {
           handExtent = 0;
         }
         TierFile file = files.get(handFile);
-        int extent = file.reluctance() == reluctance ? nextVictim(file, handExtent) : -1;
+        int extent = file.marks.level == this ? nextVictim(file, handExtent) : -1;
         if (extent < 0) {
           handFile++;
           handExtent = 0;

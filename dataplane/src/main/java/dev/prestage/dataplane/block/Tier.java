@@ -373,7 +373,7 @@ public final class Tier implements AutoCloseable {
   private void admit() {
     if (eviction.hasArrivals() && files.tryLock()) {
       try {
-        eviction.admit();
+        eviction.admit(usedBytes.get());
       } finally {
         files.unlock();
       }

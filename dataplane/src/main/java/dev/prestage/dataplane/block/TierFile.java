@@ -333,8 +333,17 @@ final class TierFile implements AutoCloseable {
   /// The bytes of all extents that are here.
   long residentBytes() {
     BitSet bits = resident.toBitSet();
-    long bytes = (long) bits.cardinality() * EXTENT_BYTES;
-    return bits.get(extents - 1) ? bytes - EXTENT_BYTES + bytesOf(extents - 1) : bytes;
+    return bytesOf(bits.cardinality(), bits.get(extents - 1));
+  }
+
+  /// The same without a look at each extent; while some come or go it may be wrong for a moment.
+  long residentBytesOfLate() {
+    return bytesOf(resident.cardinality(), resident.get(extents - 1));
+  }
+
+  private long bytesOf(int present, boolean hasLast) {
+    long bytes = (long) present * EXTENT_BYTES;
+    return hasLast ? bytes - EXTENT_BYTES + bytesOf(extents - 1) : bytes;
   }
 
   /// Reads without verifying; for [VerifiedReader] only.

@@ -70,6 +70,50 @@ class EvictionTest {
     assertThat(tier.usedBytes()).isEqualTo(CAPACITY * EXTENT);
   }
 
+  /// In no order, so that the hand cannot happen to follow the scan.
+  private void scanScattered(TierFile of, int extents) {
+    for (int i = 0; i < extents; i++) {
+      read(of, 1000 + (int) (i * 2_654_435_761L % 8999 + 8999) % 8999);
+    }
+  }
+
+  @Test
+  void anImageWithAShortEndChangesNothing() throws IOException {
+    TierFile odd = tier.open("t", "odd", new Image.Identity(10L * EXTENT + 4096, 1, 1, 1)).file();
+    assertThat(tier.reserve(odd.bytesOf(10))).isTrue();
+    odd.resident.set(10);
+    warm(file, 60);
+    scanScattered(file, 1000);
+    assertThat(here(file, 0, 60)).isEqualTo(60);
+  }
+
+  @Test
+  void besideImagesThatGoLastAScanPushesOutNoMore() throws IOException {
+    TierFile last = tier.open("t", "last", IDENTITY).file();
+    readAll(last, 0, 60);
+    for (int round = 0; round < 4; round++) {
+      readAll(file, 0, 20);
+      readAll(file, 1000 + 20 * round, 1020 + 20 * round);
+    }
+    readAll(file, 0, 20);
+    scanScattered(file, 1000);
+    assertThat(here(file, 0, 20)).isEqualTo(20);
+    assertThat(here(last, 0, 60)).isEqualTo(60);
+  }
+
+  @Test
+  void aCompleteImageIsSparedForOneThatIsNoMore() throws IOException {
+    TierFile complete = tier.open("t", "complete", IDENTITY).file();
+    complete.isComplete = true;
+    readAll(complete, 0, 90);
+    file.isComplete = true;
+    readAll(file, 0, 10);
+    file.isComplete = false;
+    TierFile other = tier.open("t", "other", IDENTITY).file();
+    readAll(other, 0, 10);
+    assertThat(here(complete, 0, 90)).isEqualTo(90);
+  }
+
   /// One fetch brings up to 16 extents, and takes room for all before the first has come.
   @Test
   void aScanInLargeFetchesPushesOutNoMore() {
