@@ -29,6 +29,13 @@ final class Libvirtd implements AutoCloseable {
           "log", "/var/log/libvirt",
           "cache", "/var/cache/libvirt");
 
+  /// Whom libvirtd looks up at its start, whoever is to run QEMU. The package that makes this user
+  /// also starts a libvirtd for the whole host, so tests do not ask for it.
+  private static final Map<String, String> ACCOUNTS =
+      Map.of(
+          "passwd", "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin",
+          "group", "libvirt-qemu:x:64055:");
+
   private final Path folder;
   private @Nullable Process process;
 
@@ -52,6 +59,12 @@ final class Libvirtd implements AutoCloseable {
         "unix_sock_dir = \"%s\"\nauth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n"
             .formatted(folder.resolve("sockets")));
     Files.createDirectories(folder.resolve("sockets"));
+    for (Map.Entry<String, String> account : ACCOUNTS.entrySet()) {
+      String known = Files.readString(Path.of("/etc", account.getKey()));
+      boolean isThere = known.lines().anyMatch(line -> line.startsWith("libvirt-qemu:"));
+      Files.writeString(
+          folder.resolve(account.getKey()), isThere ? known : known + account.getValue() + "\n");
+    }
     // No cgroups, no namespaces, no security driver: none of them is there in containers.
     Files.writeString(
         folder.resolve("etc").resolve("qemu.conf"),
@@ -74,6 +87,10 @@ final class Libvirtd implements AutoCloseable {
     PLACES.forEach((name, place) ->
         script.append(
             "mkdir -p %s\nmount --bind %s %s\n".formatted(place, folder.resolve(name), place)));
+    ACCOUNTS
+        .keySet()
+        .forEach(name ->
+            script.append("mount --bind %s /etc/%s\n".formatted(folder.resolve(name), name)));
     script.append(
         "exec libvirtd --config %s --pid-file %s\n"
             .formatted(folder.resolve("libvirtd.conf"), folder.resolve("libvirtd.pid")));

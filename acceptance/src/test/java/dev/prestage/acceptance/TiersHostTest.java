@@ -106,6 +106,51 @@ class TiersHostTest {
     }
   }
 
+  @Test
+  void scansOfOtherDisksLeaveAnImageHereThatGoesLast() throws IOException {
+    String configuration =
+        """
+        tier: {name: ssd, directory: ssd, capacity: 16MiB}
+        evictLast: [disk-1.raw]
+        predict: {enabled: false}
+        """;
+    try (RunningHost host = RunningHost.start(folder, "latency: 0ms", configuration).awaitOk()) {
+      addVms(host);
+      Path map = folder.resolve("ssd/default/disk-1.raw.map");
+      try (NbdClient disk = host.disk("vm-1")) {
+        for (int extent = 0; extent < HOT; extent++) {
+          read(disk, "vm-1", extent);
+        }
+      }
+      await(host, "what was read is here", () -> held(map).cardinality() == HOT);
+      readAll(host, "vm-2");
+      readAll(host, "vm-3");
+      long evictions = HOT + 2 * EXTENTS - (16 << 20) / EXTENT;
+      await(
+          host,
+          "both scans are here as far as they fit",
+          () -> tier(host, "ssd").path("evictedBytes").asLong() >= evictions * EXTENT);
+      assertThat(held(map).cardinality()).isEqualTo(HOT);
+    }
+  }
+
+  /// Something that is looked at on the host's disk or asked over its API.
+  private interface Condition {
+    boolean holds() throws IOException;
+  }
+
+  private static void await(RunningHost host, String what, Condition condition) throws IOException {
+    host.await(
+        what,
+        () -> {
+          try {
+            return condition.holds();
+          } catch (IOException e) {
+            return false;
+          }
+        });
+  }
+
   private void addVms(RunningHost host) throws IOException {
     for (int i = 1; i <= 3; i++) {
       byte[] image = new byte[EXTENTS * EXTENT];
@@ -189,15 +234,7 @@ class TiersHostTest {
 
   /// Moves are under way in the background, so this is asked until it is so.
   private void awaitAccount(RunningHost host) throws IOException {
-    host.await(
-        "each tier holds what it says, and no extent lies in two",
-        () -> {
-          try {
-            return addsUp(host);
-          } catch (IOException e) {
-            return false;
-          }
-        });
+    await(host, "each tier holds what it says, and no extent lies in two", () -> addsUp(host));
   }
 
   private boolean addsUp(RunningHost host) throws IOException {

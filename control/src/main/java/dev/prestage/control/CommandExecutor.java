@@ -650,10 +650,12 @@ final class CommandExecutor {
     Program program;
     boolean taken = false;
     try {
+      // The store looks for files by these names.
+      ModelBundle said = ModelBundle.check(bytes);
+      String tenant = named("tenant", said.tenant());
+      String name = named("program", said.program());
       offer = models.decode(bytes, registry);
-      ModelBundle model = offer.models();
-      program =
-          registry.program(named("tenant", model.tenant()), named("program", model.program()));
+      program = registry.program(tenant, name);
       registry.save();
       taken = true;
     } catch (ModelException e) {

@@ -10,6 +10,7 @@ import dev.prestage.control.command.Command;
 import dev.prestage.control.command.Refusal;
 import dev.prestage.control.command.Refusal.Reason;
 import dev.prestage.control.command.Reply;
+import dev.prestage.control.model.ModelBundle;
 import dev.prestage.engine.access.Access;
 import dev.prestage.engine.access.AccessType;
 import dev.prestage.engine.access.Cause;
@@ -18,6 +19,8 @@ import dev.prestage.engine.allocate.LeaseState;
 import dev.prestage.engine.allocate.Limits;
 import dev.prestage.engine.allocate.Thresholds;
 import dev.prestage.engine.history.AccessHistory;
+import dev.prestage.engine.predict.HybridForecaster;
+import dev.prestage.engine.predict.ModelFile;
 import dev.prestage.engine.resource.Binding;
 import dev.prestage.engine.resource.Range;
 import dev.prestage.engine.resource.Resource;
@@ -1266,6 +1269,20 @@ class ControlPlaneTest {
   }
 
   @Test
+  void aModelThatIsNamedAfterAPlaceElsewhereTouchesNothingThere() throws Exception {
+    dataPlane();
+    ControlPlane plane = controlPlane();
+    awaitLinked(plane);
+    Path outside = Files.createDirectory(folder.resolve("outside"));
+    Path file = Files.writeString(outside.resolve("file-block.counts"), "somebody's");
+    byte[] model =
+        new ModelFile("../../outside", "web", new HybridForecaster())
+            .encode(new ModelBundle.Numbers());
+    assertRefused(plane, new Command.ImportModel(ByteBuffer.wrap(model)), Reason.INVALID, "tenant");
+    assertThat(file).hasContent("somebody's");
+  }
+
+  @Test
   void aHostThatKnowsNothingBeginsWithTheModelBesideTheImage() throws Exception {
     FakeDataPlane data = dataPlane();
     ControlPlane plane = controlPlane();
@@ -1438,7 +1455,8 @@ class ControlPlaneTest {
     plane.close();
     assertThat(models.resolve("web.model.refused")).hasContent("what is this");
     assertThat(notices)
-        .anyMatch(n -> n instanceof Notice.Degraded d && d.kind().equals("model:web.model"));
+        .anyMatch(
+            n -> n instanceof Notice.Degraded d && d.kind().equals("model:default/web.model"));
     ControlPlane next = controlPlane();
     assertThat(ask(next, new Command.ExportModel("web", null))).isInstanceOf(Reply.Model.class);
   }

@@ -58,7 +58,7 @@ final class BlockEdge implements Edge {
   BlockEdge(Options options, Links links, Host host) throws IOException {
     this.ready = host.ready();
     try {
-      this.tiers = open(options.tiers(), host);
+      this.tiers = open(options, host);
       List<Origin> origins = new ArrayList<>();
       for (Options.OriginOptions origin : options.origins()) {
         // A share that hangs would hang this, and must not hang the start.
@@ -100,14 +100,21 @@ final class BlockEdge implements Edge {
   }
 
   /// Opens the tiers. One of several that cannot be used is said and left out until the next start.
-  private static Tiers open(List<Options.TierOptions> wanted, Host host) throws IOException {
+  private static Tiers open(Options options, Host host) throws IOException {
+    List<Options.TierOptions> wanted = options.tiers();
     List<Tier> usable = new ArrayList<>();
     List<String> leftOut = new ArrayList<>();
     for (Options.TierOptions tier : wanted) {
       Storage storage = FaultyStorage.of(new FileStorage(tier.directory()), tier.faults());
       try {
         usable.add(
-            new Tier(tier.name(), tier.capacityBytes(), storage, host.clock(), host.trouble()));
+            new Tier(
+                tier.name(),
+                tier.capacityBytes(),
+                options.block().evictedLast(),
+                storage,
+                host.clock(),
+                host.trouble()));
       } catch (IOException e) {
         if (wanted.size() == 1) {
           throw e;

@@ -18,7 +18,7 @@ public final class ManagerGate {
   /// Makes all comparisons.
   ///
   /// @param seeds how many days are lived
-  /// @param folder with traces; null to compare thresholds on the recorded boots only
+  /// @param folder with traces; null to compare thresholds on the recorded boots only, and no tiers
   /// @throws IOException if a trace cannot be read
   public static void run(int seeds, @Nullable Path folder, Consumer<Check> checks)
       throws IOException, InterruptedException {
@@ -41,6 +41,9 @@ public final class ManagerGate {
         Check.atMost("days of " + seeds + " on which something did not hold", broken.get(), 0));
     checks.accept(new Check("units leased on all of them", granted.get(), "to be seen", true));
     BehindStaging.run(checks);
+    if (folder != null) {
+      TierMisses.run(folder, checks);
+    }
     AutoThreshold.run(folder, checks);
   }
 }

@@ -77,7 +77,7 @@ public final class SimulatorGate {
   }
 
   /// The trace of a name in a folder.
-  static Trace trace(Path folder, String name) throws IOException {
+  public static Trace trace(Path folder, String name) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       Path file =
           files

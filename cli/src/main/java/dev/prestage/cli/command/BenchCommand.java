@@ -256,13 +256,13 @@ public final class BenchCommand {
 
   @Command(
       description =
-          "The manager of allocations: simulated days of a host with faults, what a decision costs, and the derived threshold against fixed ones.")
+          "The manager of allocations: simulated days of a host with faults, what a decision costs, how often a tier misses beside other caches, and the derived threshold against fixed ones.")
   int manager(
       @Parameters(
               paramLabel = "FOLDER",
               arity = "0..1",
               description =
-                  "Where the traces lie. Default: thresholds are compared on the recorded boots only.")
+                  "Where the traces lie. Default: thresholds are compared on the recorded boots only, and no tiers.")
           @Nullable Path folder,
       @Option(
               names = "--seeds",

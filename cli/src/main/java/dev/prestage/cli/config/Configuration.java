@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +47,7 @@ import org.snakeyaml.engine.v2.nodes.Node;
 /// @param state the folder for everything that survives a restart
 /// @param sockets the folder for the sockets
 /// @param tiers the places for what was fetched, the fastest first
+/// @param evictLast images of which what is here makes room after all others
 /// @param nbd how guests' disks are served
 /// @param connectionsListen the address at which guests' connections are relayed
 /// @param promises by what shares of links are promised
@@ -72,6 +74,7 @@ public record Configuration(
     Path sockets,
     List<Origin> origins,
     List<Tier> tiers,
+    Set<String> evictLast,
     Nbd nbd,
     InetAddress connectionsListen,
     Promises promises,
@@ -153,6 +156,9 @@ public record Configuration(
   private static final long LEAST_FILL_RATE = 64L << 10;
 
   private static final double MOST_AMPLIFICATION = 1e6;
+
+  /// As images are named at registration.
+  private static final Pattern IMAGE_NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
 
   private static final Pattern AMPLIFICATION = Pattern.compile("[0-9]+(\\.[0-9]+)?");
 
@@ -246,6 +252,7 @@ public record Configuration(
       origins.add(new Origin("images", state.resolve("images"), Faults.NONE, false, 0, null));
     }
     List<Tier> tiers = tiers(root, state, folder);
+    List<String> last = root.values("evictLast", Configuration::imageName);
     Section nbd = root.section("nbd");
     Nbd serving =
         new Nbd(
@@ -319,6 +326,7 @@ public record Configuration(
         sockets.toAbsolutePath(),
         List.copyOf(origins),
         tiers,
+        Set.copyOf(last),
         serving,
         listen,
         promises,
@@ -623,7 +631,7 @@ public record Configuration(
       throws ConfigurationException {
     Section quotas = stage.section("quotas");
     Duration reclaimAfter =
-        stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Quantities::duration);
+        stage.value("reclaimAfter", Limits.DEFAULT.reclaimAfter(), Configuration::period);
     Limits limits =
         new Limits(
             stage.value("capacity", tierBytes / 4, Quantities::bytes),
@@ -634,7 +642,7 @@ public record Configuration(
             stage.value("inFlight", Limits.DEFAULT.inFlightUnits(), text -> whole(text, 1, 65_536)),
             horizon,
             reclaimAfter,
-            byType(stage.section("typeReclaimAfter"), reclaimAfter, Quantities::duration),
+            byType(stage.section("typeReclaimAfter"), reclaimAfter, Configuration::period),
             stage.value("waiting", Limits.DEFAULT.waitingRanges(), text -> whole(text, 0, 1 << 20)),
             Limits.DEFAULT.uselessPerDemand());
     if (limits.stagedBytes() > tierBytes) {
@@ -653,6 +661,15 @@ public record Configuration(
     return bytes;
   }
 
+  private static Duration period(String text) {
+    Duration period = Quantities.duration(text);
+    if (period.compareTo(Duration.ofSeconds(1)) < 0) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is less than 1s: extents would be given back before their use");
+    }
+    return period;
+  }
+
   /// Zero, or at least a minute.
   private static Duration pause(String text) {
     Duration pause = Quantities.duration(text);
@@ -660,6 +677,17 @@ public record Configuration(
       throw new IllegalArgumentException("'" + text + "' is shorter than a minute; 0s means never");
     }
     return pause;
+  }
+
+  private static String imageName(String text) {
+    if (!IMAGE_NAME.matcher(text).matches()) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is no image's name: 1 to 128 letters, digits, '.', '_' or '-', not beginning"
+              + " with '.'");
+    }
+    return text;
   }
 
   private static Path path(Path folder, String text) {

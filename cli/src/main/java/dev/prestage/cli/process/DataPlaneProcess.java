@@ -50,7 +50,8 @@ public final class DataPlaneProcess {
             BlockOptions.DEFAULT.demandFetches(),
             fetch.deadline(),
             fetch.deadline().dividedBy(3),
-            configuration.fill()),
+            configuration.fill(),
+            configuration.evictLast()),
         NbdLimits.of(configuration.nbd().connections(), fetch.deadline()),
         configuration.connectionsListen(),
         configuration.promises());

@@ -70,6 +70,21 @@ class ConfigurationTest {
   }
 
   @Test
+  void imagesThatAreEvictedLastAreNamed() throws Exception {
+    assertThat(Configuration.read(null).evictLast()).isEmpty();
+    assertThat(read("evictLast: [debian12.raw, web.raw]\n").evictLast())
+        .containsExactlyInAnyOrder("debian12.raw", "web.raw");
+    assertThatThrownBy(() -> read("evictLast: debian12.raw\n"))
+        .hasMessageContaining("'evictLast' must be a list");
+    assertThatThrownBy(() -> read("evictLast: [a.raw, '']\n"))
+        .hasMessageContaining(":1:20: 'evictLast': '' is no image's name");
+    for (String wrong : List.of("base/web.raw", "../q", ".hidden", "~x", "é", "x".repeat(129))) {
+      assertThatThrownBy(() -> read("evictLast: [" + wrong + "]\n"))
+          .hasMessageContaining("is no image's name");
+    }
+  }
+
+  @Test
   void theSocketsOfQemuAreInAFolderOfTheirOwn() throws Exception {
     assertThat(read("qemu: {sockets: qmp}\n").qemuSockets()).isEqualTo(folder.resolve("qmp"));
     assertThat(Configuration.read(null).qemuSockets()).isNull();
@@ -353,6 +368,8 @@ class ConfigurationTest {
           stage: {quotas: {tenants: 1GiB}}         | :1:18: | unknown key 'stage.quotas.tenants'
           stage: {quotas: 4MiB}                    | :1:17: | 'stage.quotas' must be a mapping
           stage: {quotas: {vm: 4KiB}}              | :1:22: | less than 64KiB
+          stage: {reclaimAfter: 0s}                | :1:23: | less than 1s
+          stage: {typeReclaimAfter: {io-bandwidth: 9ms}} | :1:42: | less than 1s
           stage: {typeReclaimAfter: {page: 1m}}    | :1:28: | names no type
           tier: {capacity: lots}                   | :1:18: | 'lots' is not a size
           tier: {capacity: -1}                     | :1:18: | '-1' is not a size

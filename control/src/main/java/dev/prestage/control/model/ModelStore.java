@@ -40,13 +40,17 @@ import java.util.function.ObjDoubleConsumer;
 import org.jspecify.annotations.Nullable;
 
 /// The forecasters of this host, each with its file `<tenant>/<program>.model`; that of another
-/// type than file blocks says so: `<tenant>/<program>.memory-page.model`.
+/// type than file blocks says so: `<tenant>/<program>.memory-page.model`. What was counted over all
+/// of a tenant's programs has one for each type: `<tenant>/file-block.counts`.
 ///
 /// All calls come from the engine thread. Encoding happens there, because only there the model
 /// stands still; writing happens on a thread of the store's own, latest first, so a slow disk
 /// delays nobody.
 public final class ModelStore implements Models, AutoCloseable {
   private static final System.Logger LOG = System.getLogger(ModelStore.class.getName());
+
+  /// Four times what the API takes.
+  private static final int MOST_BYTES = 64 << 20;
 
   private final Path folder;
   private final Spaces spaces;
@@ -153,6 +157,7 @@ public final class ModelStore implements Models, AutoCloseable {
     HybridForecaster learner = learner(learnt);
     if (learner.runs() > 0) {
       write(learnt, learner);
+      write(file(common(learnt)), knowledge(learnt).encode());
     }
     if (type == ResourceType.FILE_BLOCK) {
       losses.accept(program, learner.lastLoss());
@@ -331,7 +336,7 @@ public final class ModelStore implements Models, AutoCloseable {
             (tenant, type) -> {
               Common of = new Common(tenant, type);
               HostKnowledge known = common.get(of);
-              return known == null ? fresh.computeIfAbsent(of, _ -> new HostKnowledge()) : known;
+              return known == null ? fresh.computeIfAbsent(of, this::load) : known;
             });
     return new Offer(models, fresh);
   }
@@ -342,8 +347,23 @@ public final class ModelStore implements Models, AutoCloseable {
   }
 
   private HostKnowledge knowledge(Learnt learnt) {
-    return common.computeIfAbsent(
-        new Common(learnt.program().tenant(), learnt.type()), _ -> new HostKnowledge());
+    return common.computeIfAbsent(common(learnt), this::load);
+  }
+
+  private static Common common(Learnt learnt) {
+    return new Common(learnt.program().tenant(), learnt.type());
+  }
+
+  private HostKnowledge load(Common of) {
+    Path file = file(of);
+    try {
+      if (Files.exists(file)) {
+        return HostKnowledge.decode(read(file));
+      }
+    } catch (IOException e) {
+      setAside(file, e, "counting begins anew");
+    }
+    return new HostKnowledge();
   }
 
   private HybridForecaster load(Learnt learnt) {
@@ -351,19 +371,29 @@ public final class ModelStore implements Models, AutoCloseable {
     try {
       if (Files.exists(file)) {
         HybridForecaster forecaster =
-            ModelFile.decode(
-                    ByteBuffer.wrap(Files.readAllBytes(file)), spaces, _ -> knowledge(learnt))
-                .forecaster();
+            ModelFile.decode(read(file), spaces, _ -> knowledge(learnt)).forecaster();
         forecaster.introduce();
         return forecaster;
       }
     } catch (IOException e) {
-      setAside(file, e);
+      setAside(file, e, "the program is learnt anew");
     }
     return new HybridForecaster(knowledge(learnt));
   }
 
-  private void setAside(Path file, IOException reason) {
+  /// Of what is no file of ours nothing is read: it could hold the engine up, or fill its memory.
+  private static ByteBuffer read(Path file) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      throw new ModelException("it is no regular file");
+    }
+    long size = Files.size(file);
+    if (size > MOST_BYTES) {
+      throw new ModelException("it has " + size + " bytes, more than any that was written");
+    }
+    return ByteBuffer.wrap(Files.readAllBytes(file));
+  }
+
+  private void setAside(Path file, IOException reason, String consequence) {
     Path aside = file.resolveSibling(file.getFileName() + ".refused");
     String fate = "it is kept as " + aside.getFileName();
     try {
@@ -371,20 +401,20 @@ public final class ModelStore implements Models, AutoCloseable {
     } catch (IOException e) {
       fate = "it cannot be moved aside (" + e + ")";
     }
-    trouble(
-        file,
-        "cannot be used: " + reason.getMessage() + "; " + fate + " and the program is learnt anew");
+    trouble(file, "cannot be used: " + reason.getMessage() + "; " + fate + " and " + consequence);
   }
 
   private void trouble(Path file, String what) {
-    LOG.log(WARNING, "the model {0} {1}", file, what);
-    troubles.accept("model:" + file.getFileName(), "the model " + file + " " + what);
+    LOG.log(WARNING, "the file {0} {1}", file, what);
+    troubles.accept("model:" + folder.relativize(file), "the file " + file + " " + what);
   }
 
   private void write(Learnt learnt, HybridForecaster learner) {
     Program program = learnt.program();
-    byte[] bytes = new ModelFile(program.tenant(), program.name(), learner).encode(spaces);
-    Path file = file(learnt);
+    write(file(learnt), new ModelFile(program.tenant(), program.name(), learner).encode(spaces));
+  }
+
+  private void write(Path file, byte[] bytes) {
     if (unwritten.put(file, bytes) == null) {
       writer.execute(() -> writeLatest(file));
     }
@@ -407,6 +437,10 @@ public final class ModelStore implements Models, AutoCloseable {
     return folder
         .resolve(learnt.program().tenant())
         .resolve(learnt.program().name() + type + ".model");
+  }
+
+  private Path file(Common of) {
+    return folder.resolve(of.tenant()).resolve(of.type().text() + ".counts");
   }
 
   /// Writes what is not written yet.

@@ -3,6 +3,7 @@ package dev.prestage.dataplane.block;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.BitSet;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// A fixed number of bits, one per extent, that any thread reads and changes without a lock. What a
 /// thread wrote before it set or cleared a bit is seen by whoever sees the bit changed.
@@ -11,6 +12,7 @@ final class AtomicBits {
 
   private final long[] words;
   private final int size;
+  private final AtomicInteger cardinality = new AtomicInteger();
 
   AtomicBits(int size) {
     this.size = size;
@@ -24,13 +26,26 @@ final class AtomicBits {
   /// Sets a bit; tells whether this call changed it.
   boolean set(int index) {
     long bit = 1L << index;
-    return ((long) WORDS.getAndBitwiseOr(words, index >>> 6, bit) & bit) == 0;
+    boolean isNew = ((long) WORDS.getAndBitwiseOr(words, index >>> 6, bit) & bit) == 0;
+    if (isNew) {
+      cardinality.incrementAndGet();
+    }
+    return isNew;
   }
 
   /// Clears a bit; tells whether this call changed it.
   boolean clear(int index) {
     long bit = 1L << index;
-    return ((long) WORDS.getAndBitwiseAnd(words, index >>> 6, ~bit) & bit) != 0;
+    boolean wasSet = ((long) WORDS.getAndBitwiseAnd(words, index >>> 6, ~bit) & bit) != 0;
+    if (wasSet) {
+      cardinality.decrementAndGet();
+    }
+    return wasSet;
+  }
+
+  /// How many bits are set. While others change bits it may be wrong for a moment.
+  int cardinality() {
+    return cardinality.get();
   }
 
   /// Whether all of a range is set.

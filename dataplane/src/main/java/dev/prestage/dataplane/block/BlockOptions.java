@@ -1,8 +1,9 @@
 package dev.prestage.dataplane.block;
 
 import java.time.Duration;
+import java.util.Set;
 
-/// How hard origins are worked, and for how long they are waited for.
+/// How hard origins are worked, for how long they are waited for, and what is kept of them.
 ///
 /// @param stagingFetches how many fetches for leases one origin gets at the same time. 32 small
 ///   fetches on a link 10 ms away move 200 MB/s; what is in flight is further bounded by bytes
@@ -14,15 +15,27 @@ import java.time.Duration;
 /// @param attemptDeadline after this long a fetch counts as hung; what demand wants of it is
 ///   fetched anew. A third of the read's deadline leaves room for two more attempts
 /// @param fill how the rest of images is brought
+/// @param evictedLast names of images whose extents make room after all others
 public record BlockOptions(
     int stagingFetches,
     int demandFetches,
     Duration readDeadline,
     Duration attemptDeadline,
-    FillOptions fill) {
+    FillOptions fill,
+    Set<String> evictedLast) {
   /// What suits a host.
   public static final BlockOptions DEFAULT =
       new BlockOptions(32, 8, Duration.ofSeconds(30), Duration.ofSeconds(10));
+
+  /// No image goes last.
+  public BlockOptions(
+      int stagingFetches,
+      int demandFetches,
+      Duration readDeadline,
+      Duration attemptDeadline,
+      FillOptions fill) {
+    this(stagingFetches, demandFetches, readDeadline, attemptDeadline, fill, Set.of());
+  }
 
   /// Without fill.
   public BlockOptions(

@@ -212,7 +212,7 @@ final class Fill {
   private void setComplete(BlockSpace space, boolean complete) {
     space.fill.setComplete(complete);
     for (Shelf shelf : space.shelves) {
-      shelf.file().evictLast = complete;
+      shelf.file().isComplete = complete;
     }
     if (complete) {
       tell(space);

@@ -11,10 +11,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
@@ -22,10 +24,9 @@ import org.jspecify.annotations.Nullable;
 
 /// A host-local place that holds extents of any number of images, up to a capacity.
 ///
-/// When it is full the extents that were not read lately make room, by CLOCK (F. Corbató, "A Paging
-/// Experiment with the Multics System", 1968): one bit per extent instead of an order, so that a
-/// hit costs no lock. Extents that are staged and still waiting for their demand never make room;
-/// those of an image all of which is on this host do when nothing else can.
+/// When it is full extents make room as [Eviction] says. Those that are staged and still waiting
+/// for their demand never do; those of an image all of which is on this host do when no others can,
+/// and after these those of an image that is to go last.
 ///
 /// When the device itself fails or is full, nothing is kept for a while and everything goes on
 /// being served from the origin.
@@ -45,6 +46,10 @@ public final class Tier implements AutoCloseable {
 
   private final String name;
   private final long capacityBytes;
+
+  /// Names of images, of any tenant, as file names.
+  private final Set<String> evictedLast;
+
   private final Storage storage;
   private final Clock clock;
   private final Trouble trouble;
@@ -57,9 +62,8 @@ public final class Tier implements AutoCloseable {
   private final ReentrantLock files = new ReentrantLock();
   private final Map<String, Held> held = new HashMap<>();
   private final List<Held> ring = new ArrayList<>();
+  private final Eviction eviction;
   private @Nullable Moves moves;
-  private int handFile;
-  private int handExtent;
   private int coldFile;
   private int coldExtent;
   private long pauseNanos;
@@ -87,13 +91,34 @@ public final class Tier implements AutoCloseable {
     void dropped(int extent);
   }
 
-  /// Opens a tier and everything in it.
+  /// Opens a tier and everything in it; no image goes last.
   ///
   /// @throws IOException if its storage cannot be used
   public Tier(String name, long capacityBytes, Storage storage, Clock clock, Trouble trouble)
       throws IOException {
+    this(name, capacityBytes, Set.of(), storage, clock, trouble);
+  }
+
+  /// Opens a tier and everything in it.
+  ///
+  /// @param evictedLast names of images whose extents make room after all others, whoever's they
+  ///   are
+  /// @throws IOException if its storage cannot be used, or a name can be no image's
+  public Tier(
+      String name,
+      long capacityBytes,
+      Set<String> evictedLast,
+      Storage storage,
+      Clock clock,
+      Trouble trouble)
+      throws IOException {
     this.name = name;
     this.capacityBytes = capacityBytes;
+    this.eviction = new Eviction(capacityBytes);
+    this.evictedLast = new HashSet<>();
+    for (String image : evictedLast) {
+      this.evictedLast.add(fileName(image));
+    }
     this.storage = storage;
     this.clock = clock;
     this.trouble = trouble;
@@ -134,11 +159,14 @@ public final class Tier implements AutoCloseable {
 
   private Held hold(TierFile file) {
     var entry = new Held(file);
+    String path = pathOf(file);
+    file.isEvictedLast = evictedLast.contains(path.substring(path.indexOf('/') + 1));
     if (moves != null) {
       file.touches = new Touches(file.extents(), moves);
     }
     held.put(file.name(), entry);
     ring.add(entry);
+    eviction.add(file);
     long found = file.residentBytes();
     usedBytes.addAndGet(found);
     count(Passage.FOUND, found);
@@ -281,6 +309,7 @@ public final class Tier implements AutoCloseable {
   private void remove(Held entry) throws IOException {
     held.remove(entry.file.name());
     ring.remove(entry);
+    eviction.remove(entry.file);
     long gone = entry.file.residentBytes();
     usedBytes.addAndGet(-gone);
     count(Passage.REMOVED, gone);
@@ -327,6 +356,7 @@ public final class Tier implements AutoCloseable {
 
   /// Takes room for an extent, evicting others if need be. False if there is none to be had.
   boolean reserve(int bytes) {
+    admit();
     while (true) {
       long used = usedBytes.get();
       if (used + bytes <= capacityBytes) {
@@ -339,8 +369,20 @@ public final class Tier implements AutoCloseable {
     }
   }
 
+  /// Has the eviction know of what has landed, before more does.
+  private void admit() {
+    if (eviction.hasArrivals() && files.tryLock()) {
+      try {
+        eviction.admit(usedBytes.get());
+      } finally {
+        files.unlock();
+      }
+    }
+  }
+
   /// Takes room for an extent if that leaves at most so many bytes used; nothing is evicted.
   boolean reserveWithin(int bytes, long limitBytes) {
+    admit();
     while (true) {
       long used = usedBytes.get();
       if (used + bytes > Math.min(limitBytes, capacityBytes)) {
@@ -395,6 +437,8 @@ public final class Tier implements AutoCloseable {
   /// An extent that room was taken for came from an origin, and was not here before.
   void landed(TierFile file, int extent, Passage how) {
     count(how, file.bytesOf(extent));
+    // Whoever lands one may hold a lock that somebody waits for who has this tier's.
+    eviction.landed(file, extent);
   }
 
   private void count(Passage passage, long bytes) {
@@ -408,44 +452,20 @@ public final class Tier implements AutoCloseable {
   }
 
   private boolean evictOne() {
-    return evictOne(true) || evictOne(false);
-  }
-
-  /// @param sparing whether to pass over images all of which is on this host
-  private boolean evictOne(boolean sparing) {
-    Held victim = null;
-    int extent = -1;
+    Eviction.Place victim;
+    Held entry;
     files.lock();
     try {
-      // Two rounds: the first may only take away the marks of having been read.
-      int steps = 2 * ring.size() + 1;
-      while (steps > 0 && victim == null) {
-        if (handFile >= ring.size()) {
-          handFile = 0;
-          handExtent = 0;
-        }
-        if (ring.isEmpty()) {
-          return false;
-        }
-        Held entry = ring.get(handFile);
-        extent = sparing && entry.file.evictLast ? -1 : nextVictim(entry.file, handExtent);
-        if (extent < 0) {
-          handFile++;
-          handExtent = 0;
-          steps--;
-        } else {
-          handExtent = extent + 1;
-          victim = entry.file.drop(extent) ? entry : null;
-        }
+      victim = eviction.evict(usedBytes.get());
+      if (victim == null) {
+        return false;
       }
+      entry = Objects.requireNonNull(held.get(victim.file().name()));
     } finally {
       files.unlock();
     }
-    if (victim == null) {
-      return false;
-    }
-    release(victim.file.bytesOf(extent));
-    evicted(victim, extent);
+    release(victim.file().bytesOf(victim.extent()));
+    evicted(entry, victim.extent());
     return true;
   }
 
@@ -456,14 +476,6 @@ public final class Tier implements AutoCloseable {
       touches.forget(extent);
     }
     entry.drops.dropped(extent);
-  }
-
-  private static int nextVictim(TierFile file, int from) {
-    int extent = file.resident.nextSetExcept(file.pinned, from);
-    while (extent >= 0 && file.referenced.clear(extent)) {
-      extent = file.resident.nextSetExcept(file.pinned, extent + 1);
-    }
-    return extent;
   }
 
   // ---- moves between tiers
@@ -812,6 +824,7 @@ public final class Tier implements AutoCloseable {
         }
       }
       ring.clear();
+      eviction.clear();
       held.clear();
       if (failure != null) {
         throw failure;

@@ -59,21 +59,36 @@ final class TierFile implements AutoCloseable {
   private static final int STRIPES = 64;
   private static final int EXTENTS_PER_STRIPE = 16;
 
+  /// How late extents make room: after all of files that are less reluctant.
+  enum Reluctance {
+    NONE,
+    /// Of an image all of which is on this host.
+    COMPLETE,
+    /// Of an image that the operator wants to keep.
+    LAST
+  }
+
   /// Extents that are here.
   final AtomicBits resident;
 
   /// Extents that a fetch is writing, or has written and not put into [#resident] yet.
   final AtomicBits arriving;
 
-  /// Extents that were read since the eviction's hand last passed.
+  /// Extents that were read since the eviction last looked: see [Eviction].
   final AtomicBits referenced;
 
   /// Extents that may not be evicted: staged for a live lease and not demanded yet. The files of
   /// one image in several tiers share them.
   volatile AtomicBits pinned;
 
-  /// Whether its extents make room only when no others can.
-  volatile boolean evictLast;
+  /// Whether all of its image is on this host.
+  volatile boolean isComplete;
+
+  /// Whether its image is one of those that go last.
+  volatile boolean isEvictedLast;
+
+  /// What the tier's eviction remembers of its extents; guarded by the tier's lock.
+  final Eviction.Marks marks = new Eviction.Marks();
 
   /// How often its extents are touched; null where there is no other tier to move them to.
   volatile @Nullable Touches touches;
@@ -99,6 +114,10 @@ final class TierFile implements AutoCloseable {
     this.sums = new int[(extents + CHUNK_EXTENTS - 1) / CHUNK_EXTENTS][];
     Arrays.fill(sums, NO_SUMS);
     Arrays.setAll(stripes, _ -> new ReentrantLock());
+  }
+
+  Reluctance reluctance() {
+    return isEvictedLast ? Reluctance.LAST : isComplete ? Reluctance.COMPLETE : Reluctance.NONE;
   }
 
   private static int extentsOf(Image.Identity identity) {
@@ -314,8 +333,17 @@ final class TierFile implements AutoCloseable {
   /// The bytes of all extents that are here.
   long residentBytes() {
     BitSet bits = resident.toBitSet();
-    long bytes = (long) bits.cardinality() * EXTENT_BYTES;
-    return bits.get(extents - 1) ? bytes - EXTENT_BYTES + bytesOf(extents - 1) : bytes;
+    return bytesOf(bits.cardinality(), bits.get(extents - 1));
+  }
+
+  /// The same without a look at each extent; while some come or go it may be wrong for a moment.
+  long residentBytesOfLate() {
+    return bytesOf(resident.cardinality(), resident.get(extents - 1));
+  }
+
+  private long bytesOf(int present, boolean hasLast) {
+    long bytes = (long) present * EXTENT_BYTES;
+    return hasLast ? bytes - EXTENT_BYTES + bytesOf(extents - 1) : bytes;
   }
 
   /// Reads without verifying; for [VerifiedReader] only.

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -32,6 +33,11 @@ final class TierTest {
         on,
         now::get,
         (kind, text) -> troubles.add(kind + " " + text));
+  }
+
+  private Tier keeping(int capacityExtents, String... images) throws IOException {
+    return new Tier(
+        "ssd", (long) capacityExtents * EXTENT, Set.of(images), storage, now::get, (_, _) -> {});
   }
 
   private boolean keep(Tier tier, TierFile file, int extent) throws IOException {
@@ -57,6 +63,47 @@ final class TierTest {
     assertThat(keep(tier, file, 3)).isTrue();
     assertThat(dropped).containsExactly(1);
     assertThat(tier.usedBytes()).isEqualTo(3 * EXTENT);
+  }
+
+  @Test
+  void whatIsHereOfAnImageThatGoesLastMakesRoomLast() throws Exception {
+    Tier tier = keeping(4, "base.raw");
+    TierFile complete = tier.open("t", "complete", IDENTITY).file();
+    complete.isComplete = true;
+    TierFile last = tier.open("t", "base.raw", IDENTITY).file();
+    TierFile other = tier.open("t", "web.raw", IDENTITY).file();
+    assertThat(keep(tier, last, 0)).isTrue();
+    assertThat(keep(tier, last, 1)).isTrue();
+    assertThat(keep(tier, complete, 0)).isTrue();
+    assertThat(keep(tier, other, 0)).isTrue();
+    other.referenced.set(0);
+    assertThat(keep(tier, other, 1)).isTrue();
+    assertThat(other.resident.get(0)).as("what is plain, although it was read").isFalse();
+    other.pinned.set(1);
+    assertThat(keep(tier, other, 2)).isTrue();
+    assertThat(complete.resident.get(0)).as("what is complete, before what goes last").isFalse();
+    other.pinned.set(2);
+    assertThat(keep(tier, other, 3)).as("when nothing else can make room").isTrue();
+    assertThat(last.residentBytes()).isEqualTo(EXTENT);
+  }
+
+  @Test
+  void anImageGoesLastForAllTenantsAndVersionsAndOverARestart() throws Exception {
+    Tier first = tier(storage, 4);
+    TierFile other = first.open("t", "disk", IDENTITY).file();
+    TierFile old = first.open("u", "base.raw", IDENTITY).file();
+    TierFile next =
+        first.open("u", "base.raw", new Image.Identity(EXTENTS * EXTENT, 2, 2, 2)).file();
+    assertThat(next.name()).isNotEqualTo(old.name());
+    keep(first, old, 0);
+    keep(first, next, 0);
+    keep(first, other, 0);
+    keep(first, other, 1);
+    first.close();
+    Tier second = keeping(2, "base.raw");
+    assertThat(second.usedBytes()).isEqualTo(2 * EXTENT);
+    TierFile disk = second.open("t", "disk", IDENTITY).file();
+    assertThat(disk.residentBytes()).isZero();
   }
 
   @Test

@@ -1,6 +1,11 @@
 package dev.prestage.engine.predict;
 
 import dev.prestage.engine.resource.Resource;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -10,6 +15,13 @@ import java.util.stream.LongStream;
 /// them touched a unit, what their first starts touched of a space, and what was counted of
 /// neighbours and of shares of runs. A new role of a known space is not a stranger.
 public final class HostKnowledge {
+  private static final long MAGIC = 0x505245434f554e54L; // "PRECOUNT"
+  private static final int FIRST = 1;
+  private static final int SECTIONS = 2;
+  private static final int MOST_SECTIONS = 256;
+  private static final String SURROUNDINGS = "surroundings";
+  private static final String SHARES = "shares";
+
   /// So many units are known by who touched them: 24 MiB at the most. Then all begins anew, because
   /// a host that runs ever new disks would else remember all of them.
   private static final int MOST_MEMBERS = 1 << 20;
@@ -45,6 +57,48 @@ public final class HostKnowledge {
 
   Shares shares() {
     return shares;
+  }
+
+  /// What was counted, as bytes for this host's disk. Who touched what, and first starts, come back
+  /// as models are loaded.
+  public byte[] encode() {
+    var body = new ByteArrayOutputStream();
+    try (var out = new DataOutputStream(body)) {
+      out.writeInt(SECTIONS);
+      ModelFile.section(out, SURROUNDINGS, FIRST, surroundings::write);
+      ModelFile.section(out, SHARES, FIRST, shares.counts()::write);
+    } catch (IOException e) {
+      throw new UncheckedIOException("an array cannot fail", e);
+    }
+    return new Envelope(FIRST, body.toByteArray()).seal(MAGIC);
+  }
+
+  /// One that has counted what [#encode] wrote, and knows of no program yet; sections that it does
+  /// not know, or of later versions, are passed over.
+  ///
+  /// @throws ModelException with the reason if the bytes cannot be used
+  public static HostKnowledge decode(ByteBuffer file) throws ModelException {
+    return Envelope.open(file, MAGIC, "a host's counts", FIRST, FIRST)
+        .read(in -> {
+          HostKnowledge knowledge = new HostKnowledge();
+          int sections = ResourceCodec.checkedSize(in.readInt(), MOST_SECTIONS);
+          for (int i = 0; i < sections; i++) {
+            knowledge.read(ModelFile.section(in));
+          }
+          return knowledge;
+        });
+  }
+
+  private void read(ModelFile.Section section) throws IOException {
+    if (section.version() == FIRST) {
+      switch (section.name()) {
+        case SURROUNDINGS -> section.read(surroundings::read);
+        case SHARES -> section.read(shares.counts()::read);
+        default -> {
+          // What another version counted beside.
+        }
+      }
+    }
   }
 
   /// Who touched a unit: a program's number, [#SEVERAL] or [#NOBODY].

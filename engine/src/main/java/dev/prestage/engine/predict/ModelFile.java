@@ -9,11 +9,9 @@ import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
-import java.io.UTFDataFormatException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.function.Function;
-import java.util.zip.CRC32C;
 
 /// What was learnt about a program, as bytes that may travel to another host: magic, version,
 /// length and CRC-32C of the rest, tenant and program, then the names of spaces and sections of
@@ -26,7 +24,6 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
   private static final long MAGIC = 0x5052455354414745L; // "PRESTAGE"
   private static final int VERSION = 2;
   private static final int FIRST_VERSION = 1;
-  private static final int HEADER_BYTES = Long.BYTES + 3 * Integer.BYTES;
 
   /// The model as bytes.
   public byte[] encode(Spaces spaces) {
@@ -38,14 +35,7 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
     } catch (IOException e) {
       throw new UncheckedIOException("an array cannot fail", e);
     }
-    byte[] bytes = body.toByteArray();
-    return ByteBuffer.allocate(HEADER_BYTES + bytes.length)
-        .putLong(MAGIC)
-        .putInt(VERSION)
-        .putInt(bytes.length)
-        .putInt(checksum(bytes))
-        .put(bytes)
-        .array();
+    return new Envelope(VERSION, body.toByteArray()).seal(MAGIC);
   }
 
   /// The model that the bytes hold; the buffer's position stays where it is.
@@ -61,49 +51,18 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
   public static ModelFile decode(
       ByteBuffer file, Spaces spaces, Function<String, HostKnowledge> common)
       throws ModelException {
-    ByteBuffer in = file.slice();
-    if (in.remaining() < HEADER_BYTES || in.getLong() != MAGIC) {
-      throw new ModelException("it is not a Prestage model");
-    }
-    int version = in.getInt();
-    if (version != VERSION && version != FIRST_VERSION) {
-      throw new ModelException(
-          "it has format version " + version + ", this Prestage reads " + VERSION);
-    }
-    int length = in.getInt();
-    int checksum = in.getInt();
-    if (length != in.remaining()) {
-      throw new ModelException("it is cut: " + in.remaining() + " of " + length + " bytes");
-    }
-    byte[] bytes = new byte[length];
-    in.get(bytes);
-    if (checksum(bytes) != checksum) {
-      throw new ModelException("its checksum is wrong: it was damaged");
-    }
-    try (var data = new DataInputStream(new ByteArrayInputStream(bytes))) {
-      String tenant = data.readUTF();
-      String program = data.readUTF();
+    Envelope envelope = Envelope.open(file, MAGIC, "a Prestage model", FIRST_VERSION, VERSION);
+    return envelope.read(in -> {
+      String tenant = in.readUTF();
+      String program = in.readUTF();
       HostKnowledge host = common.apply(tenant);
-      var model =
-          new ModelFile(
-              tenant,
-              program,
-              version == FIRST_VERSION
-                  ? HybridForecaster.readFirst(data, spaces, host)
-                  : HybridForecaster.read(data, spaces, host));
-      if (version == VERSION && data.available() > 0) {
-        throw new ModelException("it has " + data.available() + " bytes left over");
+      if (envelope.version() == VERSION) {
+        return new ModelFile(tenant, program, HybridForecaster.read(in, spaces, host));
       }
-      return model;
-    } catch (ModelException e) {
-      throw e;
-    } catch (EOFException e) {
-      throw new ModelException("it ends within what it announces");
-    } catch (UTFDataFormatException | IllegalArgumentException e) {
-      throw new ModelException("it is malformed: " + e.getMessage());
-    } catch (IOException e) {
-      throw new UncheckedIOException("an array cannot fail", e);
-    }
+      var first = new ModelFile(tenant, program, HybridForecaster.readFirst(in, spaces, host));
+      in.skipNBytes(in.available()); // its table of successors is not used
+      return first;
+    });
   }
 
   /// Writes or reads the inside of a section.
@@ -146,11 +105,5 @@ public record ModelFile(String tenant, String program, HybridForecaster forecast
     byte[] bytes = new byte[ResourceCodec.checkedSize(announced, most)];
     in.readFully(bytes);
     return new Section(name, version, new ByteArrayInputStream(bytes));
-  }
-
-  private static int checksum(byte[] bytes) {
-    var crc = new CRC32C();
-    crc.update(bytes);
-    return (int) crc.getValue();
   }
 }

@@ -2,7 +2,7 @@ package dev.prestage.engine.predict;
 
 /// How likely a unit of a profile is touched in the rest of a run, counted: by how far the run is,
 /// by whose profile it is, by how many runs are known, and by the share of the last eight that
-/// touched it. Shared by all programs of a host, so that the second start of one profits from the
+/// touched it. Shared by all programs of a tenant, so that the second start of one profits from the
 /// others'.
 final class Shares {
   static final int CLASSES = 8;
@@ -19,8 +19,7 @@ final class Shares {
   /// Another program's start says less, unless all programs so far agree.
   private static final double PRIOR_OF_OTHERS = .4;
 
-  private final int[] cases = new int[STAGES * 2 * RUNS * CLASSES];
-  private final int[] touched = new int[cases.length];
+  private final Counts counts = new Counts(STAGES * 2 * RUNS * CLASSES, MOST_CASES);
 
   /// The class of a share: at most .02, below .15, .35, .65, .85, .98, more, all.
   ///
@@ -47,7 +46,7 @@ final class Shares {
   }
 
   float probability(int cell) {
-    return (float) ((touched[cell] + PRIOR_CASES * prior(cell)) / (cases[cell] + PRIOR_CASES));
+    return (float) counts.share(cell, prior(cell), PRIOR_CASES);
   }
 
   private static double prior(int cell) {
@@ -62,10 +61,10 @@ final class Shares {
   }
 
   void learn(int cell, boolean cameTrue) {
-    touched[cell] += cameTrue ? 1 : 0;
-    if (++cases[cell] >= MOST_CASES) {
-      cases[cell] /= 2;
-      touched[cell] /= 2;
-    }
+    counts.learn(cell, cameTrue);
+  }
+
+  Counts counts() {
+    return counts;
   }
 }

@@ -1,8 +1,12 @@
 package dev.prestage.engine.predict;
 
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+
 /// How likely a unit is touched near others that were, counted: by the distances to the nearest
 /// touched units below and above, by how much was touched there, and by what is known of the unit
-/// itself. This is readahead with probabilities. Shared by all programs of a host.
+/// itself. This is readahead with probabilities. Shared by all programs of a tenant.
 final class Surroundings {
   /// So far below a touch units are looked at, and so far above.
   static final int BELOW = 8;
@@ -48,12 +52,9 @@ final class Surroundings {
   /// more; each behind a touch in the profile, and behind one outside.
   private static final double[] OUTSIDE = {.03, .4, .2, .65, .1, .8};
 
-  private final int[] cases = new int[BELOWS * ABOVES * LENGTHS * KINDS];
-  private final int[] touched = new int[cases.length];
-  private final int[] coarseCases = new int[BELOWS * LENGTHS * KINDS];
-  private final int[] coarseTouched = new int[coarseCases.length];
-  private final int[] plainCases = new int[BELOWS * LENGTHS];
-  private final int[] plainTouched = new int[plainCases.length];
+  private final Counts fine = new Counts(BELOWS * ABOVES * LENGTHS * KINDS, MOST_CASES);
+  private final Counts coarse = new Counts(BELOWS * LENGTHS * KINDS, MOST_CASES);
+  private final Counts plain = new Counts(BELOWS * LENGTHS, MOST_CASES);
 
   /// A cell.
   ///
@@ -87,18 +88,13 @@ final class Surroundings {
   }
 
   float probability(int cell) {
-    int coarse = coarse(cell);
-    double prior = prior(cell);
-    double wide =
-        (coarseTouched[coarse] + COARSE_CASES * prior) / (coarseCases[coarse] + COARSE_CASES);
-    return (float) ((touched[cell] + FINE_CASES * wide) / (cases[cell] + FINE_CASES));
+    double wide = coarse.share(coarse(cell), prior(cell), COARSE_CASES);
+    return (float) fine.share(cell, wide, FINE_CASES);
   }
 
   private double prior(int cell) {
-    int plain = plain(cell);
-    double measured = PRIOR[plain / LENGTHS][plain % LENGTHS - 1];
-    double near =
-        (plainTouched[plain] + PRIOR_CASES * measured) / (plainCases[plain] + PRIOR_CASES);
+    int at = plain(cell);
+    double near = plain.share(at, PRIOR[at / LENGTHS][at % LENGTHS - 1], PRIOR_CASES);
     int kind = cell % KINDS;
     return switch (kind) {
       case UNKNOWN_SPACE, OF_NO_PROGRAM -> near;
@@ -122,18 +118,22 @@ final class Surroundings {
   }
 
   void learn(int cell, boolean cameTrue) {
-    count(cases, touched, cell, cameTrue);
-    count(coarseCases, coarseTouched, coarse(cell), cameTrue);
+    fine.learn(cell, cameTrue);
+    coarse.learn(coarse(cell), cameTrue);
     if (cell % KINDS == UNKNOWN_SPACE) {
-      count(plainCases, plainTouched, plain(cell), cameTrue);
+      plain.learn(plain(cell), cameTrue);
     }
   }
 
-  private static void count(int[] cases, int[] touched, int cell, boolean cameTrue) {
-    touched[cell] += cameTrue ? 1 : 0;
-    if (++cases[cell] > MOST_CASES) {
-      cases[cell] /= 2;
-      touched[cell] /= 2;
-    }
+  void write(DataOutput out) throws IOException {
+    fine.write(out);
+    coarse.write(out);
+    plain.write(out);
+  }
+
+  void read(DataInput in) throws IOException {
+    fine.read(in);
+    coarse.read(in);
+    plain.read(in);
   }
 }

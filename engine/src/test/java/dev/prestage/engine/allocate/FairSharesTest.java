@@ -59,37 +59,6 @@ class FairSharesTest {
             Shape.blocks(1000L * Shape.BLOCK_BYTES)));
   }
 
-  private static final class Recorded implements Decisions {
-    final List<Lease> granted = new ArrayList<>();
-    final List<Lease> askedBack = new ArrayList<>();
-    final List<String> unavailable = new ArrayList<>();
-
-    @Override
-    public void granted(Lease lease) {
-      granted.add(lease);
-    }
-
-    @Override
-    public void askedBack(Lease lease) {
-      askedBack.add(lease);
-    }
-
-    @Override
-    public void calledOff(Lease lease) {}
-
-    @Override
-    public void unavailable(Binding binding, Range range, String reason) {
-      unavailable.add(binding.id() + " " + range.first() + " " + reason);
-    }
-
-    @Override
-    public void queued(Binding binding, Range range, int depth) {}
-
-    List<Integer> bindings() {
-      return granted.stream().map(Lease::binding).toList();
-    }
-  }
-
   /// @param units of 64 KiB that leases may hold
   private Planner planner(long units, int waiting, Quotas quotas) {
     return planner(units, waiting, quotas, Duration.ofMinutes(1));

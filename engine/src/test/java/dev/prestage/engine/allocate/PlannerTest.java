@@ -17,7 +17,6 @@ import dev.prestage.engine.resource.Space;
 import dev.prestage.engine.resource.Vm;
 import dev.prestage.engine.time.SimulatedClock;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
@@ -34,39 +33,6 @@ class PlannerTest {
 
   private final SimulatedClock clock = new SimulatedClock();
   private final Recorded decided = new Recorded();
-
-  private static final class Recorded implements Decisions {
-    final List<Lease> granted = new ArrayList<>();
-    final List<Lease> askedBack = new ArrayList<>();
-    final List<Lease> calledOff = new ArrayList<>();
-    final List<String> unavailable = new ArrayList<>();
-    final List<Integer> queued = new ArrayList<>();
-
-    @Override
-    public void granted(Lease lease) {
-      granted.add(lease);
-    }
-
-    @Override
-    public void askedBack(Lease lease) {
-      askedBack.add(lease);
-    }
-
-    @Override
-    public void calledOff(Lease lease) {
-      calledOff.add(lease);
-    }
-
-    @Override
-    public void unavailable(Binding binding, Range range, String reason) {
-      unavailable.add(reason);
-    }
-
-    @Override
-    public void queued(Binding binding, Range range, int depth) {
-      queued.add(range.units());
-    }
-  }
 
   private Planner planner(Thresholds thresholds, long units, int inFlight, int waiting) {
     return planner(thresholds, units, inFlight, waiting, Double.POSITIVE_INFINITY);
@@ -186,7 +152,7 @@ class PlannerTest {
     planner.plan(BOUND, expected(0, 16, 0.9), clock.nanos());
     assertThat(decided.granted).extracting(Lease::units).containsExactly(10);
     assertThat(decided.queued).containsExactly(6);
-    assertThat(decided.unavailable).containsExactly("capacity");
+    assertThat(decided.unavailable).containsExactly("11 10 capacity");
   }
 
   @Test
@@ -244,7 +210,7 @@ class PlannerTest {
     clock.advance(Duration.ofSeconds(31));
     planner.admitWaiting(clock.nanos());
     assertThat(planner.waitingRanges()).isZero();
-    assertThat(decided.unavailable).containsExactly("capacity", "stale");
+    assertThat(decided.unavailable).containsExactly("11 1 capacity", "11 1 stale");
   }
 
   @Test
