@@ -39,7 +39,7 @@ import java.util.stream.LongStream;
 /// the other are one.
 final class TierMisses {
   private static final List<String> TRACES = List.of("P3", "P6", "pub_dev", "cloudPhysicsIO");
-  private static final int PAGES = Shape.BLOCK_BYTES / 4096;
+  private static final int PAGES_PER_EXTENT = Shape.BLOCK_BYTES / 4096;
   private static final int SHARE = 10;
   private static final double MOST_OF_LRU = 1;
   private static final double MOST_OF_TINY_LFU = 1;
@@ -78,7 +78,9 @@ final class TierMisses {
     long last = -1;
     for (int request = 0; request < trace.requests(); request++) {
       long end = trace.first(request) + trace.count(request) - 1;
-      for (long extent = trace.first(request) / PAGES; extent <= end / PAGES; extent++) {
+      for (long extent = trace.first(request) / PAGES_PER_EXTENT;
+          extent <= end / PAGES_PER_EXTENT;
+          extent++) {
         if (extent != last) {
           extents.add(extent);
         }
@@ -152,7 +154,8 @@ final class TierMisses {
             touches,
             new Disk(1, "vm", space, stager, new AccessRing(1 << 12, doorbell), clock),
             clock);
-        // A read may be answered before its extent is in the tier; the next one joins.
+        // Fetches and not waits: a read may be answered before its extent is in the tier, and the
+        // next read joins its fetch.
         return stager.originCounts().getFirst().fetchesForDemand();
       }
     } finally {

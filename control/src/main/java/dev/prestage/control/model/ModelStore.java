@@ -309,7 +309,7 @@ public final class ModelStore implements Models, AutoCloseable {
   public static final class Offer {
     private final ModelBundle models;
 
-    /// What tenants have in common of types that this host had nothing of.
+    /// What tenants have in common of types that this process had not loaded.
     private final Map<Common, HostKnowledge> fresh;
 
     private Offer(ModelBundle models, Map<Common, HostKnowledge> fresh) {

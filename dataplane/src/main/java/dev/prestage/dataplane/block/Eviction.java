@@ -12,9 +12,10 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
 
 /// Which extent of a tier makes room next. What comes from an origin is on probation, in a queue of
-/// a tenth of the tier: if it is not read again there it goes first, so that a scan of a large disk
-/// pushes out little. If it is, or if it comes back soon after it went, it stays with the rest, in
-/// which a hand goes around and takes what was not read since it last passed.
+/// a tenth of what there is: if it is not read in the older half of that it goes first, so that a
+/// scan of a large disk pushes out little. If it is, or if it comes back soon after it went, it
+/// stays with the rest, in which a hand goes around and takes what was not read since it last
+/// passed.
 ///
 /// This is S3-FIFO (Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023) with
 /// one bit for an extent's reads instead of counts, so that a hit costs no lock; with CLOCK (F.
@@ -40,9 +41,10 @@ final class Eviction {
   /// A generation of what went is so large; there are two.
   private final int mostGone;
 
-  private int gone;
+  private int goneInGeneration;
 
-  /// For how many extents room was taken that are not here yet: they will be on probation.
+  /// For how many extents room was taken that are not here yet. Most of them will be on probation,
+  /// and all are counted so.
   private long coming;
 
   /// An extent of a file.
@@ -54,7 +56,8 @@ final class Eviction {
     private BitSet gone = new BitSet();
     private BitSet goneBefore = new BitSet();
 
-    /// Where what is on probation is, or null if the file is not the tier's.
+    /// The level whose queue holds what of the file is on probation; null if the file is not the
+    /// tier's.
     private @Nullable Level level;
   }
 
@@ -115,7 +118,8 @@ final class Eviction {
     return Objects.requireNonNull(levels.get(file.reluctance()));
   }
 
-  /// Looks how much there is, and whether files have become more or less reluctant.
+  /// Counts what each level holds and what is coming, and moves the probation of files whose
+  /// reluctance has changed.
   private void survey(long usedBytes) {
     levels.values().forEach(level -> level.held = 0);
     long comingBytes = usedBytes;
@@ -127,7 +131,7 @@ final class Eviction {
         file.marks.level = now;
       }
       now.held += file.resident.cardinality();
-      comingBytes -= file.residentBytesOfLate();
+      comingBytes -= file.approximateResidentBytes();
     }
     coming = Math.max(0, Math.ceilDiv(comingBytes, TierFile.EXTENT_BYTES));
   }
@@ -148,8 +152,8 @@ final class Eviction {
 
   private void went(Place place) {
     place.file.marks.gone.set(place.extent);
-    if (++gone >= mostGone) {
-      gone = 0;
+    if (++goneInGeneration >= mostGone) {
+      goneInGeneration = 0;
       for (TierFile each : files) {
         each.marks.goneBefore = each.marks.gone;
         each.marks.gone = new BitSet();
@@ -183,7 +187,7 @@ final class Eviction {
     void admit(Place place) {
       int most = most();
       if (onProbation() >= most) {
-        // There is room beyond the probation.
+        // The queue is full and the tier is not: the oldest stays with the rest.
         takeOldest();
       }
       younger.add(place);
@@ -204,10 +208,14 @@ final class Eviction {
       return taken;
     }
 
-    /// Ends the probation of the oldest.
+    /// Ends the probation of the oldest. Where all are in the younger half, its reads do not count.
     private Place takeOldest() {
-      Place place = older.isEmpty() ? younger.remove() : older.remove();
+      boolean isYoung = older.isEmpty();
+      Place place = isYoung ? younger.remove() : older.remove();
       place.file.marks.probation.clear(place.extent);
+      if (isYoung) {
+        place.file.referenced.clear(place.extent);
+      }
       return place;
     }
 

@@ -437,7 +437,8 @@ public final class Tier implements AutoCloseable {
   /// An extent that room was taken for came from an origin, and was not here before.
   void landed(TierFile file, int extent, Passage how) {
     count(how, file.bytesOf(extent));
-    // Whoever lands one may hold a lock that somebody waits for who has this tier's.
+    // The caller holds the stager's lock, for which a move waits while it holds this tier's: taking
+    // this tier's here could be a deadlock.
     eviction.landed(file, extent);
   }
 

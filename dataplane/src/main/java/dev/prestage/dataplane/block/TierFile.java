@@ -337,7 +337,7 @@ final class TierFile implements AutoCloseable {
   }
 
   /// The same without a look at each extent; while some come or go it may be wrong for a moment.
-  long residentBytesOfLate() {
+  long approximateResidentBytes() {
     return bytesOf(resident.cardinality(), resident.get(extents - 1));
   }
 

@@ -71,9 +71,9 @@ class EvictionTest {
   }
 
   /// In no order, so that the hand cannot happen to follow the scan.
-  private void scanScattered(TierFile of, int extents) {
+  private void scanScattered(int extents) {
     for (int i = 0; i < extents; i++) {
-      read(of, 1000 + (int) (i * 2_654_435_761L % 8999 + 8999) % 8999);
+      read(file, 1000 + (int) (i * 2_654_435_761L % 8999));
     }
   }
 
@@ -83,7 +83,7 @@ class EvictionTest {
     assertThat(tier.reserve(odd.bytesOf(10))).isTrue();
     odd.resident.set(10);
     warm(file, 60);
-    scanScattered(file, 1000);
+    scanScattered(1000);
     assertThat(here(file, 0, 60)).isEqualTo(60);
   }
 
@@ -96,7 +96,7 @@ class EvictionTest {
       readAll(file, 1000 + 20 * round, 1020 + 20 * round);
     }
     readAll(file, 0, 20);
-    scanScattered(file, 1000);
+    scanScattered(1000);
     assertThat(here(file, 0, 20)).isEqualTo(20);
     assertThat(here(last, 0, 60)).isEqualTo(60);
   }
